@@ -1,11 +1,12 @@
 //! `hearthwatch-cloud train`: one run by hand, outside the service; above all, an old run made again.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use hearthwatch_learning::dataset::{self, Example};
-use hearthwatch_learning::training::mlflow::{Told, Tracker};
+use hearthwatch_learning::training::mlflow::{Reporting, Tracker};
 use hearthwatch_learning::training::record::{RunRecord, git_revision, processor};
 use hearthwatch_learning::training::run_folder::RunFolders;
 use hearthwatch_learning::training::{Corpora, Learner as _, ModelLearner, RunLog, Step, run_id};
@@ -39,7 +40,7 @@ pub struct TrainArguments {
     /// The directory of recorded sets, one folder each.
     #[arg(long, value_name = "DIR")]
     corpus: PathBuf,
-    /// The service's `cloud.toml`: the run is told to the MLflow server of its `[training.mlflow]`.
+    /// The service's `cloud.toml`: the run is reporting to the MLflow server of its `[training.mlflow]`.
     #[arg(long, value_name = "FILE")]
     service_config: Option<PathBuf>,
 }
@@ -87,10 +88,13 @@ pub fn train(arguments: &TrainArguments) -> anyhow::Result<()> {
     println!("run {id}, {} answers; {}", examples.len(), record.git_revision);
     let mut log = RunLog::begin(folder.clone(), tracker.as_ref(), &record, began_at)?;
     let bar = ProgressBar::new(1).with_style(style());
-    let mut show = |step: Step| match step {
-        Step::Preparing { done, total } => reach(&bar, "extracting features", done, total),
-        Step::Training { done, total, loss } => reach(&bar, &format!("training, loss {loss:.4}"), done, total),
-        Step::Evaluating { done, total } => reach(&bar, "measuring on held-out homes", done, total),
+    let mut show = |step: Step| {
+        match step {
+            Step::Preparing { done, total } => reach(&bar, "extracting features", done, total),
+            Step::Training { done, total, loss } => reach(&bar, &format!("training, loss {loss:.4}"), done, total),
+            Step::Evaluating { done, total } => reach(&bar, "measuring on held-out homes", done, total),
+        }
+        ControlFlow::Continue(())
     };
     let mut checkpoints = folder.checkpoints();
     let challenger = match learner.learn(examples, champion.as_deref(), &mut checkpoints, &mut show) {
@@ -104,11 +108,11 @@ pub fn train(arguments: &TrainArguments) -> anyhow::Result<()> {
     let made = hex::encode(Sha256::digest(&challenger.artifact));
     record.artifact = Some(made.clone());
     log.keep(&record, &challenger, clock.now())?;
-    let told = log.finished(None);
+    let reporting = log.finished(None);
     println!("weights {}", challenger.weights_id);
     println!("artifact {made}, {}", folder.artifact_path("network.safetensors").display());
     println!("gate: {}", if challenger.promote { "promote" } else { "hold" });
-    wait(told);
+    wait(reporting);
     match old.and_then(|record| record.artifact) {
         None => Ok(()),
         Some(before) if before == made => {
@@ -127,9 +131,9 @@ fn tracker(service_config: Option<&std::path::Path>) -> anyhow::Result<Option<Tr
     Ok(mlflow.map(Tracker::new))
 }
 
-fn wait(told: Option<Told>) {
-    if let Some(told) = told {
-        told.wait();
+fn wait(reporting: Option<Reporting>) {
+    if let Some(reporting) = reporting {
+        reporting.wait();
     }
 }
 

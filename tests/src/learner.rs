@@ -1,8 +1,10 @@
 //! A stand-in for the learner: a fleet whose training is no matter of the test.
 
+use std::ops::ControlFlow;
+
 use hearthwatch_detector::network::Artifact;
 use hearthwatch_learning::dataset::Example;
-use hearthwatch_learning::training::{Challenger, Learner, Step};
+use hearthwatch_learning::training::{Challenger, LearnError, Learner, Step};
 use hearthwatch_training::Checkpoints;
 
 /// The network that ships, as it lies in the tree.
@@ -31,9 +33,9 @@ impl Learner for Given {
         _examples: Vec<Example>,
         _champion: Option<&[u8]>,
         _checkpoints: &mut dyn Checkpoints,
-        _progress: &mut dyn FnMut(Step),
-    ) -> Result<Challenger, String> {
-        let given = self.0.as_ref().ok_or("nothing is trained here")?;
+        _progress: &mut dyn FnMut(Step) -> ControlFlow<()>,
+    ) -> Result<Challenger, LearnError> {
+        let given = self.0.as_ref().ok_or_else(|| LearnError::Failed("nothing is trained here".to_owned()))?;
         let (artifact, weights_id) = (given.to_bytes(), given.weights_id());
         let report = "{\"promote\":true}".to_owned();
         Ok(Challenger { artifact, weights_id, promote: true, report, ..Challenger::default() })

@@ -7,7 +7,7 @@ use clap::Args;
 use hearthwatch_detector::network::Artifact;
 use hearthwatch_evaluation::dataset::DATA_SETS;
 use hearthwatch_learning::training::card;
-use hearthwatch_training::{Fit, Homes, Progress, RetrainConfig, release};
+use hearthwatch_training::{Fit, Homes, Progress, RetrainConfig, never_stops, release};
 
 use crate::data;
 use crate::screen::Screen;
@@ -53,20 +53,24 @@ pub fn train(arguments: &TrainReleaseArguments) -> anyhow::Result<()> {
         ..recipe
     };
     let bar = screen.bar("learn", 1);
-    let released = release(homes, &config, &mut |progress| match progress {
-        Progress::Preparing { done, total } => {
-            bar.message("extracting features".to_owned());
-            bar.reach(done as u64, total as u64);
-        }
-        Progress::Training { epoch, epochs, step, steps, loss } => {
-            bar.message(format!("epoch {epoch} of {epochs}, loss {loss:.4}"));
-            bar.reach(((epoch - 1) * steps + step) as u64, (epochs * steps) as u64);
-        }
-        Progress::Evaluating { done, total } => {
-            bar.message("measuring on held-out homes".to_owned());
-            bar.reach(done as u64, total as u64);
-        }
-    })?;
+    let released = release(
+        homes,
+        &config,
+        &mut never_stops(|progress| match progress {
+            Progress::Preparing { done, total } => {
+                bar.message("extracting features".to_owned());
+                bar.reach(done as u64, total as u64);
+            }
+            Progress::Training { epoch, epochs, step, steps, loss } => {
+                bar.message(format!("epoch {epoch} of {epochs}, loss {loss:.4}"));
+                bar.reach(((epoch - 1) * steps + step) as u64, (epochs * steps) as u64);
+            }
+            Progress::Evaluating { done, total } => {
+                bar.message("measuring on held-out homes".to_owned());
+                bar.reach(done as u64, total as u64);
+            }
+        }),
+    )?;
     bar.finish(format!("{:?}", released.report.verdict));
     println!("network           {}", released.report.candidate);
     println!("routine detector  {}", released.report.baseline);

@@ -1,11 +1,12 @@
 //! A learner that does what it is told, for tests of this crate and of those above it. No program uses it.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hearthwatch_training::Checkpoints;
 
 use crate::dataset::Example;
-use crate::training::{Challenger, Learner, Step};
+use crate::training::{Challenger, LearnError, Learner, Step};
 
 /// Promotes or holds; the artifact is made of what it was given.
 pub struct Puppet {
@@ -41,12 +42,14 @@ impl Learner for Puppet {
         examples: Vec<Example>,
         champion: Option<&[u8]>,
         _checkpoints: &mut dyn Checkpoints,
-        progress: &mut dyn FnMut(Step),
-    ) -> Result<Challenger, String> {
+        progress: &mut dyn FnMut(Step) -> ControlFlow<()>,
+    ) -> Result<Challenger, LearnError> {
         self.runs.fetch_add(1, Ordering::SeqCst);
-        progress(Step::Training { done: 1, total: 2, loss: 0.5 });
+        if progress(Step::Training { done: 1, total: 2, loss: 0.5 }).is_break() {
+            return Err(LearnError::Stopped);
+        }
         if self.fails {
-            return Err("the loss is not finite".to_owned());
+            return Err(LearnError::Failed("the loss is not finite".to_owned()));
         }
         let artifact = format!("{} examples after {:?}", examples.len(), champion).into_bytes();
         let report = format!("{{\"promote\":{}}}", self.promote);

@@ -35,6 +35,9 @@ pub enum TrainError {
     /// A checkpoint of this very run whose optimizer state does not read; it has to be taken away.
     #[error("the checkpoint's optimizer state is damaged: remove the run's checkpoints to begin anew")]
     Checkpoint,
+    /// Whoever receives the progress asked for it.
+    #[error("the run was stopped")]
+    Stopped,
     /// The loss stopped being a number.
     #[error("training diverged in epoch {epoch}: the loss is not finite")]
     Diverged {

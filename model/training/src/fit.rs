@@ -1,5 +1,7 @@
 //! The training loop: Adam, a cosine schedule, early stopping on calibration homes.
 
+use std::ops::ControlFlow;
+
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
@@ -12,7 +14,7 @@ use super::checkpoint::{Checkpoint, Checkpoints};
 use super::config::RetrainConfig;
 use super::error::TrainError;
 use super::loss::{EpochRecord, loss};
-use super::progress::Progress;
+use super::progress::{Progress, report_progress};
 use super::sampler::{Batch, Sampler};
 
 /// Share of the highest step size that the schedule ends with.
@@ -63,7 +65,7 @@ pub(super) fn fit(
     plan: &Plan,
     config: &RetrainConfig,
     kept: &mut Kept<'_>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<(Weights, Vec<EpochRecord>), TrainError> {
     let plain = DeviceKind::parse(&config.device)?.open()?;
     let validation = {
@@ -119,7 +121,7 @@ fn epoch(
     plan: &Plan,
     config: &RetrainConfig,
     plain: &Device,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<f32, TrainError> {
     let device = plain.clone().autodiff();
     let epoch = at.epoch + 1;
@@ -135,7 +137,7 @@ fn epoch(
         network = optimizer.step(rate, network, gradients);
         if step % REPORT_EVERY == 0 || step == steps {
             let loss = total / step as f32;
-            progress(Progress::Training { epoch, epochs: plan.epochs, step, steps, loss });
+            report_progress(progress, Progress::Training { epoch, epochs: plan.epochs, step, steps, loss })?;
         }
     }
     if !total.is_finite() {

@@ -12,6 +12,7 @@ use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
 use super::checkpoint::NoCheckpoints;
 use super::config::RetrainConfig;
 use super::fit::{Kept, Plan, Samplers, fit};
+use super::progress::never_stops;
 use super::sampler::Sampler;
 
 /// What a network is trained on in one fold; kept, since all seeds learn from the same.
@@ -100,7 +101,7 @@ impl Method for FoldTrainer {
         let start = initial_weights(split.seed);
         let plan = Plan { epochs: config.fit.epochs, learning_rate: config.fit.learning_rate, feedback_share: 0.0 };
         let mut kept = Kept { checkpoints: &mut NoCheckpoints, part: "trainer", fingerprint: String::new() };
-        let (weights, _) = fit(&start, &mut samplers, &plan, &config, &mut kept, &mut |_| {})
+        let (weights, _) = fit(&start, &mut samplers, &plan, &config, &mut kept, &mut never_stops(|_| {}))
             .map_err(|error| refused(error.to_string()))?;
         let scorer = Scorer::new(&weights).map_err(|error| refused(error.to_string()))?;
         let blend = Blend::uniform(config.blend_weights.first().copied().unwrap_or(0.0));

@@ -36,7 +36,7 @@ pub use fold::{cross_fit, leave_set_out};
 pub use fold_trainer::FoldTrainer;
 pub use loss::{EpochRecord, loss};
 pub use prepare::{Prepared, prepare, prepare_test};
-pub use progress::Progress;
+pub use progress::{Progress, never_stops};
 pub use release::{Release, release};
 pub use retrain::{Candidate, RetrainRequest};
 pub use sampler::Batch;

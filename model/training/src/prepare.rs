@@ -1,5 +1,8 @@
 //! From recordings to traces: the part of a run that does not depend on what is trained, done once for many runs.
 
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use hearthwatch_detector::alarm::{Blend, Calibration};
 use hearthwatch_detector::detector::Model;
 use hearthwatch_detector::drift::FeatureProfile;
@@ -87,12 +90,12 @@ struct Job {
 /// Cuts, injects and extracts; calibrates and measures the baseline detector. `champion` is what homes run, if they run a network.
 ///
 /// # Errors
-/// [`TrainError::NoHomes`] when a part of the corpus has no recording longer than the warm-up.
+/// [`TrainError::NoHomes`] when a part of the corpus has no recording longer than the warm-up; [`TrainError::Stopped`].
 pub fn prepare(
     corpus: &Corpus,
     champion: Option<&Artifact>,
     config: &RetrainConfig,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Prepared, TrainError> {
     let parts = [
         ("train", &corpus.train, config.homes.train_homes_max),
@@ -116,7 +119,16 @@ pub fn prepare(
         }));
     }
     let total = jobs.len();
-    let mut pairs = fan_out(&jobs, config.threads, extract, |done| progress(Progress::Preparing { done, total }));
+    // The threads are asked to stop by a flag: what they have begun is finished, and the rest is passed over.
+    let stopped = AtomicBool::new(false);
+    let unless_stopped = |job: &Job| (!stopped.load(Ordering::Relaxed)).then(|| extract(job));
+    let pairs = fan_out(&jobs, config.threads, unless_stopped, |done| {
+        if progress(Progress::Preparing { done, total }).is_break() {
+            stopped.store(true, Ordering::Relaxed);
+        }
+    });
+    let pairs: Option<Vec<HomePair>> = pairs.into_iter().collect();
+    let mut pairs = pairs.filter(|_| !stopped.into_inner()).ok_or(TrainError::Stopped)?;
     let test = pairs.split_off(counts[0] + counts[1]);
     let calibrate = pairs.split_off(counts[0]);
     let baseline = match config.baseline_thresholds {

@@ -1,4 +1,26 @@
-//! What a run says of itself while it goes on.
+//! What a run reports while it goes on, and how it is asked to stop.
+//!
+//! Who receives a report answers whether the run goes on: on `Break` it ends at once with [`TrainError::Stopped`](crate::TrainError::Stopped).
+
+use std::ops::ControlFlow;
+
+use super::error::TrainError;
+
+/// Reports, and ends the run where the answer is to stop.
+pub(super) fn report_progress(
+    receiver: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    progress: Progress,
+) -> Result<(), TrainError> {
+    if receiver(progress).is_break() { Err(TrainError::Stopped) } else { Ok(()) }
+}
+
+/// A receiver that never stops the run.
+pub fn never_stops(mut receiver: impl FnMut(Progress)) -> impl FnMut(Progress) -> ControlFlow<()> {
+    move |progress| {
+        receiver(progress);
+        ControlFlow::Continue(())
+    }
+}
 
 /// What a run is doing; for bars and logs.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,5 +1,7 @@
 //! The weights that ship: trained from scratch on the sets that may ship, by a command that can be run again.
 
+use std::ops::ControlFlow;
+
 use hearthwatch_detector::network::Artifact;
 use hearthwatch_evaluation::dataset::{RecordedHome, registry};
 use hearthwatch_evaluation::evaluate::GateReport;
@@ -39,7 +41,7 @@ pub struct Release {
 pub fn release(
     homes: Vec<RecordedHome>,
     config: &RetrainConfig,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Release, TrainError> {
     let may_ship = |home: &RecordedHome| registry::find(&home.set).is_ok_and(|set| set.usage.may_ship());
     let (homes, others): (Vec<_>, Vec<_>) = homes.into_iter().partition(may_ship);

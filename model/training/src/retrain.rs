@@ -1,6 +1,7 @@
 //! A whole run: prepare, train, calibrate, measure, decide.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 use hearthwatch_detector::alarm::{Blend, Calibration};
 use hearthwatch_detector::drift::FeatureProfile;
@@ -19,7 +20,7 @@ use super::feedback::{self, FeedbackExample};
 use super::fit::{Kept, Plan, Samplers, fit};
 use super::loss::EpochRecord;
 use super::prepare::{Prepared, network_thresholds, prepare};
-use super::progress::Progress;
+use super::progress::{Progress, report_progress};
 use super::sampler::Sampler;
 use super::{blending, class_gating};
 
@@ -114,8 +115,9 @@ impl<'a> RetrainRequest<'a> {
     /// # Errors
     /// [`TrainError::NoHomes`] and [`TrainError::NoFaults`] for a corpus that is too small, [`TrainError::FeedbackShape`] for an
     /// answer with another window, [`TrainError::Artifact`] for a champion that does not read, [`TrainError::Device`],
-    /// [`TrainError::Checkpoint`] and [`TrainError::Diverged`] of the training itself.
-    pub fn run(self, progress: &mut dyn FnMut(Progress)) -> Result<Candidate, TrainError> {
+    /// [`TrainError::Checkpoint`] and [`TrainError::Diverged`] of the training itself, [`TrainError::Stopped`] where `progress` answers
+    /// `Break`.
+    pub fn run(self, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Candidate, TrainError> {
         let champion = self.champion.map(Artifact::parse).transpose()?;
         let prepared = self.homes.prepared(champion.as_ref(), self.config, progress)?;
         feedback::check(self.feedback)?;
@@ -131,7 +133,11 @@ impl<'a> RetrainRequest<'a> {
     ///
     /// # Errors
     /// As [`Self::run`], but for champion and checkpoints.
-    pub fn fine_tune(self, start: &Weights, progress: &mut dyn FnMut(Progress)) -> Result<Weights, TrainError> {
+    pub fn fine_tune(
+        self,
+        start: &Weights,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Weights, TrainError> {
         let prepared = self.homes.prepared(None, self.config, progress)?;
         feedback::check(self.feedback)?;
         fine_tune(&prepared, self.feedback, start, self.config, progress)
@@ -143,7 +149,7 @@ impl<'a> Source<'a> {
         self,
         champion: Option<&Artifact>,
         config: &RetrainConfig,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Cow<'a, Prepared>, TrainError> {
         Ok(match self {
             Self::Corpus(corpus) => Cow::Owned(prepare(corpus, champion, config, progress)?),
@@ -182,7 +188,7 @@ impl Run<'_> {
         feedback: &[FeedbackExample],
         without: &[WithoutHome],
         checkpoints: &mut dyn Checkpoints,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Candidate, TrainError> {
         let Self { prepared, champion, config } = self;
         let fitted = self.fit(feedback, checkpoints, progress)?;
@@ -219,7 +225,7 @@ impl Run<'_> {
         self,
         feedback: &[FeedbackExample],
         checkpoints: &mut dyn Checkpoints,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Fitted, TrainError> {
         let Self { prepared, champion, config } = self;
         let start = champion.map_or_else(|| initial_weights(config.seed), |champion| champion.weights().clone());
@@ -249,27 +255,27 @@ impl Run<'_> {
         fitted: &Fitted,
         scorer: &Scorer,
         (calibration, blend): (&Calibration, &Blend),
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Evaluations, TrainError> {
         let Self { prepared, champion, config } = self;
         let total = 1 + usize::from(champion.is_some()) + usize::from(fitted.control.is_some());
         let mut done = 0;
         let mut tick = || {
             done += 1;
-            progress(Progress::Evaluating { done, total });
+            report_progress(progress, Progress::Evaluating { done, total })
         };
         let candidate = measured(prepared, scorer, (calibration, blend), &prepared.baseline, config);
-        tick();
+        tick()?;
         let champion = champion.map(|champion| {
             let (own, baseline) = ((champion.calibration(), champion.blend()), champion.baseline_calibration());
             let evaluation = measured(prepared, &champion.scorer(), own, baseline, config);
-            tick();
-            evaluation
+            tick().map(|()| evaluation)
         });
+        let champion = champion.transpose()?;
         let control =
             fitted.control.as_ref().map(|weights| measured_anew(prepared, weights, blend, config)).transpose()?;
         if control.is_some() {
-            tick();
+            tick()?;
         }
         Ok(Evaluations { candidate, champion, control })
     }
@@ -280,7 +286,7 @@ impl Run<'_> {
         evaluations: &Evaluations,
         blend: &Blend,
         without: &[WithoutHome],
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<GateReport, TrainError> {
         let Self { prepared, config, .. } = self;
         let references = (evaluations.champion.as_ref(), evaluations.control.as_ref());
@@ -362,7 +368,7 @@ fn fine_tune(
     feedback: &[FeedbackExample],
     start: &Weights,
     config: &RetrainConfig,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Weights, TrainError> {
     let plan = Plan {
         epochs: config.fit.fine_tune_epochs,

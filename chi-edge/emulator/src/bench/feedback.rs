@@ -16,7 +16,7 @@ use hearthwatch_detector::detector::Model;
 use hearthwatch_evaluation::dataset::{DATA_SETS, RecordedHome};
 use hearthwatch_evaluation::evaluate::{HomePair, HomeTrace, fan_out};
 use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
-use hearthwatch_training::{Corpus, Fit, RetrainConfig, prepare};
+use hearthwatch_training::{Corpus, Fit, RetrainConfig, never_stops, prepare};
 
 use crate::data;
 use arms::{ARMS, Arm};
@@ -82,7 +82,7 @@ pub fn run(arguments: &FeedbackArguments) -> anyhow::Result<()> {
             fit: Fit { windows_per_epoch: arguments.windows, ..Fit::default() },
             ..RetrainConfig::default()
         };
-        let prepared = prepare(&corpus, None, &config, &mut |_| {})?;
+        let prepared = prepare(&corpus, None, &config, &mut never_stops(|_| {}))?;
         let subjects = fan_out(&london, threads, |home| subject(home, seed), |_| {});
         let champion = Arc::new(Model::shipped()?);
         let questions = fan_out(

@@ -10,7 +10,8 @@ use hearthwatch_evaluation::dataset::{DATA_SETS, RecordedHome};
 use hearthwatch_evaluation::evaluate::{Contender, Evaluation, Share, Summary, paired_difference, replay};
 use hearthwatch_evaluation::inject::Family;
 use hearthwatch_training::{
-    Candidate, Corpus, Faults, Progress, RetrainConfig, RetrainRequest, cross_fit, leave_set_out, prepare, prepare_test,
+    Candidate, Corpus, Faults, Progress, RetrainConfig, RetrainRequest, cross_fit, leave_set_out, never_stops, prepare,
+    prepare_test,
 };
 
 use crate::data;
@@ -103,7 +104,7 @@ fn trained(parts: &[Corpus], arguments: &NetworkArguments) -> anyhow::Result<()>
     let mut networks: Vec<(String, Evaluation)> = Vec::new();
     let mut baseline = Evaluation::default();
     for (number, corpus) in parts.iter().enumerate() {
-        let mut show = |progress: Progress| match progress {
+        let mut show = never_stops(|progress: Progress| match progress {
             Progress::Preparing { done, total } => {
                 bar.message(format!("part {number}: extracting features"));
                 bar.reach(done as u64, total as u64);
@@ -113,7 +114,7 @@ fn trained(parts: &[Corpus], arguments: &NetworkArguments) -> anyhow::Result<()>
                 bar.reach(((epoch - 1) * steps + step) as u64, (epochs * steps) as u64);
             }
             Progress::Evaluating { .. } => bar.message(format!("part {number}: measuring")),
-        };
+        });
         let prepared = prepare(corpus, None, &config, &mut show)?;
         baseline.extend(prepared.baseline_evaluation().clone());
         for seed in 1..=arguments.seeds {

@@ -30,7 +30,7 @@ pub struct TrainingConfig {
     pub auto_release: bool,
     /// Where networks are trained: the processor, or a GPU in a program built for one.
     pub device: DeviceKind,
-    /// The MLflow server that is told of runs; without one the runs' folders have everything.
+    /// The MLflow server that runs are logged to; without one the runs' folders have everything.
     pub mlflow: Option<MlflowConfig>,
 }
 

@@ -1,6 +1,7 @@
 //! One run from snapshot to verdict. Idempotent: its id follows from its input, and a finished run is not run again.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use hearthwatch_detector::drift::FeatureProfile;
@@ -14,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::learner::{Challenger, Learner, Step};
+use super::learner::{Challenger, LearnError, Learner, Step};
 use super::mlflow::Tracker;
 use super::pace::Pace;
 use super::record::{RunRecord, git_revision, processor};
@@ -36,7 +37,7 @@ pub struct Job {
     pub artifact_store: ArtifactStore,
     /// Does the learning.
     pub learner: Arc<dyn Learner>,
-    /// Tells an MLflow server of the run, if there is one.
+    /// Logs the run to an MLflow server, if one is configured.
     pub tracker: Option<Tracker>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
@@ -85,7 +86,7 @@ impl Job {
     /// Runs to the verdict. Blocks, for minutes.
     ///
     /// # Errors
-    /// [`TrainingError`]; a run that had begun is recorded as failed.
+    /// [`TrainingError`]; a run that had begun is recorded as failed, unless it was [stopped](TrainingError::Stopped).
     pub fn run(&self, trigger: RunTrigger) -> Result<Finished, TrainingError> {
         self.say("snapshot", None, 0, 0, None, None);
         let start = self.start(trigger)?;
@@ -102,6 +103,8 @@ impl Job {
                 RunEnded(&finished.run).emit(&self.metrics);
                 Ok(finished)
             }
+            // It stays *running* in the store, and is taken up again at the next start.
+            Err(TrainingError::Stopped) => Err(TrainingError::Stopped),
             Err(error) => {
                 run.ended_at = Some(self.clock.now());
                 run.state = RunState::Failed;
@@ -124,9 +127,10 @@ impl Job {
         let log = RunLog::begin(folder, self.tracker.as_ref(), &record, start.run.started_at);
         let mut log = log.map_err(unwritten)?;
         let ended = self.to_the_verdict(start, record, &mut log);
-        // The server is told meanwhile; nothing here waits for it.
+        // The server receives it meanwhile; nothing here waits for it.
         match &ended {
             Ok(finished) => log.finished(finished.model.as_ref().map(|model| model.version)),
+            Err(TrainingError::Stopped) => None,
             Err(_) => log.failed(self.clock.now()),
         };
         ended
@@ -138,8 +142,10 @@ impl Job {
         mut record: RunRecord,
         log: &mut RunLog,
     ) -> Result<Finished, TrainingError> {
-        let challenger =
-            self.learn(start).map_err(|cause| TrainingError::Failed { run: start.run.id.clone(), cause })?;
+        let challenger = self.learn(start).map_err(|error| match error {
+            LearnError::Stopped => TrainingError::Stopped,
+            LearnError::Failed(cause) => TrainingError::Failed { run: start.run.id.clone(), cause },
+        })?;
         record.artifact = Some(hex::encode(Sha256::digest(&challenger.artifact)));
         let ended_at = self.clock.now();
         log.keep(&record, &challenger, ended_at).map_err(unwritten)?;
@@ -230,15 +236,13 @@ impl Job {
         }
     }
 
-    fn learn(&self, start: &Start) -> Result<Challenger, String> {
+    fn learn(&self, start: &Start) -> Result<Challenger, LearnError> {
         let run = &start.run.id;
         let champion = start.champion.as_ref().map(|(_, artifact)| artifact.as_slice());
         let mut pace = Pace::default();
         let mut progress = |step| {
             if self.stop.is_cancelled() {
-                // The learner has no way to be told to stop; this unwinds out of it without the panic hook's message.
-                // The run stays *running* in the store, and is taken up again at the next start.
-                std::panic::resume_unwind(Box::new(Interrupted));
+                return ControlFlow::Break(());
             }
             match step {
                 Step::Preparing { done, total } => self.say("preparing", Some(run), done, total, None, Some(&mut pace)),
@@ -249,6 +253,7 @@ impl Job {
                     self.say("evaluating", Some(run), done, total, None, Some(&mut pace));
                 }
             }
+            ControlFlow::Continue(())
         };
         let mut checkpoints = self.folders().run(run).checkpoints();
         let path = self.artifact_store.snapshot_path(&start.snapshot.id);
@@ -258,8 +263,7 @@ impl Job {
         // What a panic leaves half done is the challenger, which nobody has yet.
         match catch_unwind(AssertUnwindSafe(learning)) {
             Ok(learnt) => learnt,
-            Err(panic) if panic.is::<Interrupted>() => resume_unwind(panic),
-            Err(panic) => Err(format!("the learner panicked: {}", panic_text(&*panic))),
+            Err(panic) => Err(LearnError::Failed(format!("the learner panicked: {}", panic_text(&*panic)))),
         }
     }
 
@@ -326,9 +330,6 @@ pub fn take_snapshot(
 fn unwritten(error: std::io::Error) -> TrainingError {
     TrainingError::Store(format!("the run's folder: {error}"))
 }
-
-/// What unwinds out of a run that is told to stop.
-struct Interrupted;
 
 fn snapshot_row(snapshot: &Snapshot, at: i64) -> Result<SnapshotRow, TrainingError> {
     let lineage = serde_json::to_string(&snapshot.lineage).map_err(|error| TrainingError::Store(error.to_string()))?;

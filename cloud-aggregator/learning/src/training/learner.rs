@@ -1,9 +1,10 @@
 //! What a run needs from whoever does the learning; the seam between the job and the model.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use hearthwatch_detector::drift::FeatureProfile;
-use hearthwatch_training::{Checkpoints, EpochRecord};
+use hearthwatch_training::{Checkpoints, EpochRecord, TrainError};
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::Example;
@@ -72,6 +73,32 @@ pub struct Challenger {
     pub profile: Option<FeatureProfile>,
 }
 
+/// Why nothing was learnt.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LearnError {
+    /// It was asked to stop.
+    #[error("stopped")]
+    Stopped,
+    /// In one line.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<String> for LearnError {
+    fn from(cause: String) -> Self {
+        Self::Failed(cause)
+    }
+}
+
+impl From<TrainError> for LearnError {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Stopped => Self::Stopped,
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
 /// Makes a challenger from examples, and lets the gate judge it. The same input gives the same challenger.
 pub trait Learner: Send + Sync + 'static {
     /// Finds and reads the recorded sets; returns their hash. Blocks.
@@ -85,13 +112,15 @@ pub trait Learner: Send + Sync + 'static {
 
     /// Learns. Blocks, for minutes. The examples are given away: they are the largest thing in memory. `champion` is the artifact to beat; `checkpoints` are those of this very run.
     ///
+    /// `progress` answers whether to go on.
+    ///
     /// # Errors
-    /// One line that says why nothing was learnt.
+    /// [`LearnError::Stopped`] where `progress` answers `Break`; else [`LearnError::Failed`].
     fn learn(
         &self,
         examples: Vec<Example>,
         champion: Option<&[u8]>,
         checkpoints: &mut dyn Checkpoints,
-        progress: &mut dyn FnMut(Step),
-    ) -> Result<Challenger, String>;
+        progress: &mut dyn FnMut(Step) -> ControlFlow<()>,
+    ) -> Result<Challenger, LearnError>;
 }

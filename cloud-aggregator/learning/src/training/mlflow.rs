@@ -1,6 +1,6 @@
-//! Runs told to an MLflow tracking server, by its REST API, where one is configured.
+//! Runs logged to an MLflow tracking server, by its REST API, where one is configured.
 //!
-//! A thread of its own tells it, so that no run waits for the server or fails with it: when the run begins (settings, tags), and when it
+//! A thread of its own sends, so that no run waits for the server or fails with it: when the run begins (settings, tags), and when it
 //! has ended (losses, figures, verdict). What did not get through is one warning, is tried again at the end, and lies in the run's
 //! folder in any case. Nothing of homes is sent: no answer, no name, no number of them.
 
@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use client::{Client, MetricAt, MlflowError, Status};
-pub use client::{Credentials, MlflowConfig, Patience};
 use tokio::runtime::{Builder, Runtime};
 
 use super::record::{Metric, RunRecord};
 use super::run_folder::{MlflowRun, RunFolder};
+use client::{Client, MetricAt, MlflowError, Status};
+pub use client::{Credentials, MlflowConfig, Timeouts};
 
 /// What MLflow counts time in, against ours.
 const MILLISECONDS: i64 = 1000;
@@ -23,14 +23,14 @@ const MILLISECONDS: i64 = 1000;
 /// Characters of the run's id that make its name there.
 const NAME_CHARS: usize = 8;
 
-/// Tells one server of runs.
+/// Logs runs to one server.
 #[derive(Debug, Clone)]
 pub struct Tracker {
     config: MlflowConfig,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
-/// What is told of a run when it begins.
+/// What is sent when a run begins.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Beginning {
     /// Unix seconds.
@@ -39,7 +39,7 @@ pub(super) struct Beginning {
     tags: Vec<(&'static str, String)>,
 }
 
-/// What is told of a run when it has ended.
+/// What is sent when a run has ended.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Ending {
     /// It ended with a verdict.
@@ -70,18 +70,18 @@ impl Beginning {
     }
 }
 
-/// A run of which the server is being told.
+/// A run that is being logged.
 #[derive(Debug)]
 pub(super) struct Tracked {
     ending: mpsc::Sender<Ending>,
-    told: Told,
+    reporting: Reporting,
 }
 
-/// The end of telling: by then the server has everything, or the log says why not.
+/// The thread that sends. When it has ended the server has everything, or the log says why not.
 #[derive(Debug)]
-pub struct Told(JoinHandle<()>);
+pub struct Reporting(JoinHandle<()>);
 
-impl Told {
+impl Reporting {
     /// Waits for it: for a program that would otherwise end before. At the most some minutes, with a server that is silent.
     pub fn wait(self) {
         // Had it panicked, the panic hook would have said so; the run is not concerned.
@@ -90,10 +90,10 @@ impl Told {
 }
 
 impl Tracked {
-    pub(super) fn end(self, ending: Ending) -> Told {
-        // A thread that is gone has panicked, which the panic hook has told.
+    pub(super) fn end(self, ending: Ending) -> Reporting {
+        // A thread that is gone has panicked, which the panic hook has logged.
         let _ = self.ending.send(ending);
-        self.told
+        self.reporting
     }
 }
 
@@ -101,32 +101,32 @@ impl Tracker {
     /// One for that server.
     #[must_use]
     pub fn new(config: MlflowConfig) -> Self {
-        Self { config, patience: Patience::default() }
+        Self { config, timeouts: Timeouts::default() }
     }
 
-    /// The same with another patience.
+    /// The same with other timeouts.
     #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { patience, ..self }
+    pub fn with_timeouts(self, timeouts: Timeouts) -> Self {
+        Self { timeouts, ..self }
     }
 
-    /// Begins to tell of a run. Dropping what is returned leaves the run under way there, as it is here: it is taken up again later.
+    /// Begins to log a run. Dropping what is returned leaves the run under way there, as it is here: it is taken up again later.
     pub(super) fn begin(&self, folder: RunFolder, beginning: Beginning) -> Option<Tracked> {
         let (ending, end) = mpsc::channel();
         let run = folder.id().to_owned();
-        let teller = Teller { tracker: self.clone(), folder, beginning, run_id: None, warned: false };
-        match std::thread::Builder::new().name("mlflow".to_owned()).spawn(move || teller.tell(&end)) {
-            Ok(thread) => Some(Tracked { ending, told: Told(thread) }),
+        let reporter = Reporter { tracker: self.clone(), folder, beginning, run_id: None, warned: false };
+        match std::thread::Builder::new().name("mlflow".to_owned()).spawn(move || reporter.run(&end)) {
+            Ok(thread) => Some(Tracked { ending, reporting: Reporting(thread) }),
             Err(error) => {
-                tracing::warn!(run.id = run, %error, "MLflow is not told of the run; its folder has everything");
+                tracing::warn!(run.id = run, %error, "the run is not logged to MLflow; its folder has everything");
                 None
             }
         }
     }
 }
 
-/// The thread that tells.
-struct Teller {
+/// What the thread holds.
+struct Reporter {
     tracker: Tracker,
     folder: RunFolder,
     beginning: Beginning,
@@ -135,8 +135,8 @@ struct Teller {
     warned: bool,
 }
 
-impl Teller {
-    fn tell(mut self, end: &mpsc::Receiver<Ending>) {
+impl Reporter {
+    fn run(mut self, end: &mpsc::Receiver<Ending>) {
         let runtime = match Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return self.warn(&error.to_string()),
@@ -146,14 +146,14 @@ impl Teller {
         }
         // Nobody is left to say how it ended: the run was cut off.
         let Ok(ending) = end.recv() else { return };
-        match self.insist(&runtime, &ending) {
+        match self.close_with_retries(&runtime, &ending) {
             Ok(()) => tracing::info!(run.id = self.folder.id(), "MLflow has the run"),
             Err(error) => self.warn(&error.to_string()),
         }
     }
 
-    fn insist(&mut self, runtime: &Runtime, ending: &Ending) -> Result<(), MlflowError> {
-        let Patience { tries, pause, .. } = self.tracker.patience;
+    fn close_with_retries(&mut self, runtime: &Runtime, ending: &Ending) -> Result<(), MlflowError> {
+        let Timeouts { tries, pause, .. } = self.tracker.timeouts;
         let mut left = tries;
         loop {
             left = left.saturating_sub(1);
@@ -177,7 +177,7 @@ impl Teller {
 
     /// Makes the run there, or finds the one that an earlier attempt at this run made; settings and tags.
     async fn open(&mut self) -> Result<String, MlflowError> {
-        let client = Client::open(&self.tracker.config, &self.tracker.patience)?;
+        let client = Client::open(&self.tracker.config, &self.tracker.timeouts)?;
         let run = match self.known(&client).await? {
             Some(run) => run,
             None => self.create(&client).await?,
@@ -217,7 +217,7 @@ impl Teller {
             Some(run) => run,
             None => self.open().await?,
         };
-        let client = Client::open(&self.tracker.config, &self.tracker.patience)?;
+        let client = Client::open(&self.tracker.config, &self.tracker.timeouts)?;
         let at = ending.ended_at * MILLISECONDS;
         let metric =
             |Metric { name, step, value }: &Metric| MetricAt { name, value: *value, timestamp: at, step: *step };

@@ -1,5 +1,6 @@
 //! The learner that really learns: the model crate's retraining on recorded sets and residents' answers.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +12,7 @@ use hearthwatch_training::{
 
 use super::card::card;
 use super::corpus::{self, CorpusError};
-use super::learner::{Challenger, Defences, Learner, Step};
+use super::learner::{Challenger, Defences, LearnError, Learner, Step};
 use crate::dataset::Example;
 
 /// Where the recorded sets come from.
@@ -90,8 +91,8 @@ impl Learner for ModelLearner {
         examples: Vec<Example>,
         champion: Option<&[u8]>,
         checkpoints: &mut dyn Checkpoints,
-        progress: &mut dyn FnMut(Step),
-    ) -> Result<Challenger, String> {
+        progress: &mut dyn FnMut(Step) -> ControlFlow<()>,
+    ) -> Result<Challenger, LearnError> {
         // Taken out, so that hundreds of megabytes do not stay behind between runs.
         let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).take();
         let corpus = match loaded {
@@ -111,10 +112,9 @@ impl Learner for ModelLearner {
                 "answers were limited before learning from them"
             );
         }
-        let mut tell = |step: Progress| progress(shown(&step));
+        let mut report = |step: Progress| progress(shown(&step));
         let request = RetrainRequest::new(&corpus, &self.config).defended(&defended);
-        let candidate = request.champion(champion).checkpoints(checkpoints).run(&mut tell);
-        let candidate = candidate.map_err(|error| error.to_string())?;
+        let candidate = request.champion(champion).checkpoints(checkpoints).run(&mut report)?;
         let artifact = Artifact::parse(&candidate.artifact).map_err(|error| error.to_string())?;
         Ok(Challenger {
             weights_id: artifact.weights_id(),

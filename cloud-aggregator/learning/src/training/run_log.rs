@@ -5,7 +5,7 @@ use std::io;
 use hearthwatch_protocol::ModelVersion;
 
 use super::learner::Challenger;
-use super::mlflow::{Beginning, Ending, Told, Tracked, Tracker};
+use super::mlflow::{Beginning, Ending, Reporting, Tracked, Tracker};
 use super::record::{RunRecord, metrics, parameters};
 use super::run_folder::{RunFolder, RunProgress};
 
@@ -19,7 +19,7 @@ pub struct RunLog {
 }
 
 impl RunLog {
-    /// Opens the folder, or finds it open, and begins to tell the server. `began_at` is in Unix seconds.
+    /// Opens the folder, or finds it open, and begins to log to the server. `began_at` is in Unix seconds.
     ///
     /// # Errors
     /// What the file system says.
@@ -68,13 +68,13 @@ impl RunLog {
     }
 
     /// The run has its verdict; `model` is the version that it became, if it became one.
-    pub fn finished(mut self, model: Option<ModelVersion>) -> Option<Told> {
+    pub fn finished(mut self, model: Option<ModelVersion>) -> Option<Reporting> {
         self.ending.tags.extend(model.map(|version| ("hearthwatch.model_version", version.to_string())));
         self.tracked.map(|tracked| tracked.end(self.ending))
     }
 
     /// The run ended without a verdict.
-    pub fn failed(self, ended_at: i64) -> Option<Told> {
+    pub fn failed(self, ended_at: i64) -> Option<Reporting> {
         if let Err(error) = self.folder.progress(RunProgress::Failed, self.began_at, Some(ended_at)) {
             tracing::warn!(run.id = self.folder.id(), %error, "the end of the run is not in its folder");
         }

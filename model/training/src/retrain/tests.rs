@@ -1,5 +1,7 @@
 //! A whole run in small: repeatable to the byte, refusing what it cannot use.
 
+use std::ops::ControlFlow;
+
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::network::WINDOW_VALUES;
 use hearthwatch_evaluation::dataset::RecordedHome;
@@ -8,6 +10,7 @@ use hearthwatch_evaluation::fixtures::evaluation::{events, made_up};
 use hearthwatch_evaluation::fixtures::home::made_home;
 
 use super::*;
+use crate::never_stops;
 use crate::{BaselineThresholds, Fit, Mix};
 use crate::{DefencePolicy, HomeAnswer, defend};
 
@@ -26,7 +29,7 @@ fn config() -> RetrainConfig {
 }
 
 fn run(feedback: &[FeedbackExample], champion: Option<&[u8]>, config: &RetrainConfig) -> Candidate {
-    RetrainRequest::new(&corpus(), config).feedback(feedback).champion(champion).run(&mut |_| {}).unwrap()
+    RetrainRequest::new(&corpus(), config).feedback(feedback).champion(champion).run(&mut never_stops(|_| {})).unwrap()
 }
 
 fn example(anomalous: bool) -> FeedbackExample {
@@ -87,17 +90,17 @@ fn fine_tuning_on_feedback_is_held_against_champion_and_replay() {
 fn without_its_only_teacher_a_candidate_is_what_replay_alone_would_have_made() {
     let champion = run(&[], None, &config());
     let start = Artifact::parse(&champion.artifact).unwrap().weights().clone();
-    let prepared = prepare(&corpus(), None, &config(), &mut |_| {}).unwrap();
+    let prepared = prepare(&corpus(), None, &config(), &mut never_stops(|_| {})).unwrap();
     let answer = |anomalous| HomeAnswer { home: "only".to_owned(), example: example(anomalous) };
     let defended = defend(&[answer(true), answer(false)], &DefencePolicy::none());
     let left = defended.without_each(3).remove(0);
     assert_eq!((left.home.as_str(), left.weight_share, left.examples.len()), ("only", 1.0, 0));
     let config = config();
     let alone = RetrainRequest::on_prepared(&prepared, &config).feedback(&left.examples);
-    let without = alone.fine_tune(&start, &mut |_| {}).unwrap();
+    let without = alone.fine_tune(&start, &mut never_stops(|_| {})).unwrap();
     let corpus = corpus();
     let guarded = RetrainRequest::new(&corpus, &config).defended(&defended).champion(Some(&champion.artifact));
-    let guarded = guarded.run(&mut |_| {}).unwrap();
+    let guarded = guarded.run(&mut never_stops(|_| {})).unwrap();
     let blend = Artifact::parse(&champion.artifact).unwrap().blend().clone();
     let measured = measured_anew(&prepared, &without, &blend, &config).unwrap();
     assert_eq!(guarded.report.control, Some(measured.summary()));
@@ -154,16 +157,16 @@ fn a_run_that_was_cut_off_goes_on_to_the_very_same_artifact() {
         ..config()
     };
     let mut checkpoints = CutOff { saves: 1, kept: None };
-    let mut resumable = |progress: &mut dyn FnMut(Progress)| {
+    let mut resumable = |progress: &mut dyn FnMut(Progress) -> ControlFlow<()>| {
         RetrainRequest::new(&corpus(), &config).checkpoints(&mut checkpoints).run(progress).unwrap()
     };
-    let whole = resumable(&mut |_| {});
+    let whole = resumable(&mut never_stops(|_| {}));
     let mut first_epoch = None;
-    let resumed = resumable(&mut |progress| {
+    let resumed = resumable(&mut never_stops(|progress| {
         if let Progress::Training { epoch, .. } = progress {
             first_epoch.get_or_insert(epoch);
         }
-    });
+    }));
     assert_eq!(first_epoch, Some(2));
     assert_eq!(resumed.artifact, whole.artifact);
 }
@@ -172,7 +175,11 @@ fn a_run_that_was_cut_off_goes_on_to_the_very_same_artifact() {
 fn a_checkpoint_of_another_configuration_is_not_gone_on_from() {
     let mut checkpoints = CutOff { saves: 9, kept: None };
     let mut with = |config: &RetrainConfig| {
-        RetrainRequest::new(&corpus(), config).checkpoints(&mut checkpoints).run(&mut |_| {}).unwrap().artifact
+        RetrainRequest::new(&corpus(), config)
+            .checkpoints(&mut checkpoints)
+            .run(&mut never_stops(|_| {}))
+            .unwrap()
+            .artifact
     };
     with(&config());
     let other = RetrainConfig { seed: 5, ..config() };
@@ -182,7 +189,7 @@ fn a_checkpoint_of_another_configuration_is_not_gone_on_from() {
 #[test]
 fn progress_is_told_in_order() {
     let mut reported = Vec::new();
-    RetrainRequest::new(&corpus(), &config()).run(&mut |progress| reported.push(progress)).unwrap();
+    RetrainRequest::new(&corpus(), &config()).run(&mut never_stops(|progress| reported.push(progress))).unwrap();
     assert_eq!(reported.first(), Some(&Progress::Preparing { done: 1, total: 6 }));
     assert!(
         reported.iter().any(|step| matches!(step, Progress::Training { epoch: 1, epochs: 2, step: 8, steps: 8, .. }))
@@ -193,22 +200,45 @@ fn progress_is_told_in_order() {
 #[test]
 fn a_feedback_window_of_another_size_is_refused() {
     let bad = FeedbackExample { window: vec![0.0; 7], ..example(true) };
-    let error = RetrainRequest::new(&corpus(), &config()).feedback(&[bad]).run(&mut |_| {}).unwrap_err();
+    let error = RetrainRequest::new(&corpus(), &config()).feedback(&[bad]).run(&mut never_stops(|_| {})).unwrap_err();
     assert_eq!(error, TrainError::FeedbackShape { index: 0, length: 7, expected: WINDOW_VALUES });
 }
 
 #[test]
 fn a_corpus_of_recordings_shorter_than_the_warm_up_is_refused() {
     let short = Corpus { train: vec![made_home(1, 10)], ..corpus() };
-    let error = RetrainRequest::new(&short, &config()).run(&mut |_| {}).unwrap_err();
+    let error = RetrainRequest::new(&short, &config()).run(&mut never_stops(|_| {})).unwrap_err();
     assert_eq!(error, TrainError::NoHomes { part: "train", warm_up_days: 14 });
 }
 
 #[test]
 fn a_champion_that_is_no_artifact_is_refused() {
-    let error = RetrainRequest::new(&corpus(), &config()).champion(Some(b"nonsense")).run(&mut |_| {}).unwrap_err();
+    let error = RetrainRequest::new(&corpus(), &config())
+        .champion(Some(b"nonsense"))
+        .run(&mut never_stops(|_| {}))
+        .unwrap_err();
     assert!(
         matches!(error, TrainError::Artifact(hearthwatch_detector::network::ArtifactError::Structure(_))),
         "{error}"
     );
+}
+
+#[test]
+fn a_run_ends_where_it_is_stopped_in_each_of_its_parts() {
+    let parts: [fn(&Progress) -> bool; 3] = [
+        |progress| matches!(progress, Progress::Preparing { .. }),
+        |progress| matches!(progress, Progress::Training { .. }),
+        |progress| matches!(progress, Progress::Evaluating { .. }),
+    ];
+    for stops in parts {
+        let mut reports_after = 0;
+        let mut stopped = false;
+        let mut receiver = |progress: Progress| {
+            reports_after += usize::from(stopped && !matches!(progress, Progress::Preparing { .. }));
+            stopped |= stops(&progress);
+            if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let error = RetrainRequest::new(&corpus(), &config()).run(&mut receiver).unwrap_err();
+        assert_eq!((error, reports_after), (TrainError::Stopped, 0));
+    }
 }

@@ -5,7 +5,7 @@ use hearthwatch_detector::detector::Model;
 use hearthwatch_detector::network::{Artifact, Scorer, Weights};
 use hearthwatch_evaluation::evaluate::{HomeTrace, Record, baseline_scores, blended, calibrate};
 use hearthwatch_training::{
-    DefencePolicy, FeedbackExample, HomeAnswer, Prepared, RetrainConfig, RetrainRequest, defend,
+    DefencePolicy, FeedbackExample, HomeAnswer, Prepared, RetrainConfig, RetrainRequest, defend, never_stops,
 };
 
 use super::residents::{Habits, Question, answers};
@@ -128,7 +128,7 @@ impl Arm {
             Kind::Champion | Kind::Fusion => Some(champion.weights().clone()),
             Kind::Replay | Kind::Answers(..) => {
                 let request = RetrainRequest::on_prepared(prepared, config).feedback(answers);
-                Some(request.fine_tune(champion.weights(), &mut |_| {})?)
+                Some(request.fine_tune(champion.weights(), &mut never_stops(|_| {}))?)
             }
         };
         let network = match weights {

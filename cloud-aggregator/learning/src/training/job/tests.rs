@@ -1,5 +1,6 @@
 //! Runs with a learner that does what it is told.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
 use hearthwatch_protocol::ModelVersion;
@@ -10,7 +11,7 @@ use hearthwatch_store::{FeedbackRow, IngestBatch, ModelState, ReleaseRow};
 
 use super::*;
 use crate::fixtures::Puppet;
-use crate::training::mlflow::double::{Double, Question, impatient, nobody, whole_run};
+use crate::training::mlflow::double::{Double, Question, nobody, whole_run, without_pause};
 
 struct World {
     _directory: tempfile::TempDir,
@@ -106,12 +107,15 @@ fn a_failed_run_says_why_and_may_be_run_again() {
 }
 
 #[test]
-fn a_run_that_is_told_to_stop_stays_running_so_that_it_is_taken_up_again() {
+fn a_run_that_is_stopped_stays_running_so_that_it_is_taken_up_again() {
     let world = world(Puppet::new(true));
+    answer(&world, 1);
     world.job.stop.cancel();
-    let job = world.job.clone();
-    assert!(std::thread::spawn(move || job.run(RunTrigger::Hand)).join().is_err());
-    assert_eq!(world.job.store.runs(1).unwrap()[0].state, RunState::Running);
+    assert_eq!(world.job.run(RunTrigger::Hand).unwrap_err().to_string(), TrainingError::Stopped.to_string());
+    let run = world.job.store.runs(1).unwrap().pop().unwrap();
+    assert_eq!((run.state, run.failure, run.ended_at), (RunState::Running, None, None));
+    let job = Job { stop: CancellationToken::new(), ..world.job.clone() };
+    assert_eq!(job.run(RunTrigger::Hand).unwrap().run.id, run.id);
 }
 
 /// What a server is asked about a run that learns from an answer of a home called `kims-house`, in so many questions.
@@ -121,7 +125,7 @@ fn told(puppet: Puppet, count: usize) -> (Vec<Question>, World) {
     world.job.store.enrol_home(&home("kims-house"), 1).unwrap();
     let feedback = vec![row(record("kims-house", 1))];
     world.job.store.apply(&IngestBatch { feedback, at: NOW, ..IngestBatch::default() }).unwrap();
-    world.job.tracker = Some(impatient(double.url(), None));
+    world.job.tracker = Some(without_pause(double.url(), None));
     // The outcome is in the store; this is about the server.
     let _ = world.job.run(RunTrigger::Hand);
     let questions = double.questions();
@@ -156,7 +160,7 @@ fn a_server_is_told_that_a_run_failed() {
 #[test]
 fn a_server_that_is_away_changes_nothing_of_a_run() {
     let mut world = world(Puppet::new(true));
-    world.job.tracker = Some(impatient(&nobody(), None));
+    world.job.tracker = Some(without_pause(&nobody(), None));
     let finished = world.job.run(RunTrigger::Hand).unwrap();
     assert_eq!(finished.run.state, RunState::Promoted);
     let folder = world.job.artifact_store.data().join("runs").join(&finished.run.id);
@@ -244,8 +248,8 @@ impl Learner for Panics {
         _examples: Vec<crate::dataset::Example>,
         _champion: Option<&[u8]>,
         _checkpoints: &mut dyn hearthwatch_training::Checkpoints,
-        _progress: &mut dyn FnMut(Step),
-    ) -> Result<Challenger, String> {
+        _progress: &mut dyn FnMut(Step) -> ControlFlow<()>,
+    ) -> Result<Challenger, LearnError> {
         panic!("a shape that nobody thought of")
     }
 }

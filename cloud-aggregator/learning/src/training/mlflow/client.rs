@@ -1,9 +1,10 @@
 //! The few calls of MLflow's REST API 2.0 that a run needs.
 
-use std::error::Error as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use hearthwatch_configuration::{Secret, SecretError};
+use hearthwatch_telemetry::chain::chain;
 use reqwest::{RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -13,11 +14,8 @@ use url::Url;
 /// Most of an answer that is read, in bytes: an experiment with all its tags has less.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
-/// Most of a refusal's words that are told, in characters.
+/// Most of a refusal's message that is logged, in characters.
 const MESSAGE_CHARS_MAX: usize = 200;
-
-/// Largest secret that is read, in bytes.
-const SECRET_BYTES_MAX: usize = 16 * 1024;
 
 /// What MLflow takes in one `runs/log-batch`.
 const METRICS_MAX: usize = 1000;
@@ -41,7 +39,7 @@ pub struct MlflowConfig {
     pub credentials: Option<Credentials>,
 }
 
-/// How to show who asks. The files are read anew for each run.
+/// How the server authenticates us. The files are read anew for each run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
     /// A file with a bearer token.
@@ -57,7 +55,7 @@ pub enum Credentials {
 
 /// How long to wait for the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct Timeouts {
     /// For a connection.
     pub connect: Duration,
     /// For a whole question and its answer.
@@ -68,7 +66,7 @@ pub struct Patience {
     pub pause: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self { connect: seconds(5), answer: seconds(20), tries: 3, pause: seconds(30) }
@@ -79,15 +77,15 @@ impl Default for Patience {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MlflowError {
     /// The file with the secret cannot be used.
-    #[error("{}: {cause}", path.display())]
-    Secret { path: PathBuf, cause: String },
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// No client can be made of the configuration.
     #[error("HTTP client: {0}")]
     Client(String),
     /// No answer, or none in time.
     #[error("it does not answer: {0}")]
     Away(String),
-    /// It says no.
+    /// It refuses.
     #[error("it answers {status} {code}: {message}")]
     Refused { status: StatusCode, code: String, message: String },
     /// Its answer is too long, or not what it must be.
@@ -165,35 +163,35 @@ struct Refusal {
 pub(super) struct Client {
     http: reqwest::Client,
     url: Url,
-    credentials: Option<Shown>,
+    authorization: Option<Authorization>,
 }
 
-/// The secret itself.
-enum Shown {
-    Token(String),
-    Password { user: String, password: String },
+/// What each request carries.
+enum Authorization {
+    Bearer(Secret),
+    Basic { user: String, password: Secret },
 }
 
 impl Client {
-    pub(super) fn open(config: &MlflowConfig, patience: &Patience) -> Result<Self, MlflowError> {
-        let credentials = match &config.credentials {
+    pub(super) fn open(config: &MlflowConfig, timeouts: &Timeouts) -> Result<Self, MlflowError> {
+        let authorization = match &config.credentials {
             None => None,
-            Some(Credentials::Token(file)) => Some(Shown::Token(secret(file)?)),
+            Some(Credentials::Token(file)) => Some(Authorization::Bearer(Secret::read(file)?)),
             Some(Credentials::Password { user, file }) => {
-                Some(Shown::Password { user: user.clone(), password: secret(file)? })
+                Some(Authorization::Basic { user: user.clone(), password: Secret::read(file)? })
             }
         };
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            .connect_timeout(patience.connect)
-            .timeout(patience.answer)
+            .connect_timeout(timeouts.connect)
+            .timeout(timeouts.answer)
             // A run lasts longer than any server keeps a connection.
             .pool_max_idle_per_host(0)
             .user_agent(concat!("hearthwatch-cloud/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| MlflowError::Client(words(&error)))?;
-        Ok(Self { http, url: config.url.clone(), credentials })
+            .map_err(|error| MlflowError::Client(chain(&error)))?;
+        Ok(Self { http, url: config.url.clone(), authorization })
     }
 
     /// The id of the experiment of that name, which is made if need be.
@@ -217,7 +215,7 @@ impl Client {
         Ok(made.run.info.run_id)
     }
 
-    /// Says how the run stands and, once it has ended, when: milliseconds since 1970.
+    /// Sets the state of the run and, once it has ended, when: milliseconds since 1970.
     pub(super) async fn update_run(&self, run: &str, status: Status, end: Option<i64>) -> Result<(), MlflowError> {
         let mut body = json!({ "run_id": run, "status": status.as_str() });
         if let Some(end) = end {
@@ -268,12 +266,12 @@ impl Client {
     }
 
     async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, MlflowError> {
-        let request = match &self.credentials {
+        let request = match &self.authorization {
             None => request,
-            Some(Shown::Token(token)) => request.bearer_auth(token),
-            Some(Shown::Password { user, password }) => request.basic_auth(user, Some(password)),
+            Some(Authorization::Bearer(token)) => request.bearer_auth(token.expose()),
+            Some(Authorization::Basic { user, password }) => request.basic_auth(user, Some(password.expose())),
         };
-        let away = |error: reqwest::Error| MlflowError::Away(words(&error.without_url()));
+        let away = |error: reqwest::Error| MlflowError::Away(chain(&error.without_url()));
         let mut answer = request.send().await.map_err(away)?;
         let status = answer.status();
         let mut bytes = Vec::new();
@@ -295,26 +293,4 @@ impl Client {
 fn pair(key: &str, value: &str) -> Value {
     let value: String = value.chars().take(VALUE_CHARS_MAX).collect();
     json!({ "key": key, "value": value })
-}
-
-/// What the file says, without the line's end.
-fn secret(path: &Path) -> Result<String, MlflowError> {
-    let failed = |cause: String| MlflowError::Secret { path: path.to_owned(), cause };
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    let text = text.trim();
-    if text.is_empty() || text.len() > SECRET_BYTES_MAX {
-        return Err(failed(format!("holds {} bytes; a secret has 1 to {SECRET_BYTES_MAX}", text.len())));
-    }
-    Ok(text.to_owned())
-}
-
-/// An error and what caused it: reqwest says the cause only if asked.
-fn words(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Credentials, MlflowConfig, Patience, Tracker};
+use super::{Credentials, MlflowConfig, Timeouts, Tracker};
 
 /// What was asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,10 +38,10 @@ pub(in crate::training) fn whole_run() -> Vec<Answer> {
 }
 
 /// Gives up at once; what is tried again is tried again without a pause.
-pub(in crate::training) fn impatient(url: &Url, credentials: Option<Credentials>) -> Tracker {
+pub(in crate::training) fn without_pause(url: &Url, credentials: Option<Credentials>) -> Tracker {
     let config = MlflowConfig { url: url.clone(), experiment: "nightly".to_owned(), credentials };
     let minute = Duration::from_secs(60);
-    Tracker::new(config).with_patience(Patience { connect: minute, answer: minute, tries: 2, pause: Duration::ZERO })
+    Tracker::new(config).with_timeouts(Timeouts { connect: minute, answer: minute, tries: 2, pause: Duration::ZERO })
 }
 
 /// An address at which nobody listens.

@@ -3,7 +3,7 @@
 use hearthwatch_training::EpochRecord;
 use serde_json::{Value, json};
 
-use super::double::{Answer, Double, Question, impatient, nobody, whole_run};
+use super::double::{Answer, Double, Question, nobody, whole_run, without_pause};
 use super::*;
 use crate::training::learner::Challenger;
 use crate::training::record::metrics;
@@ -37,7 +37,7 @@ fn ending() -> Ending {
 }
 
 /// Tells of a whole run; returns where its folder is.
-fn tell(tracker: &Tracker) -> tempfile::TempDir {
+fn log_run(tracker: &Tracker) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let tracked = tracker.begin(RunFolders::new(directory.path()).run(RUN), beginning(&record())).unwrap();
     tracked.end(ending()).wait();
@@ -60,7 +60,7 @@ fn pairs(of: &[(&str, &str)]) -> Value {
 fn a_run_is_told_by_these_questions_and_no_others() {
     let double = Double::start(whole_run());
     let url = double.url().to_string();
-    let directory = tell(&impatient(double.url(), None));
+    let directory = log_run(&without_pause(double.url(), None));
     let question = |line: &str, body: Value| Question { line: line.to_owned(), authorization: None, body };
     let post = |call: &str, body: Value| question(&format!("POST /api/2.0/mlflow/{call}"), body);
     let parameters = [("device", "flex"), ("gate.coverage", "0.9"), ("seed", "7"), ("corpus", "c0")];
@@ -96,7 +96,7 @@ fn a_run_is_told_by_these_questions_and_no_others() {
 fn what_did_not_get_through_at_the_beginning_is_told_at_the_end() {
     let busy = (503, String::new());
     let double = Double::start([busy.clone(), busy].into_iter().chain(whole_run()).collect());
-    tell(&impatient(double.url(), None));
+    log_run(&without_pause(double.url(), None));
     let questions = double.questions();
     let again = "GET /api/2.0/mlflow/experiments/get-by-name?experiment_name=nightly";
     let rest = ["experiments/create", "runs/create"].into_iter().chain(["runs/log-batch"; 4]).chain(["runs/update"]);
@@ -105,7 +105,7 @@ fn what_did_not_get_through_at_the_beginning_is_told_at_the_end() {
 
 #[test]
 fn a_server_that_is_away_is_given_up_and_the_run_is_not_concerned() {
-    let directory = tell(&impatient(&nobody(), None));
+    let directory = log_run(&without_pause(&nobody(), None));
     assert_eq!(RunFolders::new(directory.path()).run(RUN).mlflow(), None);
 }
 
@@ -117,7 +117,7 @@ fn a_run_that_is_taken_up_again_goes_on_in_the_same_run_there() {
         let folder = RunFolders::new(directory.path()).run(RUN);
         let (url, experiment) = (double.url().to_string(), "nightly".to_owned());
         folder.note_mlflow(&MlflowRun { url, experiment, run_id: "r0".to_owned() }).unwrap();
-        let tracked = impatient(double.url(), None).begin(folder.clone(), beginning(&record())).unwrap();
+        let tracked = without_pause(double.url(), None).begin(folder.clone(), beginning(&record())).unwrap();
         tracked.end(ending()).wait();
         (double.questions(), folder.mlflow().unwrap().run_id)
     };
@@ -136,9 +136,9 @@ fn a_run_that_is_cut_off_stays_under_way_there() {
     let double = Double::start(whole_run().into_iter().take(5).collect());
     let directory = tempfile::tempdir().unwrap();
     let folder = RunFolders::new(directory.path()).run(RUN);
-    let Tracked { ending, told } = impatient(double.url(), None).begin(folder, beginning(&record())).unwrap();
+    let Tracked { ending, reporting } = without_pause(double.url(), None).begin(folder, beginning(&record())).unwrap();
     drop(ending);
-    told.wait();
+    reporting.wait();
     assert_eq!(lines(&double.questions())[2..], ["runs/create", "runs/log-batch", "runs/log-batch"]);
 }
 
@@ -149,7 +149,7 @@ fn the_secret_goes_with_every_question() {
     std::fs::write(&file, "s3cret\n").unwrap();
     let shown = |credentials| {
         let double = Double::start(whole_run());
-        tell(&impatient(double.url(), Some(credentials)));
+        log_run(&without_pause(double.url(), Some(credentials)));
         let mut shown: Vec<_> =
             double.questions().into_iter().map(|question| question.authorization.unwrap()).collect();
         assert_eq!(shown.len(), 8);
@@ -164,8 +164,8 @@ fn the_secret_goes_with_every_question() {
 /// A client of a server that gives these answers, and the runtime to ask it.
 fn client(answers: Vec<Answer>) -> (Double, Client, Runtime) {
     let double = Double::start(answers);
-    let tracker = impatient(double.url(), None);
-    let client = Client::open(&tracker.config, &tracker.patience).unwrap();
+    let tracker = without_pause(double.url(), None);
+    let client = Client::open(&tracker.config, &tracker.timeouts).unwrap();
     (double, client, Builder::new_current_thread().enable_all().build().unwrap())
 }
 
@@ -211,8 +211,8 @@ fn every_bad_answer_is_an_error_that_says_what_it_was() {
         ]
     );
     double.questions();
-    let tracker = impatient(&nobody(), None);
-    let client = Client::open(&tracker.config, &tracker.patience).unwrap();
+    let tracker = without_pause(&nobody(), None);
+    let client = Client::open(&tracker.config, &tracker.timeouts).unwrap();
     let error = runtime.block_on(client.experiment("nightly")).unwrap_err().to_string();
     assert!(
         error.starts_with("it does not answer: ") && error.ends_with("Connection refused (os error 111)"),
@@ -225,11 +225,11 @@ fn a_secret_that_cannot_be_read_is_an_error_that_names_the_file_alone() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("token");
     let open = || {
-        let tracker = impatient(&nobody(), Some(Credentials::Token(file.clone())));
-        let error = Client::open(&tracker.config, &tracker.patience).err().unwrap().to_string();
+        let tracker = without_pause(&nobody(), Some(Credentials::Token(file.clone())));
+        let error = Client::open(&tracker.config, &tracker.timeouts).err().unwrap().to_string();
         error.replace(&file.display().to_string(), "FILE")
     };
     assert_eq!(open(), "FILE: No such file or directory (os error 2)");
     std::fs::write(&file, "\n").unwrap();
-    assert_eq!(open(), "FILE: holds 0 bytes; a secret has 1 to 16384");
+    assert_eq!(open(), "FILE is empty");
 }
