@@ -2,12 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
-
-use crate::shell;
-
-/// Version of python-tuf that judges beside our client.
-const PYTHON_TUF: &str = "7.0.1";
+use crate::{install, shell};
 
 /// Decoders that are fuzzed; `tests/fuzz/corpus` has a folder for each.
 const FUZZED: [&str; 8] = ["envelope", "body", "signed", "artifact", "home-assistant", "command", "admin", "recorder"];
@@ -41,19 +36,11 @@ pub fn attacks() -> anyhow::Result<()> {
     shell::run(&python.to_string_lossy(), ["tests/attacks/judge.py"])
 }
 
-/// A Python with python-tuf, made once below the target directory.
+/// A Python with python-tuf.
 fn python_tuf() -> anyhow::Result<PathBuf> {
     let folder = shell::root().join("target/python-tuf");
-    let python = folder.join("bin/python");
-    let has_it = python.is_file() && shell::run(&python.to_string_lossy(), ["-c", "import tuf.ngclient"]).is_ok();
-    if !has_it {
-        shell::run("python3", ["-m", "venv", &folder.to_string_lossy()]).context("python3 -m venv")?;
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-        let wanted = [format!("tuf=={PYTHON_TUF}"), "securesystemslib[crypto]".to_owned()];
-        let arguments = pip.into_iter().map(str::to_owned).chain(wanted);
-        shell::run(&python.to_string_lossy(), arguments).context("pip")?;
-    }
-    Ok(python)
+    install::python_packages(&folder, "tests/attacks/requirements.txt")?;
+    Ok(folder.join("bin/python"))
 }
 
 /// libFuzzer over every decoder for so many seconds each, on the stable compiler: only our own crates are instrumented, so that

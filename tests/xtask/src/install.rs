@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use crate::shell;
 
@@ -103,15 +103,16 @@ pub fn ensure(part: Part) -> anyhow::Result<()> {
     if part.present() { Ok(()) } else { bail!("{part:?} was installed but does not answer") }
 }
 
-/// Makes such an environment, and says how long it took. Where the packages cannot be had, this is said loudly, together with `without`: what
-/// stays unchecked then; with `CI=true` it is an error. Returns whether the packages are there.
+/// As [`python_packages`], and prints how long it took. Where the packages cannot be had, this is printed loudly, together with `without`:
+/// what stays unchecked then; with `CI=true` it is an error. Returns whether the packages are there.
 pub fn python_packages_or_say(folder: &Path, requirements: &str, without: &str) -> anyhow::Result<bool> {
     let start = Instant::now();
     match python_packages(folder, requirements) {
-        Ok(()) => {
+        Ok(Fetched::Now) => {
             println!("=== {requirements}: installed in {:.0} s", start.elapsed().as_secs_f64());
             Ok(true)
         }
+        Ok(Fetched::Before) => Ok(true),
         Err(error) if std::env::var("CI").is_ok_and(|value| value == "true") => {
             Err(error.context(format!("{requirements} could not be installed")))
         }
@@ -123,11 +124,26 @@ pub fn python_packages_or_say(folder: &Path, requirements: &str, without: &str) 
     }
 }
 
-/// Makes an environment of Python's in `folder`, kept between runs, with the packages that `requirements` names.
-pub fn python_packages(folder: &Path, requirements: &str) -> anyhow::Result<()> {
+/// Whether packages were installed by this call or are from an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetched {
+    Now,
+    Before,
+}
+
+/// Makes an environment of Python's in `folder`, kept between runs, with the packages that the file `requirements` names. A copy of that
+/// file in the folder says what is installed there.
+pub fn python_packages(folder: &Path, requirements: &str) -> anyhow::Result<Fetched> {
+    let wanted = std::fs::read_to_string(shell::root().join(requirements)).with_context(|| requirements.to_owned())?;
+    let installed = folder.join("requirements.txt");
+    if std::fs::read_to_string(&installed).is_ok_and(|list| list == wanted) {
+        return Ok(Fetched::Before);
+    }
     let python = folder.join("bin/python").display().to_string();
     if !Path::new(&python).is_file() {
         shell::run("python3", ["-m", "venv", &folder.display().to_string()])?;
     }
-    shell::run(&python, ["-m", "pip", "install", "--quiet", "--requirement", requirements])
+    shell::run(&python, ["-m", "pip", "install", "--quiet", "--requirement", requirements])?;
+    std::fs::write(&installed, wanted).with_context(|| installed.display().to_string())?;
+    Ok(Fetched::Now)
 }

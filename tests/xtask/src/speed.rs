@@ -73,21 +73,11 @@ pub fn gpu_bundle() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A Python with the packages of `tests/speed/requirements.txt`, made once.
+/// A Python with the packages that it is held against.
 fn environment() -> anyhow::Result<PathBuf> {
-    let python = Path::new(ENVIRONMENT).join("bin/python");
-    let stamp = Path::new(ENVIRONMENT).join("requirements.txt");
-    let wanted = std::fs::read_to_string("tests/speed/requirements.txt").context("run this from the project's root")?;
-    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(python);
-    }
-    shell::run("python3", ["-m", "venv", ENVIRONMENT])?;
-    shell::run(
-        &python.display().to_string(),
-        ["-m", "pip", "install", "--quiet", "-r", "tests/speed/requirements.txt"],
-    )?;
-    std::fs::write(&stamp, wanted)?;
-    Ok(python)
+    let folder = shell::root().join(ENVIRONMENT);
+    install::python_packages(&folder, "tests/speed/requirements.txt")?;
+    Ok(folder.join("bin/python"))
 }
 
 pub fn target() -> PathBuf {
