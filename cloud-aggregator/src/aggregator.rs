@@ -8,7 +8,7 @@ use hearthwatch_api::http::state::AppState;
 use hearthwatch_fleet::hook::{NoRelease, ReleaseHook};
 use hearthwatch_fleet::release_service::ReleaseService;
 use hearthwatch_fleet::rollout::Director;
-use hearthwatch_ingest::{BatchTaker, Intake, Progress, Wire};
+use hearthwatch_ingest::{BatchTaker, Intake, MessagePublisher, Progress};
 use hearthwatch_learning::training::mlflow::Tracker;
 use hearthwatch_learning::training::{Job, Learner, Trainer, TrainingError, TrainingHandle, TrainingStatus};
 use hearthwatch_link::{LinkConfig, LinkError, TlsFiles};
@@ -159,7 +159,7 @@ impl Aggregator {
             let taker = BatchTaker::new(Arc::clone(&store), Arc::clone(&metrics))
                 .with_labels(config.ingest.labels)
                 .with_quota(config.ingest.records_per_day);
-            let spoken: Arc<dyn Wire> = Arc::new(handle.clone());
+            let spoken: Arc<dyn MessagePublisher> = Arc::new(handle.clone());
             let (clock, metrics, counted) = (Arc::clone(&clock), Arc::clone(&metrics), Arc::clone(&metrics));
             let intake = Intake::new(taker, clock, metrics, Arc::clone(&spoken), releases.notices(), progress);
             connections = intake.connections();

@@ -36,7 +36,7 @@ pub struct Assignment {
     pub generation: u64,
     /// Up, or down by order.
     pub order: Order,
-    /// The release.
+    /// Version of the release that the home shall run.
     pub model_version: ModelVersion,
     /// Its flat target name in the image repository.
     pub target: String,
@@ -61,7 +61,7 @@ pub struct SignedAssignment(Vec<u8>);
 /// What a home remembers of the assignment that it followed last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
-    /// Its generation.
+    /// Generation of the newest assignment that was accepted; 0 before the first.
     pub generation: u64,
     /// SHA-256 of its bytes: a generation is used once.
     #[serde(with = "crate::codec::fixed_bytes")]

@@ -174,7 +174,7 @@ pub enum SealError {
     /// More than [`SEALED_BYTES_MAX`]; not parsed at all.
     #[error("a signed statement of {found} bytes, at most {SEALED_BYTES_MAX} are read")]
     TooLarge {
-        /// Its length.
+        /// Length of the statement, in bytes.
         found: usize,
     },
     /// Not a COSE_Sign1 structure.

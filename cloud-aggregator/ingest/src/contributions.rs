@@ -10,9 +10,9 @@ use hearthwatch_store::{Store, StoreError};
 use hearthwatch_telemetry::event::Event;
 use hearthwatch_telemetry::metrics::Metrics;
 
+use super::publisher::MessagePublisher;
 use super::receipts::IN_FLIGHT_MAX;
-use super::wire::Wire;
-use crate::event::WordUnsent;
+use crate::event::MessageUnsent;
 
 /// What each home is told of `version`, by home. Homes of which nothing was learnt are told nothing.
 pub(super) fn contributions(
@@ -36,17 +36,21 @@ pub(super) fn contributions(
 }
 
 /// Says them. Best effort: they are retained, and said again when the aggregator starts anew.
-pub(super) async fn say_all(wire: &Arc<dyn Wire>, said: Vec<(HomeId, Contribution)>, metrics: &Metrics) {
+pub(super) async fn publish_all(
+    publisher: &Arc<dyn MessagePublisher>,
+    said: Vec<(HomeId, Contribution)>,
+    metrics: &Metrics,
+) {
     futures_util::stream::iter(said)
         .for_each_concurrent(IN_FLIGHT_MAX, |(home, contribution)| async move {
             let result = match encode(&Message::Contribution(contribution)) {
                 Ok(payload) => {
-                    wire.publish(&Topic::Contribution(home), payload).await.map_err(|error| error.to_string())
+                    publisher.publish(&Topic::Contribution(home), payload).await.map_err(|error| error.to_string())
                 }
                 Err(error) => Err(error.to_string()),
             };
             if let Err(cause) = result {
-                WordUnsent { kind: "contribution", cause: &cause }.emit(metrics);
+                MessageUnsent { kind: "contribution", cause: &cause }.emit(metrics);
             }
         })
         .await;

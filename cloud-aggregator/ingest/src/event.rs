@@ -232,14 +232,14 @@ impl Event for ReceiptSent {
 }
 
 /// A receipt or notice did not reach the broker. Nothing is lost: homes resend, and are told again.
-pub struct WordUnsent<'a> {
+pub struct MessageUnsent<'a> {
     /// What it was: `receipt`, `release`, `withdrawal_receipt` or `contribution`.
     pub kind: &'static str,
     /// What the link said.
     pub cause: &'a str,
 }
 
-impl Event for WordUnsent<'_> {
+impl Event for MessageUnsent<'_> {
     fn emit(&self, metrics: &Metrics) {
         count(&metrics.unsent, self.kind);
         warn!(message.kind = self.kind, cause = self.cause, "not sent; it is said again when asked for");

@@ -12,15 +12,15 @@ pub mod event;
 pub mod health;
 pub mod labels;
 pub mod limiter;
+pub mod publisher;
 pub mod queue;
 mod receipts;
 pub mod repeats;
 mod storing;
-pub mod wire;
 mod withdrawals;
 mod worker;
 
 pub use batch::{BatchReport, BatchTaker};
 pub use health::IntakeHealth;
-pub use wire::{Wire, WireError};
-pub use worker::{Ear, Intake, IntakeError, Progress};
+pub use publisher::{MessagePublisher, PublishError};
+pub use worker::{Intake, IntakeError, MessageSubscriber, Progress};

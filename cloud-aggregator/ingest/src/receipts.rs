@@ -10,8 +10,8 @@ use hearthwatch_telemetry::event::Event;
 use hearthwatch_telemetry::metrics::Metrics;
 use tokio::sync::mpsc;
 
-use super::wire::Wire;
-use crate::event::{ReceiptSent, WordUnsent};
+use super::publisher::MessagePublisher;
+use crate::event::{MessageUnsent, ReceiptSent};
 
 /// Receipts that may wait for the broker: one for each of so many homes. The rest is dropped, and asked for again.
 pub const RECEIPTS_WAITING_MAX: usize = 4_096;
@@ -21,7 +21,7 @@ pub(super) const IN_FLIGHT_MAX: usize = 32;
 
 /// What a home is told.
 #[derive(Debug)]
-pub(super) enum Word {
+pub(super) enum OutboundMessage {
     /// What of its records is safe.
     Receipt(HomeId, Receipt),
     /// What it took back is gone.
@@ -29,31 +29,37 @@ pub(super) enum Word {
 }
 
 /// Sends every word that comes in, until the sender is dropped.
-pub(super) async fn send_all(wire: Arc<dyn Wire>, inbox: mpsc::Receiver<Word>, metrics: Arc<Metrics>) {
+pub(super) async fn send_all(
+    publisher: Arc<dyn MessagePublisher>,
+    inbox: mpsc::Receiver<OutboundMessage>,
+    metrics: Arc<Metrics>,
+) {
     let words = futures_util::stream::unfold(inbox, |mut inbox| async { inbox.recv().await.map(|word| (word, inbox)) });
     words
         .flat_map(|word| futures_util::stream::iter(messages(word)))
-        .for_each_concurrent(IN_FLIGHT_MAX, |(topic, message)| send(&wire, topic, message, &metrics))
+        .for_each_concurrent(IN_FLIGHT_MAX, |(topic, message)| send(&publisher, topic, message, &metrics))
         .await;
 }
 
-fn messages(word: Word) -> Vec<(Topic, Message)> {
+fn messages(word: OutboundMessage) -> Vec<(Topic, Message)> {
     match word {
-        Word::Receipt(home, receipt) => {
+        OutboundMessage::Receipt(home, receipt) => {
             split(receipt).map(|part| (Topic::Receipt(home.clone()), Message::Receipt(part))).collect()
         }
-        Word::Withdrawn(home, receipt) => vec![(Topic::Withdrawn(home), Message::WithdrawalReceipt(receipt))],
+        OutboundMessage::Withdrawn(home, receipt) => {
+            vec![(Topic::Withdrawn(home), Message::WithdrawalReceipt(receipt))]
+        }
     }
 }
 
-async fn send(wire: &Arc<dyn Wire>, topic: Topic, message: Message, metrics: &Metrics) {
+async fn send(publisher: &Arc<dyn MessagePublisher>, topic: Topic, message: Message, metrics: &Metrics) {
     let result = match encode(&message) {
-        Ok(payload) => wire.publish(&topic, payload).await.map_err(|error| error.to_string()),
+        Ok(payload) => publisher.publish(&topic, payload).await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     match result {
         Ok(()) => ReceiptSent.emit(metrics),
-        Err(cause) => WordUnsent { kind: message.kind(), cause: &cause }.emit(metrics),
+        Err(cause) => MessageUnsent { kind: message.kind(), cause: &cause }.emit(metrics),
     }
 }
 

@@ -23,10 +23,10 @@ pub(super) fn withdraw(
         return Ok(Vec::new());
     }
     let homes: BTreeSet<&HomeId> = withdrawals.iter().map(|withdrawal| &withdrawal.home).collect();
-    let taught = Taught::read(store, &homes)?;
+    let trained_on = TrainedOn::read(store, &homes)?;
     let mut told = Vec::with_capacity(withdrawals.len());
     for withdrawal in withdrawals {
-        let models = taught.by(&withdrawal.home, &withdrawal.scope);
+        let models = trained_on.by(&withdrawal.home, &withdrawal.scope);
         let row = store.withdraw(withdrawal, now)?;
         // An older time means that it was carried out before.
         if row.at == now {
@@ -49,9 +49,9 @@ pub(super) fn withdraw(
 
 /// What released models learnt of some homes, newest model first. Read once for all withdrawals of a batch: a release's lineage names
 /// every home of its data set.
-struct Taught(Vec<(ModelVersion, BTreeMap<HomeId, HomeLineage>)>);
+struct TrainedOn(Vec<(ModelVersion, BTreeMap<HomeId, HomeLineage>)>);
 
-impl Taught {
+impl TrainedOn {
     fn read(store: &dyn Store, homes: &BTreeSet<&HomeId>) -> Result<Self, StoreError> {
         let mut models = Vec::new();
         for release in store.releases()?.into_iter().take(WITHDRAWN_MODELS_MAX) {
@@ -65,8 +65,8 @@ impl Taught {
 
     /// The models whose data set looked at answers of `home` that `scope` covers.
     fn by(&self, home: &HomeId, scope: &WithdrawalScope) -> Vec<ModelVersion> {
-        let taught = self.0.iter().filter(|(_, parts)| parts.get(home).is_some_and(|part| touches(part, scope)));
-        taught.map(|(version, _)| *version).collect()
+        let trained_on = self.0.iter().filter(|(_, parts)| parts.get(home).is_some_and(|part| touches(part, scope)));
+        trained_on.map(|(version, _)| *version).collect()
     }
 }
 

@@ -23,30 +23,30 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::batch::{BatchReport, BatchTaker};
-use super::contributions::{contributions, say_all};
+use super::contributions::{contributions, publish_all};
 use super::health::IntakeHealth;
 use super::limiter::{Limiter, Limits, Traffic, Verdict};
+use super::publisher::MessagePublisher;
 use super::queue::{FairQueue, Queued, Waiting};
-use super::receipts::{RECEIPTS_WAITING_MAX, Word, send_all};
+use super::receipts::{OutboundMessage, RECEIPTS_WAITING_MAX, send_all};
 use super::storing::{STORE_AGAIN_FIRST, Storing};
-use super::wire::Wire;
-use crate::event::{LinkDown, LinkUp, QueueFull, QuotaExceeded, WordUnsent};
+use crate::event::{LinkDown, LinkUp, MessageUnsent, QueueFull, QuotaExceeded};
 
 /// Events taken off the wire before looking again whether a batch can be begun: twice what a broker sends unacknowledged.
 const EVENTS_AT_ONCE: usize = 512;
 
-/// How far each home has been heard, as of the last commit.
+/// The last sequence number stored of each home, as of the last commit.
 pub type Progress = BTreeMap<HomeId, Sequence>;
 
-/// The listening end of a connection to the fleet's broker.
+/// Receives messages of homes.
 #[async_trait]
-pub trait Ear: Send + 'static {
+pub trait MessageSubscriber: Send + 'static {
     /// The next event, `None` when there will be no more. Must be safe to cancel.
     async fn next(&mut self) -> Option<LinkEvent>;
 }
 
 #[async_trait]
-impl Ear for LinkEvents {
+impl MessageSubscriber for LinkEvents {
     async fn next(&mut self) -> Option<LinkEvent> {
         Self::next(self).await
     }
@@ -57,7 +57,7 @@ pub struct Intake {
     taker: Arc<BatchTaker>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    wire: Arc<dyn Wire>,
+    publisher: Arc<dyn MessagePublisher>,
     notices: watch::Receiver<Option<ReleaseNotice>>,
     progress: watch::Sender<Progress>,
     /// How often the broker was reached.
@@ -69,19 +69,19 @@ pub struct Intake {
 type InHand = Pin<Box<dyn Future<Output = Option<Vec<BatchReport>>> + Send>>;
 
 impl Intake {
-    /// An intake that stores through `taker`, speaks through `wire`, keeps the newest of `notices` retained at the
+    /// An intake that stores through `taker`, speaks through `publisher`, keeps the newest of `notices` retained at the
     /// broker, and says in `progress` how far each home has been heard.
     #[must_use]
     pub fn new(
         taker: BatchTaker,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
-        wire: Arc<dyn Wire>,
+        publisher: Arc<dyn MessagePublisher>,
         notices: watch::Receiver<Option<ReleaseNotice>>,
         progress: watch::Sender<Progress>,
     ) -> Self {
         let (connections, health) = (watch::Sender::new(0), watch::Sender::default());
-        Self { taker: Arc::new(taker), clock, metrics, wire, notices, progress, connections, health }
+        Self { taker: Arc::new(taker), clock, metrics, publisher, notices, progress, connections, health }
     }
 
     /// How often the broker was reached, now and from now on.
@@ -96,14 +96,14 @@ impl Intake {
         self.health.subscribe()
     }
 
-    /// Runs until `stop`, or until the ear falls silent. What was taken off the wire by then is stored.
+    /// Runs until `stop`, or until the subscriber has no more. What was received by then is stored.
     ///
     /// # Errors
     /// [`IntakeError`] when it ends before `stop`.
-    pub async fn run(self, mut ear: impl Ear, stop: CancellationToken) -> Result<(), IntakeError> {
+    pub async fn run(self, mut subscriber: impl MessageSubscriber, stop: CancellationToken) -> Result<(), IntakeError> {
         let (receipts, inbox) = mpsc::channel(RECEIPTS_WAITING_MAX);
         let (fault, mut faults) = mpsc::channel(1);
-        let send = send_all(Arc::clone(&self.wire), inbox, Arc::clone(&self.metrics));
+        let send = send_all(Arc::clone(&self.publisher), inbox, Arc::clone(&self.metrics));
         let sender = tokio::spawn(watched("receipts", send, fault.clone()));
         let intake = Arc::new(self);
         let announcer = tokio::spawn(watched("announcements", Arc::clone(&intake).announce(), fault));
@@ -134,7 +134,7 @@ impl Intake {
                 Some(fault) = faults.recv(), if listening => {
                     (listening, ended) = (false, Err(fault));
                 }
-                event = ear.next(), if listening && inbound.queue.takes_more() => match event {
+                event = subscriber.next(), if listening && inbound.queue.takes_more() => match event {
                     None => (listening, ended) = (false, Err(IntakeError::Silent)),
                     Some(event) => {
                         inbound.take(event);
@@ -142,7 +142,7 @@ impl Intake {
                             if !inbound.queue.takes_more() {
                                 break;
                             }
-                            match ear.next().now_or_never() {
+                            match subscriber.next().now_or_never() {
                                 Some(Some(event)) => inbound.take(event),
                                 Some(None) | None => break,
                             }
@@ -168,17 +168,17 @@ impl Intake {
         }
     }
 
-    fn tell(&self, report: BatchReport, words: &mpsc::Sender<Word>) {
+    fn tell(&self, report: BatchReport, words: &mpsc::Sender<OutboundMessage>) {
         self.progress.send_modify(|progress| {
             for (home, receipt) in &report.receipts {
                 progress.insert(home.clone(), receipt.through);
             }
         });
-        let receipts = report.receipts.into_iter().map(|(home, receipt)| Word::Receipt(home, receipt));
-        let withdrawn = report.withdrawn.into_iter().map(|(home, receipt)| Word::Withdrawn(home, receipt));
+        let receipts = report.receipts.into_iter().map(|(home, receipt)| OutboundMessage::Receipt(home, receipt));
+        let withdrawn = report.withdrawn.into_iter().map(|(home, receipt)| OutboundMessage::Withdrawn(home, receipt));
         for word in receipts.chain(withdrawn) {
             if words.try_send(word).is_err() {
-                WordUnsent { kind: "receipt", cause: "too many wait for the broker" }.emit(&self.metrics);
+                MessageUnsent { kind: "receipt", cause: "too many wait for the broker" }.emit(&self.metrics);
             }
         }
     }
@@ -201,12 +201,14 @@ impl Intake {
             let Some(notice) = notice else { continue };
             let version = notice.model_version;
             let result = match encode(&Message::Release(notice)) {
-                Ok(payload) => self.wire.publish(&Topic::Release, payload).await.map_err(|error| error.to_string()),
+                Ok(payload) => {
+                    self.publisher.publish(&Topic::Release, payload).await.map_err(|error| error.to_string())
+                }
                 Err(error) => Err(error.to_string()),
             };
             if let Err(cause) = result {
                 // The next connection brings the next attempt.
-                WordUnsent { kind: "release", cause: &cause }.emit(&self.metrics);
+                MessageUnsent { kind: "release", cause: &cause }.emit(&self.metrics);
             } else if credited != Some(version) {
                 credited = Some(version);
                 self.credit(version).await;
@@ -218,10 +220,10 @@ impl Intake {
         let store = self.taker.store();
         let found = hearthwatch_store::blocking(&store, move |store| contributions(store, version)).await;
         match found {
-            Ok(said) => say_all(&self.wire, said, &self.metrics).await,
+            Ok(said) => publish_all(&self.publisher, said, &self.metrics).await,
             Err(error) => {
                 let cause = error.to_string();
-                WordUnsent { kind: "contribution", cause: &cause }.emit(&self.metrics);
+                MessageUnsent { kind: "contribution", cause: &cause }.emit(&self.metrics);
             }
         }
     }

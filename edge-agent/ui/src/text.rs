@@ -128,21 +128,21 @@ pub(super) fn verdict_on(kind: AnomalyKind, given: Verdict) -> &'static str {
 }
 
 /// What an answer changed, in one sentence.
-pub(super) fn lesson(lesson: &RememberedAnswer) -> String {
-    let way = match lesson.context.direction {
+pub(super) fn effect(answer: &RememberedAnswer) -> String {
+    let way = match answer.context.direction {
         1 => "above what is usual",
         -1 => "below what is usual",
-        _ => manner(lesson.context.kind),
+        _ => manner(answer.context.kind),
     };
-    match lesson.verdict {
+    match answer.verdict {
         Verdict::Confirmed => format!("Never quietened: {way}, at any hour."),
         Verdict::Expected => "Taught nothing, as you wished.".to_owned(),
         Verdict::Dismissed => {
             // The hour lies in [0, 24).
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "minutes of a day")]
-            let minutes = (lesson.context.hour * 60.0).round() as u32 % 1440;
+            let minutes = (answer.context.hour * 60.0).round() as u32 % 1440;
             let (hour, minute) = (minutes / 60, minutes % 60);
-            match lesson.context.kind {
+            match answer.context.kind {
                 kind if kind.is_rule() => format!("Quieter: {way}, at any hour."),
                 _ => format!("Quieter: {way}, around {hour:02}:{minute:02}. Something plainly bigger still speaks."),
             }

@@ -13,7 +13,7 @@ pub struct Withdrawal {
     pub home: HomeId,
     /// The home's own number of this withdrawal, counted from 1: the same number again is the same withdrawal.
     pub id: u64,
-    /// Which records.
+    /// The records that are taken back.
     pub scope: WithdrawalScope,
     /// When the resident asked for it, Unix seconds.
     pub at: i64,

@@ -59,7 +59,7 @@ pub(crate) enum Life {
 /// One part of a [`Report`]. Open to all, so it names nothing but the part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PartReport {
-    /// Its name.
+    /// Name of the part, as in logs and on `/healthz`.
     pub part: &'static str,
     /// What its end means.
     pub grade: Grade,

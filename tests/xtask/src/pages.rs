@@ -8,6 +8,9 @@ const FIRST_PAGES: [&str; 2] = ["README.md", "docs/README.md"];
 /// Each page below this folder must be reachable from the first pages.
 const DOCS: &str = "docs";
 
+/// What is not edited after its day.
+const EARLIER_DAYS: [&str; 3] = ["docs/measurements", "CHANGELOG.md", "model/shipped"];
+
 /// A page: where its links lead, and the anchors of its headings.
 struct Page {
     targets: Vec<String>,
@@ -44,6 +47,18 @@ pub fn check(pages: &[(PathBuf, String)], exists: impl Fn(&Path) -> bool, breach
     for path in read.keys() {
         if path.starts_with(DOCS) && !reached.contains(*path) {
             breaches.push(format!("{}: no way leads here from {}", path.display(), FIRST_PAGES.join(" or ")));
+        }
+    }
+}
+
+/// Source files that pages name in code style must be there under that name; pages of earlier days name those of their day.
+pub fn check_sources(pages: &[(PathBuf, String)], sources: &[(PathBuf, String)], breaches: &mut Vec<String>) {
+    for (path, text) in pages.iter().filter(|(path, _)| !EARLIER_DAYS.iter().any(|day| path.starts_with(day))) {
+        let named = text.split('`').skip(1).step_by(2).filter(|word| {
+            word.ends_with(".rs") && word.chars().all(|letter| letter.is_alphanumeric() || "_/.-".contains(letter))
+        });
+        for name in named.filter(|name| !sources.iter().any(|(source, _)| source.ends_with(name))) {
+            breaches.push(format!("{}: there is no source file {name}", path.display()));
         }
     }
 }
@@ -157,6 +172,15 @@ mod tests {
                 "docs/lost.md: no way leads here from README.md or docs/README.md",
             ]
         );
+    }
+
+    #[test]
+    fn a_source_file_that_a_page_names_must_be_there() {
+        let page = |path: &str| (PathBuf::from(path), "In `a/b.rs`, `c.rs` and `d::e`.".to_owned());
+        let sources = [(PathBuf::from("x/src/a/b.rs"), String::new())];
+        let mut breaches = Vec::new();
+        check_sources(&[page("README.md"), page("docs/measurements/one.md")], &sources, &mut breaches);
+        assert_eq!(breaches, ["README.md: there is no source file c.rs"]);
     }
 
     #[test]

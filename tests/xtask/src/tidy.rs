@@ -56,6 +56,7 @@ pub fn check() -> anyhow::Result<()> {
         }
     }
     pages::check(&read, |path| root.join(path).exists(), &mut breaches);
+    pages::check_sources(&read, &sources, &mut breaches);
     directions::check(&manifests, &sources, &read, &mut breaches);
     metrics_page::check(&sources, &read, &mut breaches);
     api_page::check(&root, &files, &mut breaches)?;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use hearthwatch_ingest::Wire;
-use hearthwatch_ingest::event::WordUnsent;
+use hearthwatch_ingest::MessagePublisher;
+use hearthwatch_ingest::event::MessageUnsent;
 use hearthwatch_protocol::{HomeId, Message, Topic, encode};
 use hearthwatch_store::blocking;
 use hearthwatch_store::rollouts::AssignmentRow;
@@ -34,7 +34,7 @@ impl Director {
     }
 
     /// Sends every home's newest order that is not at the broker yet.
-    pub(super) async fn send(&self, wire: &Arc<dyn Wire>, sent: &mut BTreeMap<HomeId, u64>) {
+    pub(super) async fn send(&self, wire: &Arc<dyn MessagePublisher>, sent: &mut BTreeMap<HomeId, u64>) {
         let orders = match blocking(&self.store, |store| store.assignments()).await {
             Ok(orders) => orders,
             Err(error) => return tracing::error!(%error, "assignments cannot be read"),
@@ -59,7 +59,7 @@ impl Director {
     }
 
     /// Hands one order to the broker, unless its rollout was stopped. `None` where the broker has not taken it.
-    async fn hand_over(&self, wire: &Arc<dyn Wire>, row: AssignmentRow) -> Option<(HomeId, u64)> {
+    async fn hand_over(&self, wire: &Arc<dyn MessagePublisher>, row: AssignmentRow) -> Option<(HomeId, u64)> {
         // Held from before the look to after the answer: see `settled`.
         let _handing = self.handing.read().await;
         let order = (row.home.clone(), row.generation);
@@ -80,7 +80,7 @@ impl Director {
             Err(cause) => Err(cause),
         };
         if let Err(cause) = &result {
-            WordUnsent { kind: "assignment", cause }.emit(&self.metrics);
+            MessageUnsent { kind: "assignment", cause }.emit(&self.metrics);
         }
         result.is_ok().then_some((row.home, row.generation))
     }

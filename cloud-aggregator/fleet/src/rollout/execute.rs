@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hearthwatch_ingest::Wire;
+use hearthwatch_ingest::MessagePublisher;
 use hearthwatch_protocol::assignment::{Assignment, Order};
 use hearthwatch_protocol::messages::ReleaseNotice;
 use hearthwatch_protocol::seal::SigningKey;
@@ -137,7 +137,7 @@ impl Director {
     /// Works until `stop`: at every signal, every release, every new connection, and now and then by itself.
     pub async fn run(
         self,
-        wire: Option<Arc<dyn Wire>>,
+        wire: Option<Arc<dyn MessagePublisher>>,
         mut connections: watch::Receiver<u64>,
         mut releases: watch::Receiver<Option<ReleaseNotice>>,
         progress: Arc<Progress>,

@@ -10,12 +10,12 @@ use hearthwatch_store::{FeedbackFilter, Store};
 
 use super::*;
 use crate::labels::LabelPolicy;
-use crate::wire::WireError;
+use crate::publisher::PublishError;
 
 struct Channel(mpsc::UnboundedReceiver<LinkEvent>);
 
 #[async_trait]
-impl Ear for Channel {
+impl MessageSubscriber for Channel {
     async fn next(&mut self) -> Option<LinkEvent> {
         self.0.recv().await
     }
@@ -29,8 +29,8 @@ struct Recorder {
 }
 
 #[async_trait]
-impl Wire for Recorder {
-    async fn publish(&self, topic: &Topic, payload: Vec<u8>) -> Result<(), WireError> {
+impl MessagePublisher for Recorder {
+    async fn publish(&self, topic: &Topic, payload: Vec<u8>) -> Result<(), PublishError> {
         let stored = self.store.feedback_totals().unwrap().records;
         self.said.lock().unwrap().push((topic.to_string(), decode(&payload).unwrap(), stored));
         self.heard.send(()).unwrap();
@@ -76,7 +76,7 @@ fn counted(homes: &[&str]) -> (World, Arc<Metrics>) {
             .with_labels(LabelPolicy { require_announced: false, ..LabelPolicy::default() }),
         Arc::new(ManualClock::new(NOW)),
         metrics,
-        Arc::clone(&recorder) as Arc<dyn Wire>,
+        Arc::clone(&recorder) as Arc<dyn MessagePublisher>,
         notices.subscribe(),
         progress,
     );

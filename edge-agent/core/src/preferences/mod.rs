@@ -28,7 +28,7 @@ pub const DEFAULT_QUESTIONS_PER_WEEK: u8 = 2;
 pub const QUESTIONS_MAX: u8 = 21;
 /// Stretches of time that were not learnt from and are remembered: a fortnight is learnt, and a home that changes its
 /// mode ten times a day for a fortnight is not one that we know.
-const UNLEARNT_MAX: usize = 140;
+const EXCLUDED_MAX: usize = 140;
 
 /// One change of the preferences, from Home Assistant, the page or a telephone.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,7 +97,8 @@ pub struct Preferences {
     #[serde(rename = "next_hush")]
     next_mute: u64,
     /// Spans excluded from learning, as (from, until] in Unix seconds, oldest first; the last may be open.
-    unlearnt: Vec<(i64, Option<i64>)>,
+    #[serde(rename = "unlearnt")]
+    excluded: Vec<(i64, Option<i64>)>,
 }
 
 impl Default for Preferences {
@@ -111,7 +112,7 @@ impl Default for Preferences {
             brief: None,
             mutes: Vec::new(),
             next_mute: 1,
-            unlearnt: Vec::new(),
+            excluded: Vec::new(),
         }
     }
 }
@@ -142,16 +143,16 @@ impl Preferences {
 
     fn become_mode(&mut self, mode: HomeMode, now: i64) {
         match (self.mode.learns(), mode.learns()) {
-            (true, false) => self.unlearnt.push((now, None)),
+            (true, false) => self.excluded.push((now, None)),
             (false, true) => {
-                if let Some((_, until @ None)) = self.unlearnt.last_mut() {
+                if let Some((_, until @ None)) = self.excluded.last_mut() {
                     *until = Some(now);
                 }
             }
             _ => {}
         }
-        let excess = self.unlearnt.len().saturating_sub(UNLEARNT_MAX);
-        self.unlearnt.drain(..excess);
+        let excess = self.excluded.len().saturating_sub(EXCLUDED_MAX);
+        self.excluded.drain(..excess);
         self.mode = mode;
     }
 
@@ -194,6 +195,6 @@ impl Preferences {
     /// Whether the time at `at` may be learnt from: no guests, no holiday, no maintenance.
     #[must_use]
     pub fn learns_at(&self, at: i64) -> bool {
-        !self.unlearnt.iter().any(|(from, until)| *from < at && until.is_none_or(|until| at <= until))
+        !self.excluded.iter().any(|(from, until)| *from < at && until.is_none_or(|until| at <= until))
     }
 }

@@ -1,4 +1,4 @@
-//! Wishes are granted within their guards, and decide together what is said.
+//! Preferences change within their limits, and decide together what is shown.
 
 use hearthwatch_detector::alarm::Severity;
 use hearthwatch_detector::class::DeviceClass;
@@ -229,4 +229,12 @@ fn what_is_far_above_its_threshold_and_what_a_rule_found_is_said_though_the_week
     assert_eq!(third(&Subject { kind: AnomalyKind::Leak, ..freezer() }), Announcement::Now);
     let impossible = Subject { kind: AnomalyKind::Physics, excess: 9.0, ..freezer() };
     assert_eq!(third(&impossible), Announcement::Suppression(Suppression::Budget));
+}
+
+#[test]
+fn stored_preferences_keep_their_names() {
+    let stored = serde_json::to_value(Preferences::default()).unwrap();
+    for name in ["hushes", "next_hush", "unlearnt"] {
+        assert!(stored.get(name).is_some(), "{name} is missing in {stored}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Learning anew from the own memory: when something in it turns out not to be the home's routine, or to have a past.
 //!
-//! What a detector has learnt cannot be unlearnt; but all that it learns from is remembered, so a new one is taught
+//! What a detector has learnt cannot be taken out of it again; but all that it learns from is remembered, so a new one is taught
 //! without what must not count: days with guests, holidays, maintenance, and the time of [faults](super::faults). That takes
 //! seconds in a large home, so it is done [beside](super::teach) the detector service: the detector of before goes on judging until the new
 //! one has caught up, and everything but what is usual stays with it.
@@ -17,7 +17,7 @@ use super::replay_past::{HomeEntities, KEPT_SECONDS, Plan, Progress, RelearnErro
 use super::step::OpenStep;
 use super::{DetectorService, WARM_UP_SECONDS, step_before};
 
-/// The detector is taught anew at most so often; it refits its routine once a day.
+/// The detector learns anew at most so often; it refits what is normal once a day.
 const AGAIN_SECONDS: i64 = 86_400;
 /// While faults last, the detector passes over them in its own fortnight; after a week it is given the weeks before instead.
 const FAULTY_SECONDS: i64 = 7 * 86_400;
@@ -67,17 +67,17 @@ impl DetectorService {
         self.relearning.relearnt = until;
         self.leave_faults(until);
         let mut progress = Progress::default();
-        let taught =
+        let relearnt =
             replay_past(&mut self.judging.detector, &self.memory.history, &plan, (from, until), &mut progress, || true);
         self.steps.closed = progress.closed.or(self.steps.closed);
-        taught.map(|()| progress.scores)
+        relearnt.map(|()| progress.scores)
     }
 
     fn plan(&self, as_of: i64) -> Plan {
         Plan { preferences: self.residents.preferences.clone(), faults: self.faults(as_of), as_of }
     }
 
-    /// Has a new detector taught from the own memory, by whoever takes it from [`DetectorService::due_relearning`]. When something
+    /// Has a new detector learn from the history, by whoever takes it from [`DetectorService::due_relearning`]. When something
     /// changes while that goes on, it is done again.
     pub fn relearn(&mut self) {
         let Some(closed) = self.steps.closed else { return };
@@ -92,7 +92,7 @@ impl DetectorService {
                 let detector = HomeDetector::new(self.judging.config.clone(), Arc::new(Model::baseline()));
                 let home = HomeEntities {
                     entities: self.judging.detector.entities().to_vec(),
-                    unlearnt: self.recent_faults(closed, closed),
+                    excluded: self.recent_faults(closed, closed),
                 };
                 let from = step_before(closed - WARM_UP_SECONDS);
                 let relearning = Box::new(Relearning::new(detector, home, history, self.plan(closed), from));
@@ -144,9 +144,9 @@ impl DetectorService {
             relearning.run(|| true);
         }
         match relearning.detector() {
-            Ok(taught) => {
-                taught.close_step(closed, AlarmMode::LearnOnly);
-                self.judging.detector.adopt_history(taught, self.steps.open.received());
+            Ok(relearnt) => {
+                relearnt.close_step(closed, AlarmMode::LearnOnly);
+                self.judging.detector.adopt_history(relearnt, self.steps.open.received());
                 self.relearning.relearnt = as_of;
                 self.leave_faults(closed);
                 tracing::info!("the home's routine is learnt anew");
@@ -204,7 +204,7 @@ impl DetectorService {
         self.judging.detector.exclude_from_learning(self.recent_faults(now, self.relearning.relearnt));
     }
 
-    /// The faults that a detector taught as of `relearnt` has to pass over, as (entity, from, until].
+    /// The faults that a detector relearnt as of `relearnt` has to pass over, as (entity, from, until].
     fn recent_faults(&self, now: i64, relearnt: i64) -> Vec<(u32, i64, i64)> {
         let clean = relearnt - KEPT_SECONDS;
         let recent = self.faults(now).into_iter().filter(|fault| fault.until > clean);

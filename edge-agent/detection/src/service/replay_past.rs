@@ -25,7 +25,7 @@ pub(super) struct Plan {
     pub(super) as_of: i64,
 }
 
-/// How far a detector has been taught.
+/// How far a detector has come.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// The last step that was looked at.
@@ -45,12 +45,12 @@ pub(super) fn replay_past(
     progress: &mut Progress,
     goes_on: impl Fn() -> bool,
 ) -> Result<(), HistoryError> {
-    let unlearnt_before = plan.as_of - KEPT_SECONDS;
+    let excluded_before = plan.as_of - KEPT_SECONDS;
     for step_end in history.steps(from, until)? {
         if !goes_on() {
             break;
         }
-        if step_end <= unlearnt_before && !plan.preferences.learns_at(step_end) {
+        if step_end <= excluded_before && !plan.preferences.learns_at(step_end) {
             // Left out: the next step that is closed passes over it as over one that nobody saw.
             progress.seen = Some(step_end);
             continue;
@@ -61,7 +61,7 @@ pub(super) fn replay_past(
             detector.close_step(missed, AlarmMode::LearnOnly);
             missed += STEP_SECONDS;
         }
-        let out = if step_end <= unlearnt_before { stand_ins(&plan.faults, step_end) } else { BTreeMap::new() };
+        let out = if step_end <= excluded_before { stand_ins(&plan.faults, step_end) } else { BTreeMap::new() };
         for reading in readings_without(history, step_end, &out)? {
             detector.observe(&reading);
         }
@@ -98,7 +98,7 @@ fn readings_without(
 #[derive(Debug)]
 pub(super) struct HomeEntities {
     pub(super) entities: Vec<EntityInfo>,
-    pub(super) unlearnt: Vec<(u32, i64, i64)>,
+    pub(super) excluded: Vec<(u32, i64, i64)>,
 }
 
 /// Why the past was not gone through.
@@ -112,7 +112,7 @@ pub(super) enum RelearnError {
     Panicked(String),
 }
 
-/// A new detector that is taught from the past, with a connection of its own to the memory.
+/// A new detector that learns from the past, with a connection of its own to the memory.
 #[derive(Debug)]
 pub struct Relearning {
     detector: HomeDetector,
@@ -140,16 +140,16 @@ impl Relearning {
         let Self { detector, home, history, plan, progress, span, outcome } = self;
         // What a panic leaves half done is this new detector alone, which is then thrown away.
         let studied = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(HomeEntities { entities, unlearnt }) = home.take() {
+            if let Some(HomeEntities { entities, excluded }) = home.take() {
                 for info in entities {
                     detector.add_entity(info);
                 }
-                detector.exclude_from_learning(unlearnt);
+                detector.exclude_from_learning(excluded);
             }
             replay_past(detector, history, plan, *span, progress, goes_on)
         }));
         *outcome = match studied {
-            Ok(taught) => taught.map_err(RelearnError::History),
+            Ok(relearnt) => relearnt.map_err(RelearnError::History),
             Err(panic) => Err(RelearnError::Panicked(panic_text(&*panic))),
         };
     }

@@ -12,7 +12,7 @@ use crate::home::Everything;
 use crate::text;
 
 /// Lessons shown.
-const LESSONS_SHOWN: usize = 20;
+const ANSWERS_SHOWN: usize = 20;
 
 pub(super) fn learnt(all: &Everything, forms: Forms<'_>) -> Markup {
     html! {
@@ -27,7 +27,7 @@ pub(super) fn learnt(all: &Everything, forms: Forms<'_>) -> Markup {
                 }
                 div {
                     h3 { "From your answers, at once" }
-                    (lessons(all))
+                    (answers(all))
                 }
             }
         }
@@ -129,24 +129,24 @@ fn period(backtest: &Backtest, all: &Everything) -> String {
     )
 }
 
-fn lessons(all: &Everything) -> Markup {
+fn answers(all: &Everything) -> Markup {
     let memory = &all.detail.memory;
     html! {
         @if memory.answers.all().is_empty() {
             p.empty { "Nothing yet. Each answer changes something here, and you see what." }
         }
         ul.lessons {
-            @for lesson in memory.answers.all().iter().rev().take(LESSONS_SHOWN) {
+            @for answer in memory.answers.all().iter().rev().take(ANSWERS_SHOWN) {
                 li {
-                    strong { (memory.entity_ids.get(lesson.context.entity as usize).map_or_else(String::new, |id| all.detail.name_of(id))) }
-                    " · " (text::verdict(lesson.verdict))
-                    span.faint { ", " (text::moment(lesson.at, &all.timezone)) }
+                    strong { (memory.entity_ids.get(answer.context.entity as usize).map_or_else(String::new, |id| all.detail.name_of(id))) }
+                    " · " (text::verdict(answer.verdict))
+                    span.faint { ", " (text::moment(answer.at, &all.timezone)) }
                     br;
-                    (text::lesson(lesson))
-                    @if let Some((answer, reason)) = reasoned(&lesson.alarm_id, all) {
+                    (text::effect(answer))
+                    @if let Some((said, reason)) = reasoned(&answer.alarm_id, all) {
                         br;
                         span.faint {
-                            "Because: “" (reason.as_str()) "”" @if !answer.by.is_empty() { " (" (answer.by) ")" }
+                            "Because: “" (reason.as_str()) "”" @if !said.by.is_empty() { " (" (said.by) ")" }
                         }
                     }
                 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use hearthwatch_ingest::WireError;
+use hearthwatch_ingest::PublishError;
 use hearthwatch_protocol::Topic;
 
 use super::tests::{Stage, asked};
@@ -209,10 +209,10 @@ struct Counting {
 }
 
 #[async_trait]
-impl Wire for Counting {
-    async fn publish(&self, topic: &Topic, _payload: Vec<u8>) -> Result<(), WireError> {
+impl MessagePublisher for Counting {
+    async fn publish(&self, topic: &Topic, _payload: Vec<u8>) -> Result<(), PublishError> {
         if self.refuses.load(Ordering::SeqCst) {
-            return Err(WireError("no broker".to_owned()));
+            return Err(PublishError("no broker".to_owned()));
         }
         let Topic::Assignment(home) = topic else { return Ok(()) };
         self.taken.lock().unwrap().push(home.clone());
@@ -225,7 +225,7 @@ async fn orders_that_were_stored_and_not_sent_stay_here_after_a_halt_and_those_s
     let stage = Stage::new("immediate", 4);
     stage.release(1);
     let counting = Arc::new(Counting::default());
-    let wire: Arc<dyn Wire> = counting.clone();
+    let wire: Arc<dyn MessagePublisher> = counting.clone();
     stage.work(0);
     let one = stage.store().assignments().unwrap().remove(0);
     stage.store().delivered(&[(one.home.clone(), one.generation)]).unwrap();
@@ -243,7 +243,7 @@ async fn a_pause_keeps_orders_here_and_going_on_sends_them() {
     stage.release(1);
     stage.work(0);
     let counting = Arc::new(Counting::default());
-    let wire: Arc<dyn Wire> = counting.clone();
+    let wire: Arc<dyn MessagePublisher> = counting.clone();
     let mut sent = BTreeMap::new();
     action(&stage, RolloutAction::Pause, "look").unwrap();
     stage.director.send(&wire, &mut sent).await;
