@@ -89,7 +89,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Benches measure what is shipped, so they run under the `dist` profile where size and speed are the figures.
+/// Benches measure what runs in the field: of the agent what ships to devices (profile `dist`), of the aggregator what an operator builds
+/// (`release`, docs/operator.md).
 fn bench(name: &str, rest: &[String]) -> anyhow::Result<()> {
     if name == "build" {
         return build::measure(&speed::target());

@@ -229,7 +229,7 @@ fn a_secret_that_cannot_be_read_is_an_error_that_names_the_file_alone() {
         let error = Client::open(&tracker.config, &tracker.timeouts).err().unwrap().to_string();
         error.replace(&file.display().to_string(), "FILE")
     };
-    assert_eq!(open(), "FILE: No such file or directory (os error 2)");
+    assert_eq!(open(), "FILE cannot be read: No such file or directory (os error 2)");
     std::fs::write(&file, "\n").unwrap();
     assert_eq!(open(), "FILE is empty");
 }
