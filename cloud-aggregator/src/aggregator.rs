@@ -153,7 +153,7 @@ impl Aggregator {
         parts.vital("checks", checks.run(stop.clone()));
 
         let director = director(&config, &store, &metrics)?;
-        let (mut link, mut wire, mut connections) = (None, None, watch::channel(0).1);
+        let (mut link, mut publisher, mut connections) = (None, None, watch::channel(0).1);
         if let Some(mqtt) = &config.mqtt {
             let (handle, events) = hearthwatch_link::open(link_config(mqtt))?;
             let taker = BatchTaker::new(Arc::clone(&store), Arc::clone(&metrics))
@@ -166,13 +166,13 @@ impl Aggregator {
             health::intake(&health, intake.health());
             parts.vital("intake", intake.run(events, stop.clone()));
             health::broker(&health, &counted);
-            (link, wire) = (Some(handle), Some(spoken));
+            (link, publisher) = (Some(handle), Some(spoken));
         }
         releases.announce_latest().await?;
         if let Some(director) = director.clone() {
             let looks = Arc::default();
             health::director(&health, Arc::clone(&looks));
-            parts.vital("director", director.run(wire, connections, releases.notices(), looks, stop.clone()));
+            parts.vital("director", director.run(publisher, connections, releases.notices(), looks, stop.clone()));
         }
         let repository = config.release.as_ref().map(|release| release.repository.as_path().into());
         let trusted_proxies =

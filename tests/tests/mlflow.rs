@@ -1,4 +1,4 @@
-//! A run of the aggregator, told to a real MLflow tracking server and read back from it.
+//! A run of the aggregator, reported to a real MLflow tracking server and read back from it.
 //!
 //! `cargo xtask test --only mlflow` installs the server (`tests/mlflow/requirements.txt`) and runs this. Aggregator and learner are the real
 //! ones; the recorded homes are made up and few, so that a run takes seconds.
@@ -19,7 +19,7 @@ use hearthwatch_store::RunState;
 use hearthwatch_training::{Corpus, Fit, RetrainConfig};
 use serde_json::{Value, json};
 
-/// How long the server may take to start, or to have what it was told.
+/// How long the server may take to start, or to show what it was sent.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Between two looks.
@@ -194,13 +194,13 @@ async fn a_run_of_the_aggregator_is_read_back_from_a_real_server() {
     let courses = courses(&kept);
     assert_eq!(courses["training_loss"].len(), 2, "one for each epoch");
     for (metric, course) in &courses {
-        let told = server.course(run_id, metric).await;
+        let there = server.course(run_id, metric).await;
         // serde_json reads a number to within its last binary digit.
         let alike = |(left, right): (&(u64, f64), &(u64, f64))| {
             left.0 == right.0 && (left.1 - right.1).abs() <= f64::EPSILON * right.1.abs()
         };
-        let same = told.len() == course.len() && told.iter().zip(course).all(alike);
-        assert!(same, "{metric}: {told:?} there, {course:?} here");
+        let same = there.len() == course.len() && there.iter().zip(course).all(alike);
+        assert!(same, "{metric}: {there:?} there, {course:?} here");
     }
     aggregator.shutdown().await;
 }

@@ -418,7 +418,7 @@ impl Sorted {
         };
         let replayed = envelope.key.as_ref().filter(|_| reason == RefusalReason::ReplayedSequence);
         if let Some(key) = replayed.filter(|key| !taken_back(key)) {
-            // A home that lost its past counts from 1 again: told so, it gives its answer a number that is free. Not so
+            // A home that lost its past counts from 1 again: the receipt says so, and it gives its answer a number that is free. Not so
             // a late copy of what it took back, which must not come again.
             let refusal = Refusal { sequence: key.sequence, reason };
             self.remembered.entry(key.home.clone()).or_default().push(refusal);

@@ -282,7 +282,7 @@ impl Event for StoreFailing<'_> {
 
 /// A home told how an update ended.
 pub struct OutcomeHeard<'a> {
-    /// The home that told it.
+    /// The home that reported it.
     pub home: &'a HomeId,
     /// As it travelled, its time by the home's clock.
     pub outcome: &'a UpdateOutcome,

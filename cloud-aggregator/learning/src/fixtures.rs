@@ -1,4 +1,4 @@
-//! A learner that does what it is told, for tests of this crate and of those above it. No program uses it.
+//! A learner whose results are set beforehand, for tests of this crate and of those above it. No program uses it.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};

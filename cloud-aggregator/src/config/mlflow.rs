@@ -1,4 +1,4 @@
-//! `[training.mlflow]`: the MLflow tracking server that is told of runs.
+//! `[training.mlflow]`: the MLflow tracking server to which runs are reported.
 
 use hearthwatch_configuration::{Faults, Section};
 use hearthwatch_learning::training::mlflow::{Credentials, MlflowConfig};

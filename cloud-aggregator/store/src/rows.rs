@@ -187,7 +187,7 @@ pub struct OutcomeTotals {
 pub struct OutcomeKey {
     /// When it was heard, by the aggregator's clock.
     pub received_at: i64,
-    /// The home that told it.
+    /// The home that reported it.
     pub home: HomeId,
     /// When it was, by the home's clock.
     pub at: i64,
@@ -434,7 +434,7 @@ pub struct ReleaseRow {
 /// How an update ended on one home.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutcomeRow {
-    /// The home that told it.
+    /// The home that reported it.
     pub home: HomeId,
     /// Version that the update led to, or was to lead to.
     pub model_version: ModelVersion,

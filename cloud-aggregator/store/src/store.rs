@@ -146,7 +146,7 @@ pub struct IngestBatch {
 /// What a home is to be told after a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeProgress {
-    /// The home that is to be told.
+    /// The home that is to be notified.
     pub home: HomeId,
     /// Every record up to this one was stored or refused.
     pub through: Sequence,

@@ -177,11 +177,11 @@ mod tests {
     #[test]
     fn a_thermometer_in_the_wrong_unit_is_told_in_set_up() {
         let found = doubts(&thermometers(&states(STATES)));
-        let told: Vec<String> = found
+        let lines: Vec<String> = found
             .iter()
             .map(|doubt| doubt.sentence(&doubt.entity_id, hearthwatch_edge_core::explain::Language::English))
             .collect();
         let words = "sensor.study says 70.2 °C, which looks like °F: correct its unit in Home Assistant.";
-        assert_eq!(told, [words]);
+        assert_eq!(lines, [words]);
     }
 }

@@ -194,7 +194,7 @@ impl BaselineScore {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Finding {
     pub(crate) kind: AnomalyKind,
-    /// The figure that is told; its meaning by kind is in [`BaselineScore::amount`].
+    /// The figure that is shown; its meaning by kind is in [`BaselineScore::amount`].
     pub(crate) amount: f32,
     /// What that figure usually stays below, or above.
     pub(crate) usual: f32,

@@ -254,7 +254,7 @@ impl Batch {
     }
 }
 
-/// How long a fault goes on before it can be told from normal time: nothing is trained on there, in either direction.
+/// How long a fault goes on before it differs from normal time: nothing is trained on there, in either direction.
 fn onset(label: &Label) -> i64 {
     let length = (label.end - label.start).max(0);
     let share = if label.family == Family::Drift.as_str() {

@@ -55,7 +55,7 @@ impl Secret {
         }
     }
 
-    /// The secret itself: for the wire only, never for a log.
+    /// The secret itself: for the request that needs it, never for a log.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.text

@@ -1,4 +1,4 @@
-//! What a person is told of a file that is not right, and what is read from one that is.
+//! What a person sees of a file that is not right, and what is read from one that is.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -41,9 +41,9 @@ fn every_value_that_cannot_be_is_a_fault_with_what_to_write() {
     root.texts("e", &mut faults);
     root.text("f", &mut faults);
     root.finish(&mut faults);
-    let told: Vec<String> = faults.list().iter().map(ToString::to_string).collect();
+    let lines: Vec<String> = faults.list().iter().map(ToString::to_string).collect();
     assert_eq!(
-        told,
+        lines,
         [
             "a.toml: a: \"here\" is not an address with a port; write one",
             "a.toml: b: is an integer; write true or false",

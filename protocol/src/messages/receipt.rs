@@ -158,13 +158,13 @@ mod tests {
     fn a_word_in_tables_and_metrics_is_the_word_on_the_wire() {
         for word in RefusalReason::VARIANTS {
             let reason: RefusalReason = word.parse().unwrap();
-            let wire = serde_cbor::value::to_value(reason).unwrap();
-            assert_eq!((reason.as_str(), wire), (*word, serde_cbor::Value::Text((*word).to_owned())));
+            let encoded = serde_cbor::value::to_value(reason).unwrap();
+            assert_eq!((reason.as_str(), encoded), (*word, serde_cbor::Value::Text((*word).to_owned())));
         }
         for word in Verdict::VARIANTS {
             let verdict: Verdict = word.parse().unwrap();
-            let wire = serde_cbor::value::to_value(verdict).unwrap();
-            assert_eq!((<&str>::from(verdict), wire), (*word, serde_cbor::Value::Text((*word).to_owned())));
+            let encoded = serde_cbor::value::to_value(verdict).unwrap();
+            assert_eq!((<&str>::from(verdict), encoded), (*word, serde_cbor::Value::Text((*word).to_owned())));
         }
     }
 

@@ -112,7 +112,7 @@ fn order(name: &str, row: &Row, modules: &[Module], breaches: &mut Vec<String>) 
     }
 }
 
-/// Circles through files of different folders, each told once, by its files.
+/// Circles through files of different folders, each listed once, by its files.
 fn circles(modules: &[Module], breaches: &mut Vec<String>) {
     let reach = |from: usize| -> BTreeSet<usize> {
         let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
@@ -122,12 +122,12 @@ fn circles(modules: &[Module], breaches: &mut Vec<String>) {
         seen
     };
     let reached: Vec<BTreeSet<usize>> = (0..modules.len()).map(reach).collect();
-    let mut told = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for from in 0..modules.len() {
         let circle: BTreeSet<usize> =
             reached[from].iter().copied().filter(|to| *to == from || reached[*to].contains(&from)).collect();
         let folders: BTreeSet<Option<&str>> = circle.iter().map(|at| modules[*at].folder()).collect();
-        if folders.len() > 1 && told.insert(circle.clone()) {
+        if folders.len() > 1 && seen.insert(circle.clone()) {
             let files: Vec<String> = circle.iter().map(|at| modules[*at].file.display().to_string()).collect();
             breaches.push(format!("a circle of imports runs through {}", files.join(", ")));
         }
@@ -140,7 +140,7 @@ mod tests {
 
     const PAGE_TEXT: &str = "# A\n\n| crate | uses | folders, each may use those before it |\n|---|---|---|\n| [low](low/src/lib.rs) | – | a, b |\n| high | low | – |\n\nend\n";
 
-    fn told(sources: &[(&str, &str)], manifests: &[(&str, &str)]) -> Vec<String> {
+    fn complaints(sources: &[(&str, &str)], manifests: &[(&str, &str)]) -> Vec<String> {
         let owned = |list: &[(&str, &str)]| -> Vec<(PathBuf, String)> {
             list.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())).collect()
         };
@@ -161,8 +161,8 @@ mod tests {
             ("low/src/b.rs", ""),
             ("low/src/b/y.rs", ""),
         ];
-        let told = told(&sources, &[("low/Cargo.toml", upwards)]);
-        assert_eq!(told, ["low/Cargo.toml: low may not use high (table of ARCHITECTURE.md)"]);
+        let complaints = complaints(&sources, &[("low/Cargo.toml", upwards)]);
+        assert_eq!(complaints, ["low/Cargo.toml: low may not use high (table of ARCHITECTURE.md)"]);
     }
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
             ("low/src/b.rs", "pub mod y;\n"),
             ("low/src/b/y.rs", "pub struct Y;\n"),
         ];
-        assert_eq!(told(&sources, &[LOW]), ["low/src/a/x.rs: a may not use b (table of ARCHITECTURE.md)"]);
+        assert_eq!(complaints(&sources, &[LOW]), ["low/src/a/x.rs: a may not use b (table of ARCHITECTURE.md)"]);
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
             ("low/src/b/y.rs", ""),
             ("low/src/c.rs", "use crate::a::x;\n"),
         ];
-        let told = told(&sources, &[LOW]);
-        assert_eq!(told, ["a circle of imports runs through low/src/a/x.rs, low/src/a/z.rs, low/src/c.rs"]);
+        let complaints = complaints(&sources, &[LOW]);
+        assert_eq!(complaints, ["a circle of imports runs through low/src/a/x.rs, low/src/a/z.rs, low/src/c.rs"]);
     }
 }

@@ -88,7 +88,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "mlflow",
-        what: "a run of the aggregator told to a real MLflow tracking server, and read back",
+        what: "a run of the aggregator reported to a real MLflow tracking server, and read back",
         needs: &[Part::PythonVenv],
         run: mlflow,
         full_only: false,

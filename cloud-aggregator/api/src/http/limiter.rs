@@ -1,4 +1,4 @@
-//! How often one address or one home may try: `governor`'s cell rate algorithm for each key, told the time and bounded in number.
+//! How often one address or one home may try: `governor`'s cell rate algorithm for each key, with a bounded number of keys and the time given by the caller.
 
 use std::cell::Cell;
 use std::hash::Hash;
@@ -15,11 +15,11 @@ use governor::{Quota, RateLimiter};
 /// forgotten, which costs nothing since a forgotten key starts with all of them.
 pub const KEYS_MAX: usize = 4096;
 
-/// The time as it was last told.
+/// A clock that shows the time that was last set.
 #[derive(Debug, Default)]
-struct Told(Cell<Nanos>);
+struct SetClock(Cell<Nanos>);
 
-impl Clock for Told {
+impl Clock for SetClock {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
@@ -27,7 +27,7 @@ impl Clock for Told {
     }
 }
 
-type Keyed<K> = RateLimiter<K, HashMapStateStore<K>, Told, NoOpMiddleware<Nanos>>;
+type Keyed<K> = RateLimiter<K, HashMapStateStore<K>, SetClock, NoOpMiddleware<Nanos>>;
 
 /// A burst at once, then one try after each pause.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct Limiter<K: Eq + Hash + Clone> {
 }
 
 fn keyed<K: Clone + Eq + Hash>(quota: Quota) -> Keyed<K> {
-    RateLimiter::new(quota, HashMapStateStore::default(), Told::default())
+    RateLimiter::new(quota, HashMapStateStore::default(), SetClock::default())
 }
 
 impl<K: Clone + Eq + Hash> Limiter<K> {

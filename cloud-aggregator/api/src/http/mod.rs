@@ -1,4 +1,4 @@
-//! What every handler stands on: who calls and from where, what they may, how often, and what they are told when it goes wrong.
+//! What every handler stands on: who calls and from where, what they may, how often, and what they get when it goes wrong.
 
 pub(crate) mod audit;
 pub mod auth;

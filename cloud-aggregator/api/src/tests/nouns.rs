@@ -104,15 +104,15 @@ async fn the_audit_log_is_paged_as_every_list_and_knows_its_former_parameter() {
     for _ in 0..3 {
         api.call("POST", "/api/v1/runs", &api.operator, None).await;
     }
-    let pages = ["limit=2", "limit=2&after=2", "limit=2&before=2", "limit=1&after=2&before=3"];
-    let mut told = Vec::new();
-    for query in pages {
+    let queries = ["limit=2", "limit=2&after=2", "limit=2&before=2", "limit=1&after=2&before=3"];
+    let mut pages = Vec::new();
+    for query in queries {
         let page = api.call("GET", &format!("/api/v1/audit?{query}"), &api.operator, None).await.json();
         let lines: Vec<u64> =
             page["items"].as_array().unwrap().iter().map(|line| line["index"].as_u64().unwrap()).collect();
-        told.push((lines, page.get("next").cloned()));
+        pages.push((lines, page.get("next").cloned()));
     }
-    assert_eq!(told, [(vec![3, 2], Some(json!("2"))), (vec![1], None), (vec![1], None), (vec![1], None)]);
+    assert_eq!(pages, [(vec![3, 2], Some(json!("2"))), (vec![1], None), (vec![1], None), (vec![1], None)]);
     let answer = api.call("GET", "/api/v1/audit?after=x", &api.operator, None).await;
     assert_eq!(answer.json()["detail"], "after: give what the page before called `next`");
 }

@@ -34,7 +34,7 @@ impl Director {
     }
 
     /// Sends every home's newest order that is not at the broker yet.
-    pub(super) async fn send(&self, wire: &Arc<dyn MessagePublisher>, sent: &mut BTreeMap<HomeId, u64>) {
+    pub(super) async fn send(&self, publisher: &Arc<dyn MessagePublisher>, sent: &mut BTreeMap<HomeId, u64>) {
         let orders = match blocking(&self.store, |store| store.assignments()).await {
             Ok(orders) => orders,
             Err(error) => return tracing::error!(%error, "assignments cannot be read"),
@@ -43,7 +43,7 @@ impl Director {
             orders.into_iter().filter(|row| sent.get(&row.home) != Some(&row.generation)).collect();
         for part in new.chunks(NOTED_AT_ONCE) {
             let done: Vec<(HomeId, u64)> = futures_util::stream::iter(part.to_vec())
-                .map(|row| self.hand_over(wire, row))
+                .map(|row| self.hand_over(publisher, row))
                 .buffer_unordered(IN_FLIGHT_MAX)
                 .filter_map(std::future::ready)
                 .collect()
@@ -59,7 +59,7 @@ impl Director {
     }
 
     /// Hands one order to the broker, unless its rollout was stopped. `None` where the broker has not taken it.
-    async fn hand_over(&self, wire: &Arc<dyn MessagePublisher>, row: AssignmentRow) -> Option<(HomeId, u64)> {
+    async fn hand_over(&self, publisher: &Arc<dyn MessagePublisher>, row: AssignmentRow) -> Option<(HomeId, u64)> {
         // Held from before the look to after the answer: see `settled`.
         let _handing = self.handing.read().await;
         let order = (row.home.clone(), row.generation);
@@ -75,7 +75,7 @@ impl Director {
         let result = match payload {
             Ok(payload) => {
                 let topic = Topic::Assignment(row.home.clone());
-                wire.publish(&topic, payload).await.map_err(|error| error.to_string())
+                publisher.publish(&topic, payload).await.map_err(|error| error.to_string())
             }
             Err(cause) => Err(cause),
         };

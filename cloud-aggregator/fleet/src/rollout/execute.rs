@@ -137,7 +137,7 @@ impl Director {
     /// Works until `stop`: at every signal, every release, every new connection, and now and then by itself.
     pub async fn run(
         self,
-        wire: Option<Arc<dyn MessagePublisher>>,
+        publisher: Option<Arc<dyn MessagePublisher>>,
         mut connections: watch::Receiver<u64>,
         mut releases: watch::Receiver<Option<ReleaseNotice>>,
         progress: Arc<Progress>,
@@ -161,8 +161,8 @@ impl Director {
                 // A broker that kept nothing needs everything again.
                 (connection, sent) = (current, BTreeMap::new());
             }
-            if let Some(wire) = wire.as_ref().filter(|_| connection > 0) {
-                self.send(wire, &mut sent).await;
+            if let Some(publisher) = publisher.as_ref().filter(|_| connection > 0) {
+                self.send(publisher, &mut sent).await;
             }
             tokio::select! {
                 () = stop.cancelled() => return,

@@ -1,4 +1,4 @@
-//! The intake on a wire made of channels.
+//! The intake with channels in place of a broker.
 
 use std::sync::Mutex;
 

@@ -213,7 +213,7 @@ mod tests {
                 "{{\n  \"run\": \"{ID}\",\n  \"state\": \"finished\",\n  \"began_at\": 1700000000,\n  \"ended_at\": 1700000060\n}}\n"
             )
         );
-        assert_eq!(run.mlflow(), None, "no server was told of it");
+        assert_eq!(run.mlflow(), None, "it was reported to no server");
     }
 
     #[test]

@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_room_that_falls_below_what_it_ever_was_while_heating_runs_is_told() {
-        let (step, found) = falls(&mut three_weeks(), true).expect("told");
+        let (step, found) = falls(&mut three_weeks(), true).expect("found");
         assert_eq!((step, found.kind), (25, AnomalyKind::Cold));
         assert!((found.amount - 15.5).abs() < 1e-3 && (found.usual - 16.5).abs() < 1e-2, "{found:?}");
     }

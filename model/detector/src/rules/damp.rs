@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_room_that_stays_damp_for_hours_longer_than_ever_is_told_and_showers_are_not() {
-        assert_eq!(steps_until_found(14), Some(45), "an hour and a half was the longest: told after six more");
+        assert_eq!(steps_until_found(14), Some(45), "an hour and a half was the longest: found after six more");
         assert_eq!(steps_until_found(1), None, "two stretches say nothing yet");
     }
 

@@ -106,7 +106,7 @@ fn is_called(entity_id: &str, words: &[&str]) -> bool {
 /// What kind of thing runs: it decides how long a run is remarkable.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Load {
-    /// Told by its power ([`Shape::Switched`](crate::statistics::shape::Shape::Switched)).
+    /// Recognised by its power ([`Shape::Switched`](crate::statistics::shape::Shape::Switched)).
     Appliance {
         /// Whether it costs money or does harm when it is forgotten.
         harms: bool,

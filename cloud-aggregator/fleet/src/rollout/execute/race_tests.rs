@@ -225,14 +225,14 @@ async fn orders_that_were_stored_and_not_sent_stay_here_after_a_halt_and_those_s
     let stage = Stage::new("immediate", 4);
     stage.release(1);
     let counting = Arc::new(Counting::default());
-    let wire: Arc<dyn MessagePublisher> = counting.clone();
+    let publisher: Arc<dyn MessagePublisher> = counting.clone();
     stage.work(0);
     let one = stage.store().assignments().unwrap().remove(0);
     stage.store().delivered(&[(one.home.clone(), one.generation)]).unwrap();
     // Every home is assigned by now; a rollout that is complete is halted like any other by its row alone.
     let row = stage.store().rollout(ModelVersion(1)).unwrap().unwrap();
     stage.store().put_rollout(&RolloutRow { state: RolloutState::Halted, ..row }).unwrap();
-    stage.director.send(&wire, &mut BTreeMap::new()).await;
+    stage.director.send(&publisher, &mut BTreeMap::new()).await;
     stage.director.settled().await;
     assert_eq!(*counting.taken.lock().unwrap(), [one.home], "what the broker had before, and nothing else");
 }
@@ -243,17 +243,17 @@ async fn a_pause_keeps_orders_here_and_going_on_sends_them() {
     stage.release(1);
     stage.work(0);
     let counting = Arc::new(Counting::default());
-    let wire: Arc<dyn MessagePublisher> = counting.clone();
+    let publisher: Arc<dyn MessagePublisher> = counting.clone();
     let mut sent = BTreeMap::new();
     action(&stage, RolloutAction::Pause, "look").unwrap();
-    stage.director.send(&wire, &mut sent).await;
+    stage.director.send(&publisher, &mut sent).await;
     assert!(counting.taken.lock().unwrap().is_empty());
     action(&stage, RolloutAction::Resume, "fine").unwrap();
     counting.refuses.store(true, Ordering::SeqCst);
-    stage.director.send(&wire, &mut sent).await;
+    stage.director.send(&publisher, &mut sent).await;
     counting.refuses.store(false, Ordering::SeqCst);
-    stage.director.send(&wire, &mut sent).await;
+    stage.director.send(&publisher, &mut sent).await;
     assert_eq!(counting.taken.lock().unwrap().len(), 1, "the canary, once the broker took it");
-    stage.director.send(&wire, &mut sent).await;
+    stage.director.send(&publisher, &mut sent).await;
     assert_eq!(counting.taken.lock().unwrap().len(), 1, "and not twice");
 }

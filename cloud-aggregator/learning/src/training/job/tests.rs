@@ -119,7 +119,7 @@ fn a_run_that_is_stopped_stays_running_so_that_it_is_taken_up_again() {
 }
 
 /// What a server is asked about a run that learns from an answer of a home called `kims-house`, in so many questions.
-fn told(puppet: Puppet, count: usize) -> (Vec<Question>, World) {
+fn after_run(puppet: Puppet, count: usize) -> (Vec<Question>, World) {
     let double = Double::start(whole_run().into_iter().take(count).collect());
     let mut world = world(puppet);
     world.job.store.enrol_home(&home("kims-house"), 1).unwrap();
@@ -135,7 +135,7 @@ fn told(puppet: Puppet, count: usize) -> (Vec<Question>, World) {
 
 #[test]
 fn a_server_is_told_the_verdict_and_the_version_that_a_model_became() {
-    let (questions, world) = told(Puppet::new(true), 8);
+    let (questions, world) = after_run(Puppet::new(true), 8);
     let (tags, status) = (&questions[6].body["tags"], &questions[7].body);
     let artifact = &world.job.store.models().unwrap()[0].sha256;
     assert_eq!(
@@ -152,7 +152,7 @@ fn a_server_is_told_the_verdict_and_the_version_that_a_model_became() {
 
 #[test]
 fn a_server_is_told_that_a_run_failed() {
-    let (questions, _world) = told(Puppet { fails: true, ..Puppet::new(true) }, 6);
+    let (questions, _world) = after_run(Puppet { fails: true, ..Puppet::new(true) }, 6);
     let body = serde_json::json!({"run_id": "r1", "status": "FAILED", "end_time": NOW * 1000});
     assert_eq!(questions[5].body, body);
 }

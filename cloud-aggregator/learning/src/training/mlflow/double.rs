@@ -1,4 +1,4 @@
-//! A server on loopback that gives the answers it was told to, one a question, and keeps the questions.
+//! A server on loopback that gives the answers it was given, one for each request, and keeps the requests.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
