@@ -19,7 +19,7 @@ use hearthwatch_store::artifact_store::ArtifactStore;
 use hearthwatch_store::clock::{Clock, SystemClock};
 use hearthwatch_store::files::private_data;
 use hearthwatch_store::release::ReleaseError;
-use hearthwatch_store::{RunRow, RunTrigger, SqliteStore, Store, StoreError, blocking};
+use hearthwatch_store::{RunRow, RunTrigger, SqliteStore, Store, StoreError, StoreResult, blocking};
 use hearthwatch_supervision::{FaultPlan, PartFailed, Supervisor};
 use hearthwatch_telemetry::metrics::Metrics;
 use tokio::sync::watch;
@@ -198,7 +198,7 @@ impl Aggregator {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn enrol(&self, home: &HomeId) -> Result<bool, StoreError> {
+    pub async fn enrol(&self, home: &HomeId) -> StoreResult<bool> {
         let (home, at) = (home.clone(), self.state.clock.now());
         blocking(&self.state.store, move |store| store.enrol_home(&home, at)).await
     }
@@ -270,7 +270,7 @@ fn director(config: &Config, store: &Arc<dyn Store>, metrics: &Arc<Metrics>) -> 
 }
 
 /// How far each home had been heard when the program ended last.
-async fn heard(store: &Arc<dyn Store>) -> Result<Progress, StoreError> {
+async fn heard(store: &Arc<dyn Store>) -> StoreResult<Progress> {
     let homes = blocking(store, |store| store.homes()).await?;
     Ok(homes.into_iter().map(|home| (home.home, home.through)).collect())
 }

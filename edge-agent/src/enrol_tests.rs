@@ -54,16 +54,21 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
 
 fn certify(authority: &CertifiedIssuer<'static, KeyPair>, body: &serde_json::Value) -> (&'static str, String) {
     let request = CertificateSigningRequestParams::from_pem(body["csr"].as_str().unwrap()).unwrap();
-    let certificate = request.signed_by(authority).unwrap().pem();
-    let answer = serde_json::json!({ "certificate": certificate, "ca": authority.pem(), "root": ROOT });
-    ("201 Created", answer.to_string())
+    answer(authority, &request.signed_by(authority).unwrap().pem())
 }
 
-fn args(directory: &TempDir, url: Url) -> EnrolArgs {
-    let token_file = directory.path().join("token");
+/// The arguments of a home with a claim, and the folder of its files.
+fn args(url: Url) -> (TempDir, EnrolArgs) {
+    let directory = tempfile::tempdir().unwrap();
+    let [token_file, ca, out] = ["token", "none", "out"].map(|name| directory.path().join(name));
     std::fs::write(&token_file, "secret-token\n").unwrap();
-    let home = HomeId::new("home-7").unwrap();
-    EnrolArgs { url, ca: directory.path().join("none"), home, token_file, out: directory.path().join("out"), wait: 0 }
+    (directory, EnrolArgs { url, ca, home: HomeId::new("home-7").unwrap(), token_file, out, wait: 0 })
+}
+
+/// What the fleet answers with a certificate.
+fn answer(authority: &CertifiedIssuer<'static, KeyPair>, certificate: &str) -> (&'static str, String) {
+    let answer = serde_json::json!({ "certificate": certificate, "ca": authority.pem(), "root": ROOT });
+    ("201 Created", answer.to_string())
 }
 
 fn client() -> reqwest::Client {
@@ -75,8 +80,7 @@ fn client() -> reqwest::Client {
 async fn a_home_is_enrolled_with_a_key_of_its_own_that_only_it_can_read() {
     let authority = authority();
     let (url, asked) = desk(move |body| certify(&authority, body)).await;
-    let directory = tempfile::tempdir().unwrap();
-    let args = args(&directory, url);
+    let (_directory, args) = args(url);
     enrol_by(&client(), &args).await.unwrap();
     {
         let asked = asked.lock().unwrap();
@@ -100,8 +104,7 @@ async fn an_enrolment_whose_answer_was_lost_is_repeated_with_the_same_key() {
         false => certify(&authority, body),
     })
     .await;
-    let directory = tempfile::tempdir().unwrap();
-    let args = args(&directory, url);
+    let (_directory, args) = args(url);
     let refused = enrol_by(&client(), &args).await.unwrap_err();
     assert!(matches!(refused, EnrolError::Ask(AskError::Refused { status: 502, .. })), "{refused}");
     let key = std::fs::read(args.out.join("agent.key")).unwrap();
@@ -114,8 +117,8 @@ async fn an_enrolment_whose_answer_was_lost_is_repeated_with_the_same_key() {
 async fn the_fleets_reason_for_refusing_is_passed_on_without_the_token() {
     let problem = r#"{"type":"about:blank","title":"Conflict","status":409,"detail":"used"}"#.to_owned();
     let (url, _) = desk(move |_| ("409 Conflict", problem.clone())).await;
-    let directory = tempfile::tempdir().unwrap();
-    let error = enrol_by(&client(), &args(&directory, url)).await.unwrap_err();
+    let (_directory, args) = args(url);
+    let error = enrol_by(&client(), &args).await.unwrap_err();
     assert_eq!(error.to_string(), "the fleet refuses: 409: used");
 }
 
@@ -124,15 +127,10 @@ async fn a_certificate_for_another_key_is_not_kept() {
     let authority = authority();
     let (url, _) = desk(move |_| {
         let stranger = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::default().signed_by(&stranger, &authority).unwrap().pem();
-        (
-            "201 Created",
-            serde_json::json!({ "certificate": certificate, "ca": authority.pem(), "root": ROOT }).to_string(),
-        )
+        answer(&authority, &CertificateParams::default().signed_by(&stranger, &authority).unwrap().pem())
     })
     .await;
-    let directory = tempfile::tempdir().unwrap();
-    let args = args(&directory, url);
+    let (_directory, args) = args(url);
     let error = enrol_by(&client(), &args).await.unwrap_err();
     assert!(matches!(error, EnrolError::Ask(AskError::Answer(_))), "{error}");
     assert!(!args.out.join("agent.crt").exists());
@@ -142,8 +140,7 @@ async fn a_certificate_for_another_key_is_not_kept() {
 async fn an_answer_that_is_no_answer_is_not_kept() {
     for text in ["{}", "<html>", r#"{"certificate":"x","ca":"y","root":"{}"}"#] {
         let (url, _) = desk(move |_| ("200 OK", text.to_owned())).await;
-        let directory = tempfile::tempdir().unwrap();
-        let args = args(&directory, url);
+        let (_directory, args) = args(url);
         let error = enrol_by(&client(), &args).await.unwrap_err();
         assert!(matches!(error, EnrolError::Ask(AskError::Answer(_))), "{error}");
         assert!(!args.out.join("ca.crt").exists());
@@ -152,8 +149,7 @@ async fn an_answer_that_is_no_answer_is_not_kept() {
 
 #[tokio::test]
 async fn a_token_file_without_a_token_is_named_before_a_key_is_made() {
-    let directory = tempfile::tempdir().unwrap();
-    let args = args(&directory, "https://fleet.example/".parse().unwrap());
+    let (_directory, args) = args("https://fleet.example/".parse().unwrap());
     std::fs::write(&args.token_file, " \n").unwrap();
     let error = enrol_by(&client(), &args).await.unwrap_err();
     assert!(matches!(error, EnrolError::Token(_)), "{error}");

@@ -75,10 +75,7 @@ async fn an_app_finds_broker_and_home_assistant_by_the_supervisors_token_alone()
     let broker = config.home_mqtt.unwrap();
     assert_eq!((broker.host.as_str(), broker.port), ("core-mosquitto", 1883));
     assert_eq!(broker.credentials.unwrap().1.expose(), "a-password");
-    assert_eq!(
-        (config.budget, config.home_assistant.exclude.as_slice()),
-        (2.0, ["sensor.*_battery".to_owned()].as_slice())
-    );
+    assert_eq!((config.budget, config.home_assistant.exclude), (2.0, vec!["sensor.*_battery".to_owned()]));
     let socket = Socket::connect(&config.home_assistant.websocket, &config.home_assistant.token).await.unwrap();
     assert_eq!(socket.version(), "2026.11.0");
 }

@@ -15,6 +15,7 @@ use hearthwatch_edge_detection::service::DetectorCommand;
 use hearthwatch_edge_store::outbox::SharingLevel;
 use hearthwatch_edge_update::UpdateRequest;
 use hearthwatch_protocol::messages::WithdrawalReceipt;
+use hearthwatch_protocol::{ModelVersion, Sequence};
 use serde_json::json;
 
 use chrome::{Chrome, Light};
@@ -149,12 +150,7 @@ async fn reads_and_takes_back_a_record(chrome: &mut Chrome, page: &str, home: &h
     chrome.click_through("#sharing td.actions a").await;
     let sequence: u64 =
         chrome.ask("Number(document.querySelector('dl.fields dd:nth-of-type(2)').textContent)").await.as_u64().unwrap();
-    let entry = home
-        .uplink
-        .with_outbox(move |outbox| outbox.ledger_entry(hearthwatch_protocol::Sequence(sequence)))
-        .await
-        .unwrap()
-        .unwrap();
+    let entry = home.uplink.with_outbox(move |outbox| outbox.ledger_entry(Sequence(sequence))).await.unwrap().unwrap();
     let dump = chrome.ask("[...document.querySelectorAll('pre.hex')].pop().textContent.replace(/^[0-9a-f]{4}  (.{48}).*$/gm, '$1').replace(/\\s/g, '')").await;
     assert_eq!(dump, hex::encode(&entry.payload), "byte for byte");
     chrome.look(360, 740, Light::Dark).await;
@@ -162,12 +158,7 @@ async fn reads_and_takes_back_a_record(chrome: &mut Chrome, page: &str, home: &h
     chrome.picture(&folder.join("record-360-dark.png")).await;
     chrome.click_through("button.danger").await;
     chrome.until("document.body.textContent.includes(\"waits for the aggregator's receipt\")").await;
-    let receipt = WithdrawalReceipt {
-        id: 1,
-        removed: 1,
-        models: vec![hearthwatch_protocol::ModelVersion(14)],
-        at: 1_795_100_400,
-    };
+    let receipt = WithdrawalReceipt { id: 1, removed: 1, models: vec![ModelVersion(14)], at: 1_795_100_400 };
     home.uplink.with_outbox(move |outbox| outbox.withdrawal_done(&receipt)).await.unwrap();
     chrome.open(page).await;
     chrome.until("document.body.textContent.includes('1 record deleted, and not in any data set taken since')").await;

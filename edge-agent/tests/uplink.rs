@@ -108,6 +108,10 @@ fn record(alarm: &str) -> FeedbackRecord {
     }
 }
 
+fn config(link: LinkConfig) -> UplinkConfig {
+    UplinkConfig { home: home(), link, directed: false, resend: uplink::RESEND, clock: Arc::new(|| 77), seed: 7 }
+}
+
 struct Home {
     directory: tempfile::TempDir,
     status: watch::Sender<AgentStatus>,
@@ -127,15 +131,10 @@ impl Home {
 
     fn start(&self, broker: &Broker) -> (UplinkHandle, SharedOutbox) {
         let outbox = uplink::share(windows(&self.directory.path().join("outbox.db")));
-        let config = UplinkConfig {
-            home: home(),
-            link: broker.link("overwritten"),
-            directed: false,
-            resend: uplink::RESEND,
-            clock: Arc::new(|| 77),
-            seed: 7,
-        };
-        (uplink::start(config, Arc::clone(&outbox), self.status.subscribe()).unwrap(), outbox)
+        (
+            uplink::start(config(broker.link("overwritten")), Arc::clone(&outbox), self.status.subscribe()).unwrap(),
+            outbox,
+        )
     }
 }
 
@@ -243,10 +242,7 @@ async fn status_is_kept_by_the_broker_and_turns_offline_with_a_farewell_and_with
             let crashing = Home::new();
             let outbox = uplink::share(windows(&crashing.directory.path().join("outbox.db")));
             crashing.status.send_modify(|status| status.entities = 99);
-            let link = LinkConfig::new("127.0.0.1", port, "overwritten");
-            let home = HomeId::new("home-7").unwrap();
-            let config =
-                UplinkConfig { home, link, directed: false, resend: uplink::RESEND, clock: Arc::new(|| 0), seed: 1 };
+            let config = config(LinkConfig::new("127.0.0.1", port, "overwritten"));
             until_connected(&uplink::start(config, outbox, crashing.status.subscribe()).unwrap()).await;
         });
     })

@@ -9,10 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::id::{HomeId, ModelVersion};
 use crate::limits::{ARTIFACT_BYTES_MAX, TEXT_BYTES_MAX};
-use crate::seal::{self, PublicKey, SealError, SigningKey};
-
-/// Signed with every assignment, so that its signature means nothing elsewhere.
-const CONTEXT: &[u8] = b"hearthwatch assignment 1";
+use crate::seal::PublicKey;
+use crate::statement::{Signed, Statement, StatementRefusal};
 
 /// Longest life of an assignment, in seconds: a home that has been away for a month asks anew.
 pub const ASSIGNMENT_SECONDS_MAX: i64 = 31 * 86_400;
@@ -54,9 +52,8 @@ pub struct Assignment {
     pub nonce: [u8; 16],
 }
 
-/// A signed assignment as it travels: a COSE_Sign1 structure that nobody has verified yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedAssignment(Vec<u8>);
+/// An assignment as it travels.
+pub type SignedAssignment = Signed<Assignment>;
 
 /// What a home remembers of the assignment that it followed last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,18 +79,9 @@ pub struct Accepted {
 /// Why an assignment is not followed. The order of the variants is the order of the checks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AssignmentRefusal {
-    /// Not signed by a director that is trusted here.
+    /// Not signed by a director that is trusted here, out of limits, or another home's.
     #[error(transparent)]
-    Seal(#[from] SealError),
-    /// A field outside its limits, though signed.
-    #[error("the assignment's {0} is outside its limits")]
-    Field(&'static str),
-    /// Another home's.
-    #[error("the assignment is for {found}")]
-    OtherHome {
-        /// Whose it is.
-        found: HomeId,
-    },
+    Statement(#[from] StatementRefusal),
     /// A replay.
     #[error("generation {found} comes after {seen}, which was seen before")]
     OlderGeneration {
@@ -113,17 +101,15 @@ pub enum AssignmentRefusal {
     NotYet(i64),
 }
 
-impl Assignment {
-    /// Signs it with the director's key.
-    ///
-    /// # Errors
-    /// [`AssignmentRefusal::Field`] when a home would refuse it, [`AssignmentRefusal::Seal`] when the key cannot sign.
-    pub fn sign(&self, director: &SigningKey) -> Result<SignedAssignment, AssignmentRefusal> {
-        self.check()?;
-        Ok(SignedAssignment(seal::seal_value(self, CONTEXT, director)?))
+impl Statement for Assignment {
+    const CONTEXT: &'static [u8] = b"hearthwatch assignment 1";
+    const NOUN: &'static str = "assignment";
+
+    fn home(&self) -> &HomeId {
+        &self.home
     }
 
-    fn check(&self) -> Result<(), AssignmentRefusal> {
+    fn field_outside_limits(&self) -> Option<&'static str> {
         let flat = !self.target.is_empty()
             && self.target.len() <= TEXT_BYTES_MAX
             && self.target.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
@@ -135,36 +121,11 @@ impl Assignment {
             ("length", self.length == 0 || self.length > ARTIFACT_BYTES_MAX),
             ("life", !life.is_some_and(|life| (1..=ASSIGNMENT_SECONDS_MAX).contains(&life))),
         ];
-        match wrong.into_iter().find(|(_, wrong)| *wrong) {
-            Some((field, _)) => Err(AssignmentRefusal::Field(field)),
-            None => Ok(()),
-        }
+        wrong.into_iter().find(|(_, wrong)| *wrong).map(|(field, _)| field)
     }
 }
 
 impl SignedAssignment {
-    /// Takes bytes as they came; nothing is looked at yet.
-    #[must_use]
-    pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-
-    /// The COSE_Sign1 structure.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// What it says, if one of the `directors` signed it: who reads it for a record, not to follow it.
-    ///
-    /// # Errors
-    /// [`AssignmentRefusal::Seal`] or [`AssignmentRefusal::Field`].
-    pub fn read(&self, directors: &[PublicKey]) -> Result<Assignment, AssignmentRefusal> {
-        let assignment: Assignment = seal::open_value(&self.0, CONTEXT, directors)?;
-        assignment.check()?;
-        Ok(assignment)
-    }
-
     /// Whether `home`, which saw `last` before, is to follow it at `now`.
     ///
     /// # Errors
@@ -177,11 +138,8 @@ impl SignedAssignment {
         last: Option<&Seen>,
         now: i64,
     ) -> Result<Accepted, AssignmentRefusal> {
-        let assignment = self.read(directors)?;
-        if assignment.home != *home {
-            return Err(AssignmentRefusal::OtherHome { found: assignment.home });
-        }
-        let seen = Seen { generation: assignment.generation, digest: Sha256::digest(&self.0).into() };
+        let assignment = self.read_of(home, directors)?;
+        let seen = Seen { generation: assignment.generation, digest: Sha256::digest(self.as_bytes()).into() };
         let again = match last {
             Some(last) if seen.generation < last.generation => {
                 return Err(AssignmentRefusal::OlderGeneration { found: seen.generation, seen: last.generation });

@@ -14,6 +14,7 @@ pub mod manifest;
 pub mod messages;
 pub mod renewal;
 pub mod seal;
+pub mod statement;
 pub mod topic;
 
 pub use codec::{DecodeError, EncodeError, SCHEMA_VERSION, decode, encode, peek_key};

@@ -4,10 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{HomeId, ModelVersion};
 use crate::limits::TEXT_BYTES_MAX;
-use crate::seal::{self, PublicKey, SealError, SigningKey};
-
-/// Signed with every manifest, so that its signature means nothing elsewhere.
-const CONTEXT: &[u8] = b"hearthwatch manifest 1";
+use crate::statement::{Signed, Statement};
 
 /// How the model in charge does in this home: what a fleet-wide gate needs and answers alone do not tell.
 ///
@@ -61,45 +58,22 @@ pub struct Manifest {
     pub vitals: Option<Vitals>,
 }
 
-/// A signed manifest as it travels: a COSE_Sign1 structure that nobody has verified yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedManifest(Vec<u8>);
+/// A manifest as it travels. Whether its nonce is the one that was asked for is for its reader to see.
+pub type SignedManifest = Signed<Manifest>;
 
-/// Why a manifest proves nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ManifestRefusal {
-    /// Not signed by the home's key.
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    /// Another home's.
-    #[error("the manifest is of {found}")]
-    OtherHome {
-        /// Whose it is.
-        found: HomeId,
-    },
-    /// A field outside its limits, though signed.
-    #[error("the manifest's {0} is outside its limits")]
-    Field(&'static str),
-}
+impl Statement for Manifest {
+    const CONTEXT: &'static [u8] = b"hearthwatch manifest 1";
+    const NOUN: &'static str = "manifest";
 
-impl Manifest {
-    /// Signs it with the key of the home's certificate.
-    ///
-    /// # Errors
-    /// [`ManifestRefusal`].
-    pub fn sign(&self, key: &SigningKey) -> Result<SignedManifest, ManifestRefusal> {
-        self.check()?;
-        Ok(SignedManifest(seal::seal_value(self, CONTEXT, key)?))
+    fn home(&self) -> &HomeId {
+        &self.home
     }
 
-    fn check(&self) -> Result<(), ManifestRefusal> {
+    fn field_outside_limits(&self) -> Option<&'static str> {
         if self.agent_version.len() > TEXT_BYTES_MAX {
-            return Err(ManifestRefusal::Field("agent_version"));
+            return Some("agent_version");
         }
-        match &self.vitals {
-            Some(vitals) if !vitals.consistent() => Err(ManifestRefusal::Field("vitals")),
-            _ => Ok(()),
-        }
+        self.vitals.is_some_and(|vitals| !vitals.consistent()).then_some("vitals")
     }
 }
 
@@ -114,51 +88,21 @@ impl Vitals {
     }
 }
 
-impl SignedManifest {
-    /// Takes bytes as they came; nothing is looked at yet.
-    #[must_use]
-    pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-
-    /// The COSE_Sign1 structure.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// What it says, if `home` signed it with one of its `keys`. Whether the nonce is the one that was asked for is for
-    /// the caller to see.
-    ///
-    /// # Errors
-    /// The first [`ManifestRefusal`] that applies.
-    pub fn read(&self, keys: &[PublicKey], home: &HomeId) -> Result<Manifest, ManifestRefusal> {
-        let manifest: Manifest = seal::open_value(&self.0, CONTEXT, keys)?;
-        if manifest.home != *home {
-            return Err(ManifestRefusal::OtherHome { found: manifest.home });
-        }
-        manifest.check()?;
-        Ok(manifest)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 
     use super::*;
+    use crate::seal::SigningKey;
+    use crate::statement::StatementRefusal;
 
     fn key() -> SigningKey {
         SigningKey::P256(Box::new(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap()))
     }
 
-    fn home(name: &str) -> HomeId {
-        HomeId::new(name).unwrap()
-    }
-
     fn manifest() -> Manifest {
         Manifest {
-            home: home("home-7"),
+            home: HomeId::new("home-7").unwrap(),
             nonce: [2; 16],
             generation: 4,
             agent_version: "0.1.0".to_owned(),
@@ -177,33 +121,6 @@ mod tests {
     }
 
     #[test]
-    fn what_a_home_signed_reads_back_with_its_key_and_no_other() {
-        let key = key();
-        let signed = manifest().sign(&key).unwrap();
-        assert_eq!(signed.read(&[key.public()], &home("home-7")), Ok(manifest()));
-        let other = self::key().public();
-        let name = hex::encode(key.public().id());
-        assert_eq!(signed.read(&[other], &home("home-7")), Err(SealError::UnknownKey(name).into()));
-    }
-
-    #[test]
-    fn a_home_speaks_only_for_itself() {
-        let key = key();
-        let signed = manifest().sign(&key).unwrap();
-        let refused = signed.read(&[key.public()], &home("home-8")).unwrap_err();
-        assert_eq!(refused, ManifestRefusal::OtherHome { found: home("home-7") });
-    }
-
-    #[test]
-    fn an_assignment_is_not_taken_for_a_manifest() {
-        let key = key();
-        let payload = serde_cbor::to_vec(&manifest()).unwrap();
-        let sealed = seal::seal(payload, b"hearthwatch assignment 1", &key).unwrap();
-        let refused = SignedManifest::from_bytes(sealed).read(&[key.public()], &home("home-7")).unwrap_err();
-        assert_eq!(refused, ManifestRefusal::Seal(SealError::Signature));
-    }
-
-    #[test]
     fn parts_larger_than_their_whole_are_not_signed() {
         for vitals in [
             Vitals { alarms: 1, confirmed: 1, dismissed: 1, ..Vitals::default() },
@@ -211,7 +128,7 @@ mod tests {
             Vitals { since: 1, ..Vitals::default() },
         ] {
             let bad = Manifest { vitals: Some(vitals), ..manifest() };
-            assert_eq!(bad.sign(&key()).unwrap_err(), ManifestRefusal::Field("vitals"));
+            assert_eq!(bad.sign(&key()).unwrap_err(), StatementRefusal::Field { noun: "manifest", field: "vitals" });
         }
     }
 }

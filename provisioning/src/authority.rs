@@ -78,6 +78,17 @@ pub enum AuthorityError {
     },
 }
 
+impl AuthorityError {
+    /// One word for what came of a signing request.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Request(_) => "bad_request",
+            Self::RequestName { .. } => "other_name",
+            _ => "unavailable",
+        }
+    }
+}
+
 fn certificate_error(what: &'static str) -> impl FnOnce(rcgen::Error) -> AuthorityError {
     move |cause| AuthorityError::Certificate { what, cause }
 }

@@ -303,10 +303,7 @@ impl Claims {
     }
 
     fn read(&self) -> Result<Contents, ClaimError> {
-        let bytes = match files::read_private(&self.path) {
-            Err(FileError::Missing(_)) => return Ok(Contents::default()),
-            other => other?,
-        };
+        let Some(bytes) = files::if_there(files::read_private(&self.path))? else { return Ok(Contents::default()) };
         serde_json::from_slice(&bytes)
             .map_err(|error| ClaimError::Damaged { path: self.path.clone(), cause: error.to_string() })
     }
@@ -340,14 +337,7 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn now() -> Timestamp {
-        "2026-03-01T12:00:00Z".parse().unwrap()
-    }
-
-    fn home(name: &str) -> HomeId {
-        HomeId::new(name).unwrap()
-    }
+    use crate::fixtures::{named as home, now};
 
     fn claims() -> (tempfile::TempDir, Claims) {
         let dir = tempfile::tempdir().unwrap();

@@ -478,10 +478,7 @@ fn approve(args: &ApproveArgs, now: Timestamp, out: &mut impl Write) -> anyhow::
         args.sha256
     );
     anyhow::ensure!(args.by.chars().all(|c| !c.is_control()), "a name is one line");
-    let before = match files::read_text(&args.approvals) {
-        Err(FileError::Missing(_)) => String::new(),
-        other => other?,
-    };
+    let before = files::if_there(files::read_text(&args.approvals))?.unwrap_or_default();
     // Written whole, and readable by the signer's user.
     files::write_public(&args.approvals, format!("{before}{sha256}  {now}  {}\n", args.by).as_bytes())?;
     writeln!(out, "approved by {}: {sha256}; the aggregator tries the release again by itself", args.by)?;

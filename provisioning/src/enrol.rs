@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::acl::{Identity, IdentityError};
 use crate::authority::{Authority, AuthorityError, CSR_BYTES_MAX};
 use crate::claims::{ClaimError, Claims, Redeemed, sha256_hex};
-use crate::files::{self, FileError};
+use crate::files;
 use crate::late::WaitingRoom;
 use crate::layout::Layout;
 use crate::ledger::{Ledger, LedgerError};
@@ -70,9 +70,7 @@ impl EnrolError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Name(_) => "reserved_name",
-            Self::Request(AuthorityError::Request(_)) => "bad_request",
-            Self::Request(AuthorityError::RequestName { .. }) => "other_name",
-            Self::Request(_) => "unavailable",
+            Self::Request(error) => error.reason(),
             Self::Claim(error) => error.reason(),
             Self::Ledger(LedgerError::Certificate(_)) => "bad_request",
             Self::Ledger(_) | Self::Revocation(_) => "unavailable",
@@ -99,9 +97,6 @@ impl Enroller {
     /// [`AuthorityError`] when the authority's files or the TUF root are missing, open to others or damaged.
     pub fn load(layout: &Layout, days: u32) -> Result<Self, AuthorityError> {
         let authority = Authority::load(layout)?;
-        let read =
-            |path: &std::path::Path| files::read_text(path).map_err(|error: FileError| AuthorityError::File(error));
-        let (tuf_root, director) = (read(&layout.tuf_root())?, read(&layout.director_public())?);
         Ok(Self {
             authority,
             layout: layout.clone(),
@@ -109,8 +104,8 @@ impl Enroller {
             late: WaitingRoom::at(layout.late()),
             days,
             claims: Claims::at(layout.claims()),
-            tuf_root,
-            director,
+            tuf_root: files::read_text(&layout.tuf_root()).map_err(AuthorityError::File)?,
+            director: files::read_text(&layout.director_public()).map_err(AuthorityError::File)?,
         })
     }
 
@@ -129,8 +124,7 @@ impl Enroller {
         let identity = Identity::home(request.home.clone())?;
         let certificate =
             self.authority.sign_request(&request.csr, &identity, now, self.days).map_err(EnrolError::Request)?;
-        let key_sha256 = key_sha256(&certificate)
-            .ok_or_else(|| EnrolError::Request(AuthorityError::Request("its key cannot be read".to_owned())))?;
+        let key_sha256 = key_sha256(&certificate).map_err(EnrolError::Request)?;
         let redeemed = self.claims.redeem(&request.token, &request.home, &key_sha256, now)?;
         let shut_out = self.ledger.shut_out(now).map_err(EnrolError::Ledger)?.contains(&request.home);
         let replaced = match redeemed {
@@ -155,9 +149,12 @@ impl Enroller {
     }
 }
 
-pub(crate) fn key_sha256(certificate_pem: &str) -> Option<String> {
-    let (_, pem) = x509_parser::pem::parse_x509_pem(certificate_pem.as_bytes()).ok()?;
-    Some(sha256_hex(pem.parse_x509().ok()?.public_key().raw))
+pub(crate) fn key_sha256(certificate_pem: &str) -> Result<String, AuthorityError> {
+    let read = || {
+        let (_, pem) = x509_parser::pem::parse_x509_pem(certificate_pem.as_bytes()).ok()?;
+        Some(sha256_hex(pem.parse_x509().ok()?.public_key().raw))
+    };
+    read().ok_or_else(|| AuthorityError::Request("its key cannot be read".to_owned()))
 }
 
 #[cfg(test)]
@@ -165,21 +162,11 @@ mod tests {
     use super::*;
     use crate::authority::SigningRequest;
     use crate::claims::TOKEN_LIFE;
-    use crate::init;
-
-    fn now() -> Timestamp {
-        "2026-03-01T12:00:00Z".parse().unwrap()
-    }
-
-    fn home() -> HomeId {
-        HomeId::new("home-7").unwrap()
-    }
+    use crate::fixtures::{home, installation, named, now};
 
     #[test]
     fn a_token_and_a_request_become_a_certificate_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let layout = Layout::new(dir.path());
-        init::run(&layout, &init::Options::default(), now()).unwrap();
+        let (_dir, layout) = installation();
         let enroller = Enroller::load(&layout, 30).unwrap();
         let token = Claims::at(layout.claims()).issue(&home(), now(), TOKEN_LIFE).unwrap();
         let ask = |home: &HomeId, token: &str| EnrolRequest {
@@ -200,15 +187,13 @@ mod tests {
         enroller.enrol(&good, now()).expect("the same key may ask again");
         assert_eq!(enroller.enrol(&ask(&home(), token.reveal()), now()).unwrap_err().reason(), "used_token");
 
-        let aggregator = HomeId::new("aggregator").unwrap();
-        assert_eq!(enroller.enrol(&ask(&aggregator, token.reveal()), now()).unwrap_err().reason(), "reserved_name");
+        let aggregator = ask(&named("aggregator"), token.reveal());
+        assert_eq!(enroller.enrol(&aggregator, now()).unwrap_err().reason(), "reserved_name");
     }
 
     #[test]
     fn a_home_without_a_disk_comes_back_with_a_new_key_and_its_former_certificate_is_taken_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let layout = Layout::new(dir.path());
-        init::run(&layout, &init::Options::default(), now()).unwrap();
+        let (_dir, layout) = installation();
         let enroller = Enroller::load(&layout, 30).unwrap();
         let token = Claims::at(layout.claims()).issue_reusable(&home(), now()).unwrap();
         let enrol = || {

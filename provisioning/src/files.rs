@@ -120,6 +120,30 @@ fn read_open(file: File, path: &Path) -> Result<Vec<u8>, FileError> {
     }
 }
 
+/// What was read; none where the file is not there.
+///
+/// # Errors
+/// Any other fault of the reading.
+pub(crate) fn if_there<T>(read: Result<T, FileError>) -> Result<Option<T>, FileError> {
+    match read {
+        Err(FileError::Missing(_)) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Makes and locks a file; none while somebody else holds it.
+///
+/// # Errors
+/// [`FileError::Io`].
+pub(crate) fn try_lock(path: &Path) -> Result<Option<File>, FileError> {
+    let file = File::create(path).map_err(io_error("lock", path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(cause)) => Err(io_error("lock", path)(cause)),
+    }
+}
+
 /// Writes a private file (0600), replacing the old one in one step.
 ///
 /// # Errors

@@ -130,10 +130,21 @@ pub fn hand_over(layout: &Layout, owner: Owner) -> Result<(), FileError> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
+    use std::collections::BTreeSet;
 
     use super::*;
+    use crate::fixtures::{installation, now};
     use crate::{files, init, inspect};
+
+    /// Which anybody may.
+    fn hand_over_to_ourselves(layout: &Layout) {
+        let own = std::fs::metadata(layout.root()).unwrap();
+        hand_over(layout, Owner { uid: own.uid(), gid: own.gid() }).unwrap();
+    }
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().mode() & 0o777
+    }
 
     #[test]
     fn a_user_is_found_by_the_whole_name() {
@@ -166,27 +177,16 @@ mod tests {
 
     #[test]
     fn the_brokers_files_are_given_and_the_keys_of_others_are_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let layout = Layout::new(dir.path().join("keys"));
-        init::run(&layout, &init::Options::default(), Timestamp::now()).unwrap();
-        let folder: Vec<PathBuf> =
-            std::fs::read_dir(layout.mosquitto()).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert!(
-            folder.iter().all(|path| given(&layout).contains(path)) && folder.len() == given(&layout).len(),
-            "{folder:?}"
-        );
+        let (_dir, layout) = installation();
+        let folder = std::fs::read_dir(layout.mosquitto()).unwrap().map(|entry| entry.unwrap().path());
+        assert_eq!(folder.collect::<BTreeSet<_>>(), BTreeSet::from_iter(given(&layout)));
 
-        // To ourselves, which anybody may.
-        let own = std::fs::metadata(layout.root()).unwrap();
-        hand_over(&layout, Owner { uid: own.uid(), gid: own.gid() }).unwrap();
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
-        assert_eq!(
-            (mode(layout.root()), mode(&layout.mosquitto()), mode(&layout.mosquitto_key())),
-            (0o710, 0o700, 0o600)
-        );
-        assert_eq!((mode(&layout.root().join("ca")), mode(&layout.root().join("cloud"))), (0o700, 0o700));
+        hand_over_to_ourselves(&layout);
+        let modes = [layout.mosquitto(), layout.mosquitto_key(), layout.root().join("ca"), layout.root().join("cloud")]
+            .map(|path| mode(&path));
+        assert_eq!((mode(layout.root()), modes), (0o710, [0o700, 0o600, 0o700, 0o700]));
         assert!(files::check_private(layout.root()).is_ok(), "passing through is not looking");
-        let found = inspect::look(&layout, Timestamp::now()).findings;
+        let found = inspect::look(&layout, now()).findings;
         assert!(!found.iter().any(|finding| finding.text.contains("open to others")), "{found:?}");
     }
 
@@ -196,10 +196,8 @@ mod tests {
         let (layout, elsewhere) = (Layout::new(dir.path().join("keys")), dir.path().join("lib/hearthwatch/mosquitto"));
         files::make_dir(layout.root()).unwrap();
         make_elsewhere(&layout, &elsewhere).unwrap();
-        init::run(&layout, &init::Options::default(), Timestamp::now()).unwrap();
-        let own = std::fs::metadata(layout.root()).unwrap();
-        hand_over(&layout, Owner { uid: own.uid(), gid: own.gid() }).unwrap();
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+        init::run(&layout, &init::Options::default(), now()).unwrap();
+        hand_over_to_ourselves(&layout);
         assert_eq!((mode(layout.root()), mode(&elsewhere)), (0o700, 0o700));
         let conf = std::fs::read_to_string(elsewhere.join("mosquitto.conf")).unwrap();
         let key = std::fs::canonicalize(&elsewhere).unwrap().join("server.key");

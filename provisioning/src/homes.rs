@@ -141,18 +141,12 @@ pub fn bundle(layout: &Layout, home: &HomeId) -> Result<HomeFiles, HomeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::init;
-
-    fn now() -> Timestamp {
-        "2026-03-01T12:00:00Z".parse().unwrap()
-    }
+    use crate::fixtures::{home, installation, now};
 
     #[test]
     fn adding_a_home_twice_changes_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let layout = Layout::new(dir.path());
-        init::run(&layout, &init::Options::default(), now()).unwrap();
-        let home = HomeId::new("home-7").unwrap();
+        let (_dir, layout) = installation();
+        let home = home();
         let (files, outcome) = issue(&layout, &home, now(), 30).unwrap();
         assert_eq!(outcome, Outcome::Created);
         let before = std::fs::read(files.cert()).unwrap();
@@ -168,7 +162,7 @@ mod tests {
     fn a_home_cannot_be_added_before_init() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path());
-        let error = issue(&layout, &HomeId::new("home-7").unwrap(), now(), 30).unwrap_err();
+        let error = issue(&layout, &home(), now(), 30).unwrap_err();
         assert!(matches!(error, HomeError::Authority(AuthorityError::File(FileError::Missing(_)))), "{error}");
         assert!(!layout.homes().exists(), "a refusal leaves nothing behind");
     }

@@ -155,8 +155,11 @@ pub fn run(layout: &Layout, options: &Options, now: Timestamp) -> Result<Vec<Ste
         Outcome::Created
     };
     steps.push(Step { what: "update keys and first root", path: layout.tuf_root(), outcome, notice: None });
-    steps.push(Step { what: "gate's key", path: layout.gate_key(), outcome: gate(layout)?, notice: None });
-    steps.push(Step { what: "director's key", path: layout.director_key(), outcome: director(layout)?, notice: None });
+    let outcome = signing_key(&layout.gate_key(), &layout.gate_public(), |key| ceremony::public_hex(&key))?;
+    steps.push(Step { what: "gate's key", path: layout.gate_key(), outcome, notice: None });
+    let public = |key| SigningKey::Ed25519(Box::new(key)).public().to_string();
+    let outcome = signing_key(&layout.director_key(), &layout.director_public(), public)?;
+    steps.push(Step { what: "director's key", path: layout.director_key(), outcome, notice: None });
 
     let outcome = Group::make(&layout.group())?;
     steps.push(Step { what: "aggregators' secret group", path: layout.group(), outcome, notice: None });
@@ -305,14 +308,7 @@ fn copies(layout: &Layout) -> Result<Outcome, InitError> {
 }
 
 fn lock(layout: &Layout) -> Result<File, InitError> {
-    let path = layout.root().join(".lock");
-    let refused = |cause| FileError::Io { what: "lock", path: path.clone(), cause };
-    let file = File::create(&path).map_err(refused)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(InitError::Busy(layout.root().to_owned())),
-        Err(std::fs::TryLockError::Error(cause)) => Err(refused(cause).into()),
-    }
+    files::try_lock(&layout.root().join(".lock"))?.ok_or_else(|| InitError::Busy(layout.root().to_owned()))
 }
 
 fn authority(layout: &Layout, now: Timestamp) -> Result<(Authority, Outcome), InitError> {
@@ -350,10 +346,7 @@ fn pair(
 
 /// What to say when a certificate that is kept does not carry every host that was asked for.
 fn hosts_notice(cert: &std::path::Path, key: &std::path::Path, hosts: &[String]) -> Result<Option<String>, InitError> {
-    let pem = match files::read_text(cert) {
-        Err(FileError::Missing(_)) => return Ok(None),
-        other => other?,
-    };
+    let Some(pem) = files::if_there(files::read_text(cert))? else { return Ok(None) };
     let covered = crate::inspect::names_of(&pem);
     let missing: Vec<&str> = hosts.iter().filter(|host| !covered.contains(host)).map(String::as_str).collect();
     if missing.is_empty() {
@@ -367,26 +360,19 @@ fn hosts_notice(cert: &std::path::Path, key: &std::path::Path, hosts: &[String])
     )))
 }
 
-fn gate(layout: &Layout) -> Result<Outcome, InitError> {
-    if layout.gate_public().exists() {
-        files::read_private(&layout.gate_key())?;
+/// A key to sign with, and the line that says its public half; the line is written last and says that the pair is whole.
+fn signing_key(
+    private: &std::path::Path,
+    public: &std::path::Path,
+    line: impl FnOnce(aws_lc_rs::signature::Ed25519KeyPair) -> String,
+) -> Result<Outcome, InitError> {
+    if public.exists() {
+        files::read_private(private)?;
         return Ok(Outcome::Kept);
     }
-    let (key, private) = ceremony::make_key()?;
-    files::write_private(&layout.gate_key(), &private)?;
-    files::write_public(&layout.gate_public(), format!("{}\n", ceremony::public_hex(&key)).as_bytes())?;
-    Ok(Outcome::Created)
-}
-
-fn director(layout: &Layout) -> Result<Outcome, InitError> {
-    if layout.director_public().exists() {
-        files::read_private(&layout.director_key())?;
-        return Ok(Outcome::Kept);
-    }
-    let (key, private) = ceremony::make_key()?;
-    files::write_private(&layout.director_key(), &private)?;
-    let public = SigningKey::Ed25519(Box::new(key)).public();
-    files::write_public(&layout.director_public(), format!("{public}\n").as_bytes())?;
+    let (key, bytes) = ceremony::make_key()?;
+    files::write_private(private, &bytes)?;
+    files::write_public(public, format!("{}\n", line(key)).as_bytes())?;
     Ok(Outcome::Created)
 }
 
@@ -416,10 +402,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-
-    fn now() -> Timestamp {
-        "2026-03-01T12:00:00Z".parse().unwrap()
-    }
+    use crate::fixtures::{installation, now};
 
     fn snapshot(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, std::time::SystemTime)> {
         let mut files = BTreeMap::new();
@@ -453,9 +436,7 @@ mod tests {
     #[test]
     fn every_file_and_directory_has_the_permissions_that_it_needs_and_no_more() {
         use std::os::unix::fs::PermissionsExt as _;
-        let dir = tempfile::tempdir().unwrap();
-        let layout = Layout::new(dir.path().join("hw"));
-        run(&layout, &Options::default(), now()).unwrap();
+        let (_dir, layout) = installation();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         let (mut private, mut public) = (Vec::new(), Vec::new());
         for path in snapshot(layout.root()).keys() {
@@ -467,53 +448,21 @@ mod tests {
                 other => panic!("{name} has mode {other:04o}"),
             }
         }
-        let expected = [
-            "ca/ca.key",
-            "broker/server.key",
-            "cloud/http.key",
-            "cloud/aggregator.key",
-            "cloud/ingest.group",
-            "cloud.toml",
-            "director/director.key",
-            "gate/gate.key",
-            "mosquitto/acl",
-            "mosquitto/mosquitto.conf",
-            "mosquitto/server.key",
-            "tuf/offline/root-1.key",
-            "tuf/offline/root-2.key",
-            "tuf/offline/root-3.key",
-            "tuf/online/snapshot.key",
-            "tuf/online/timestamp.key",
-            "tuf/signer/state.json",
-            "tuf/signer/targets.key",
-        ];
-        assert_eq!(private.iter().map(String::as_str).collect::<BTreeSet<_>>(), BTreeSet::from(expected));
-        let expected = [
-            "broker/server.crt",
-            "ca/ca.crl",
-            "ca/ca.crt",
-            "cloud/aggregator.crt",
-            "cloud/http.crt",
-            "director/director.pub",
-            "gate/gate.pub",
-            "mosquitto/ca.crl",
-            "mosquitto/ca.crt",
-            "mosquitto/server.crt",
-            "tuf/ceremony.txt",
-            "tuf/repository/metadata/1.root.json",
-            "tuf/repository/metadata/1.snapshot.json",
-            "tuf/repository/metadata/1.targets.json",
-            "tuf/repository/metadata/timestamp.json",
-            "tuf/root.json",
-        ];
-        assert_eq!(public.iter().map(String::as_str).collect::<BTreeSet<_>>(), BTreeSet::from(expected));
+        let expected = "ca/ca.key broker/server.key cloud/http.key cloud/aggregator.key cloud/ingest.group cloud.toml \
+             director/director.key gate/gate.key mosquitto/acl mosquitto/mosquitto.conf mosquitto/server.key \
+             tuf/offline/root-1.key tuf/offline/root-2.key tuf/offline/root-3.key tuf/online/snapshot.key \
+             tuf/online/timestamp.key tuf/signer/state.json tuf/signer/targets.key";
+        assert_eq!(private.iter().map(String::as_str).collect::<BTreeSet<_>>(), expected.split(' ').collect());
+        let expected = "broker/server.crt ca/ca.crl ca/ca.crt cloud/aggregator.crt cloud/http.crt director/director.pub \
+             gate/gate.pub mosquitto/ca.crl mosquitto/ca.crt mosquitto/server.crt tuf/ceremony.txt \
+             tuf/repository/metadata/1.root.json tuf/repository/metadata/1.snapshot.json \
+             tuf/repository/metadata/1.targets.json tuf/repository/metadata/timestamp.json tuf/root.json";
+        assert_eq!(public.iter().map(String::as_str).collect::<BTreeSet<_>>(), expected.split(' ').collect());
     }
 
     #[test]
     fn a_certificate_that_was_replaced_is_copied_to_the_broker() {
-        let dir = tempfile::tempdir().unwrap();
-        let layout = Layout::new(dir.path().join("hw"));
-        run(&layout, &Options::default(), now()).unwrap();
+        let (_dir, layout) = installation();
         for path in [layout.broker_cert(), layout.broker_key()] {
             std::fs::remove_file(path).unwrap();
         }
@@ -541,9 +490,7 @@ mod tests {
     #[test]
     fn a_key_that_others_can_read_stops_init_with_the_command_that_mends_it() {
         use std::os::unix::fs::PermissionsExt as _;
-        let dir = tempfile::tempdir().unwrap();
-        let layout = Layout::new(dir.path().join("hw"));
-        run(&layout, &Options::default(), now()).unwrap();
+        let (_dir, layout) = installation();
         std::fs::set_permissions(layout.ca_key(), std::fs::Permissions::from_mode(0o644)).unwrap();
         let error = run(&layout, &Options::default(), now()).unwrap_err();
         assert!(error.to_string().ends_with(&format!("chmod 600 {}", layout.ca_key().display())), "{error}");
@@ -551,18 +498,14 @@ mod tests {
 
     #[test]
     fn a_lost_authority_is_not_quietly_replaced() {
-        let dir = tempfile::tempdir().unwrap();
-        let layout = Layout::new(dir.path().join("hw"));
-        run(&layout, &Options::default(), now()).unwrap();
+        let (_dir, layout) = installation();
         std::fs::remove_file(layout.ca_cert()).unwrap();
         assert!(matches!(run(&layout, &Options::default(), now()), Err(InitError::LostAuthority { .. })));
     }
 
     #[test]
     fn root_keys_that_were_taken_away_are_not_missed() {
-        let dir = tempfile::tempdir().unwrap();
-        let layout = Layout::new(dir.path().join("hw"));
-        run(&layout, &Options::default(), now()).unwrap();
+        let (_dir, layout) = installation();
         std::fs::remove_dir_all(layout.tuf_offline()).unwrap();
         run(&layout, &Options::default(), now()).unwrap();
         assert!(!layout.tuf_offline().exists());

@@ -5,6 +5,7 @@ mod metadata;
 
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::signature::Ed25519KeyPair;
 use jiff::Timestamp;
 
 use crate::ceremony;
@@ -125,13 +126,7 @@ fn keys(report: &mut Report, layout: &Layout) {
         ("gate's key", layout.gate_key(), "remove gate.pub too, then init makes a new pair"),
     ] {
         match ceremony::load_key(&path) {
-            Ok(key) => report.rows.push(row(
-                layout,
-                what,
-                &path,
-                format!("ed25519 {}…", &ceremony::public_hex(&key)[..16]),
-                None,
-            )),
+            Ok(key) => report.rows.push(row(layout, what, &path, key_name(&key), None)),
             Err(ceremony::CeremonyError::File(FileError::Missing(_))) => {
                 report.problem(format!("{what} is missing: {lost}"));
             }
@@ -142,13 +137,7 @@ fn keys(report: &mut Report, layout: &Layout) {
     for number in &here {
         let path = layout.root_key(*number);
         match ceremony::load_key(&path) {
-            Ok(key) => report.rows.push(row(
-                layout,
-                "root key",
-                &path,
-                format!("ed25519 {}…", &ceremony::public_hex(&key)[..16]),
-                None,
-            )),
+            Ok(key) => report.rows.push(row(layout, "root key", &path, key_name(&key), None)),
             Err(error) => report.problem(error.to_string()),
         }
     }
@@ -161,6 +150,10 @@ fn keys(report: &mut Report, layout: &Layout) {
             layout.tuf_offline().display()
         ));
     }
+}
+
+fn key_name(key: &Ed25519KeyPair) -> String {
+    format!("ed25519 {}…", &ceremony::public_hex(key)[..16])
 }
 
 fn broker_files(report: &mut Report, layout: &Layout, now: Timestamp) {

@@ -130,10 +130,7 @@ impl WaitingRoom {
     }
 
     fn read(&self) -> Result<Vec<Late>, LateError> {
-        let bytes = match files::read_private(&self.path) {
-            Err(FileError::Missing(_)) => return Ok(Vec::new()),
-            other => other?,
-        };
+        let Some(bytes) = files::if_there(files::read_private(&self.path))? else { return Ok(Vec::new()) };
         serde_json::from_slice(&bytes)
             .map_err(|error| LateError::Damaged { path: self.path.clone(), cause: error.to_string() })
     }
@@ -148,14 +145,7 @@ impl WaitingRoom {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn now() -> Timestamp {
-        "2026-03-01T12:00:00Z".parse().unwrap()
-    }
-
-    fn home() -> HomeId {
-        HomeId::new("home-7").unwrap()
-    }
+    use crate::fixtures::{home, now};
 
     #[test]
     fn a_word_is_for_one_key() {

@@ -203,10 +203,7 @@ fn append<T: Serialize>(path: &std::path::Path, row: &T) -> Result<(), LedgerErr
 }
 
 fn lines<T: DeserializeOwned>(path: &std::path::Path) -> Result<Vec<T>, LedgerError> {
-    let text = match files::read_text(path) {
-        Err(FileError::Missing(_)) => return Ok(Vec::new()),
-        other => other?,
-    };
+    let text = files::if_there(files::read_text(path))?.unwrap_or_default();
     let read = |(index, line): (usize, &str)| {
         let damaged = |cause: String| LedgerError::Damaged { path: path.to_owned(), line: index + 1, cause };
         serde_json::from_str(line).map_err(|error| damaged(error.to_string()))
@@ -217,23 +214,13 @@ fn lines<T: DeserializeOwned>(path: &std::path::Path) -> Result<Vec<T>, LedgerEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{homes, init};
-
-    fn now() -> Timestamp {
-        "2026-03-01T12:00:00Z".parse().unwrap()
-    }
-
-    fn installation() -> (tempfile::TempDir, Layout) {
-        let dir = tempfile::tempdir().unwrap();
-        let layout = Layout::new(dir.path());
-        init::run(&layout, &init::Options::default(), now()).unwrap();
-        (dir, layout)
-    }
+    use crate::fixtures::{home, installation, now};
+    use crate::homes;
 
     #[test]
     fn an_issued_certificate_is_written_down_and_taken_back_once() {
         let (_dir, layout) = installation();
-        let home = HomeId::new("home-7").unwrap();
+        let home = home();
         homes::issue(&layout, &home, now(), 7).unwrap();
         let ledger = Ledger::of(&layout);
         let issue = ledger.issues().unwrap().pop().unwrap();
@@ -249,7 +236,7 @@ mod tests {
     #[test]
     fn the_key_in_the_ledger_verifies_what_the_homes_key_signs() {
         let (_dir, layout) = installation();
-        let home = HomeId::new("home-7").unwrap();
+        let home = home();
         let (bundle, _) = homes::issue(&layout, &home, now(), 7).unwrap();
         let (_, pem) = x509_parser::pem::parse_x509_pem(&std::fs::read(bundle.key()).unwrap()).unwrap();
         let key = hearthwatch_protocol::seal::SigningKey::from_pkcs8(&pem.contents).unwrap();

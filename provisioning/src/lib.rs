@@ -14,6 +14,8 @@ pub mod cloud_toml;
 pub mod command;
 pub mod enrol;
 pub mod files;
+#[cfg(test)]
+mod fixtures;
 pub mod group;
 pub mod handing_over;
 pub mod homes;

@@ -3,8 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hearthwatch_protocol::HomeId;
-use hearthwatch_protocol::renewal::{RenewalRefusal, SignedRenewal};
+use hearthwatch_protocol::renewal::SignedRenewal;
 use hearthwatch_protocol::seal::PublicKey;
+use hearthwatch_protocol::statement::StatementRefusal;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +56,7 @@ pub enum RenewError {
     Encoding,
     /// No key of the home signed it.
     #[error(transparent)]
-    Wish(#[from] RenewalRefusal),
+    Wish(#[from] StatementRefusal),
     /// The home has no certificate, or none that anybody may still speak of.
     #[error("no certificate of {0} is known; `hearthwatch-provision home add {0} --new-token` lets it enrol anew")]
     Unknown(HomeId),
@@ -105,8 +106,8 @@ impl RenewError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Name(_) => "reserved_name",
-            Self::Encoding | Self::Request(AuthorityError::Request(_)) => "bad_request",
-            Self::Request(AuthorityError::RequestName { .. }) => "other_name",
+            Self::Encoding => "bad_request",
+            Self::Request(error) => error.reason(),
             Self::Wish(_) => "bad_signature",
             Self::Unknown(_) => "unknown_home",
             Self::Revoked(_) => "revoked",
@@ -114,7 +115,7 @@ impl RenewError {
             Self::Stale { .. } => "stale",
             Self::SameKey => "same_key",
             Self::TooOften(_) => "too_often",
-            Self::Request(_) | Self::Ledger(_) | Self::Late(_) | Self::Revocation(_) => "unavailable",
+            Self::Ledger(_) | Self::Late(_) | Self::Revocation(_) => "unavailable",
         }
     }
 }
@@ -160,8 +161,7 @@ impl Enroller {
             if now.duration_since(by.until) > GRACE {
                 return Err(RenewError::TooLate { home: home.clone(), at: by.until });
             }
-            let key = key_sha256(&certificate)
-                .ok_or_else(|| RenewError::Request(AuthorityError::Request("its key cannot be read".to_owned())))?;
+            let key = key_sha256(&certificate).map_err(RenewError::Request)?;
             if !self.late.ask(home, &key, by.until, now)? {
                 return Ok(Renewed::Waits);
             }
@@ -215,7 +215,7 @@ fn who_signed<'a>(
     let mut refusal = RenewError::Unknown(home.clone());
     for issue in known.iter().rev() {
         let Ok(key) = issue.key.parse::<PublicKey>() else { continue };
-        match signed.read(key, home) {
+        match signed.read_of(home, &[key]) {
             Ok(wish) => return Ok((wish, issue)),
             Err(error) => refusal = error.into(),
         }

@@ -67,11 +67,8 @@ pub fn render(layout: &Layout, authority: &Authority, now: Timestamp) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{homes, init};
-
-    fn now() -> Timestamp {
-        "2026-03-01T12:00:00Z".parse().unwrap()
-    }
+    use crate::fixtures::{home, installation, now};
+    use crate::homes;
 
     fn listed(layout: &Layout) -> Vec<String> {
         let (_, pem) = x509_parser::pem::parse_x509_pem(&std::fs::read(layout.crl()).unwrap()).unwrap();
@@ -81,11 +78,9 @@ mod tests {
 
     #[test]
     fn a_revoked_home_is_on_the_list_and_denied_everything_until_it_has_a_certificate_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let layout = Layout::new(dir.path());
-        init::run(&layout, &init::Options::default(), now()).unwrap();
+        let (_dir, layout) = installation();
         assert_eq!(listed(&layout), Vec::<String>::new());
-        let home = HomeId::new("home-7").unwrap();
+        let home = home();
         let (bundle, _) = homes::issue(&layout, &home, now(), 30).unwrap();
         let taken = revoke(&layout, &home, now(), "stolen").unwrap();
         assert_eq!(listed(&layout), [taken[0].serial.clone()]);
@@ -101,9 +96,7 @@ mod tests {
 
     #[test]
     fn the_list_is_signed_by_the_authority_and_outlives_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let layout = Layout::new(dir.path());
-        init::run(&layout, &init::Options::default(), now()).unwrap();
+        let (_dir, layout) = installation();
         let parse = |path| x509_parser::pem::parse_x509_pem(&std::fs::read(path).unwrap()).unwrap().1;
         let (list, ca) = (parse(layout.crl()), parse(layout.ca_cert()));
         let (_, list) = x509_parser::parse_x509_crl(&list.contents).unwrap();

@@ -162,12 +162,8 @@ pub fn take(layout: &Layout, step: &Step, root_keys: &[PathBuf], now: Timestamp)
     }
     let _ = writeln!(text, "  expires {}", root.expires);
     let _ = writeln!(text, "  {}  {root_name}", hex::encode(Sha256::digest(&root_bytes)));
-    let mut transcript = match files::read_text(&layout.ceremony_transcript()) {
-        Err(FileError::Missing(_)) => String::new(),
-        other => other?,
-    };
-    transcript.push_str(&text);
-    files::write_public(&layout.ceremony_transcript(), transcript.as_bytes())?;
+    let before = files::if_there(files::read_text(&layout.ceremony_transcript()))?.unwrap_or_default();
+    files::write_public(&layout.ceremony_transcript(), format!("{before}{text}").as_bytes())?;
     Ok(text)
 }
 
@@ -292,14 +288,7 @@ fn state(layout: &Layout) -> Result<State, RotationError> {
 
 /// Holds off a signer, and another of us.
 fn signer_lock(layout: &Layout) -> Result<std::fs::File, RotationError> {
-    let path = layout.signer().join(".lock");
-    let refused = |cause| FileError::Io { what: "lock", path: path.clone(), cause };
-    let file = std::fs::File::create(&path).map_err(refused)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(RotationError::Busy(layout.signer())),
-        Err(std::fs::TryLockError::Error(cause)) => Err(refused(cause).into()),
-    }
+    files::try_lock(&layout.signer().join(".lock"))?.ok_or_else(|| RotationError::Busy(layout.signer()))
 }
 
 fn above(version: NonZeroU64) -> NonZeroU64 {

@@ -48,6 +48,16 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
+    /// The session that began, as a request brings it.
+    fn cookie(&self) -> String {
+        self.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned()
+    }
+
+    /// The status and the name of the problem.
+    fn told(&self) -> (u16, String) {
+        (self.status.as_u16(), self.problem())
+    }
+
     /// The name of the problem, e.g. `forbidden`.
     fn problem(&self) -> String {
         assert_eq!(self.headers["content-type"], "application/problem+json", "{}", self.text());
@@ -79,11 +89,23 @@ impl Api {
 
     async fn call(&self, method: &str, path: &str, token: &str, body: Option<Value>) -> Answer {
         let request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
-        let request = match body {
-            Some(body) => request.header("content-type", "application/json").body(body.to_string().into()),
-            None => request.body(Body::empty()),
-        };
-        self.send(request.unwrap()).await
+        match body {
+            Some(body) => self.send_json(request, body.to_string()).await,
+            None => self.send(request.body(Body::empty()).unwrap()).await,
+        }
+    }
+
+    async fn send_form(&self, request: axum::http::request::Builder, form: String) -> Answer {
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        self.send(request.body(Body::from(form)).unwrap()).await
+    }
+
+    async fn send_json(&self, request: axum::http::request::Builder, body: impl Into<Body>) -> Answer {
+        self.send(request.header("content-type", "application/json").body(body.into()).unwrap()).await
+    }
+
+    async fn login(&self, token: &str) -> Answer {
+        self.send_form(Request::post("/login"), format!("token={token}")).await
     }
 
     async fn get(&self, path: &str) -> Answer {

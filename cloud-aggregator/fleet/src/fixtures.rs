@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin, Verdict};
-use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, encode};
+use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Verdict};
+use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_store::artifact_store::ArtifactStore;
 use hearthwatch_store::clock::ManualClock;
-use hearthwatch_store::{FeedbackRow, IngestBatch, NewModel, RunRow, RunState, RunTrigger, SqliteStore, Store};
+use hearthwatch_store::{FeedbackRow, IngestBatch, NewModel, RunRow, RunState, SqliteStore, Store, fixtures};
 use hearthwatch_telemetry::metrics::Metrics;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -50,27 +50,17 @@ impl Releaser {
     pub fn run(&self, id: &str, state: RunState, artifact: &[u8]) -> Option<ModelVersion> {
         let sha256 = self.releases.artifact_store().put_model(artifact).unwrap();
         let row = RunRow {
-            id: id.to_owned(),
-            snapshot: "5a".repeat(32),
-            trigger: RunTrigger::Hand,
             config: "{\"seed\":7}".to_owned(),
-            champion: None,
-            state,
             started_at: NOW - 300,
             ended_at: Some(NOW - 240),
             challenger: Some(sha256.clone()),
             report: Some(REPORT.to_owned()),
-            failure: None,
+            ..fixtures::run(id, state)
         };
         self.store.put_run(&row).unwrap();
         (state == RunState::Promoted).then(|| {
-            let new = NewModel {
-                length: artifact.len() as u64,
-                weights_id: hex::encode(Sha256::digest(artifact)),
-                sha256,
-                run: id.to_owned(),
-                at: NOW - 240,
-            };
+            let (length, weights_id) = (artifact.len() as u64, hex::encode(Sha256::digest(artifact)));
+            let new = NewModel { length, weights_id, sha256, run: id.to_owned(), at: NOW - 240 };
             self.store.add_model(&new).unwrap().version
         })
     }
@@ -79,12 +69,8 @@ impl Releaser {
     pub fn answers(&self, home: &str, count: u64) {
         let home = HomeId::new(home).unwrap();
         self.store.enrol_home(&home, NOW).unwrap();
-        let feedback = (1..=count).map(|sequence| {
-            let record = record(&home, sequence);
-            let payload = encode(&Message::Feedback(record.clone())).unwrap();
-            let digest = Sha256::digest(&payload).into();
-            FeedbackRow { record, digest, payload: payload.into(), received_at: NOW, grace: false, lift: None }
-        });
+        let feedback = (1..=count)
+            .map(|sequence| FeedbackRow { received_at: NOW, ..fixtures::row(record(home.as_str(), sequence)) });
         let batch = IngestBatch { feedback: feedback.collect(), at: NOW, ..IngestBatch::default() };
         self.store.apply(&batch).unwrap();
     }
@@ -96,20 +82,15 @@ pub const REPORT: &str = r#"{"verdict":"promote","candidate":{"homes":4,"home_we
 "false_alarms_per_week":1.1,"by_class":{}},"champion":null,"comparisons":[{"against":"routine detector",
 "recall":{"low":0.1,"point":0.3,"high":0.5}}]}"#;
 
-fn record(home: &HomeId, sequence: u64) -> FeedbackRecord {
+fn record(home: &str, sequence: u64) -> FeedbackRecord {
     FeedbackRecord {
-        home: home.clone(),
-        sequence: Sequence(sequence),
-        alarm: AlarmId::new(format!("alarm-{sequence}")).unwrap(),
         device_class: "power".to_owned(),
-        model_version: ModelVersion(0),
-        feature_schema: 1,
         window: FeatureWindow { steps: 1, features: 2, values: vec![0.25, 0.5] },
         score: 3.0,
         threshold: 2.5,
         verdict: Verdict::Dismissed,
-        origin: Origin::Alarm,
         raised_at: NOW - 600,
         answered_at: NOW - 60,
+        ..fixtures::record(home, sequence)
     }
 }

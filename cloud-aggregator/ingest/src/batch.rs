@@ -11,7 +11,7 @@ use hearthwatch_protocol::messages::{PayloadDigest, Receipt, Refusal, RefusalRea
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use hearthwatch_store::{
     AnnouncedRow, AnsweredRow, Digest, FeedbackRow, GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch,
-    QuarantineRow, Received, Store, StoreError,
+    QuarantineRow, Received, Store, StoreResult,
 };
 use hearthwatch_telemetry::event::Event;
 use hearthwatch_telemetry::metrics::Metrics;
@@ -21,6 +21,7 @@ use super::admission::{
 };
 use super::labels::{Backing, LabelPolicy};
 use super::limiter::Traffic;
+use super::storing::Message;
 use super::withdrawals::withdraw;
 use crate::drift::DriftWatch;
 use crate::event::{AnswersAwait, BatchStored, GapSkipped, MessageRefused, OutcomeHeard, WindowsMoved};
@@ -45,22 +46,15 @@ pub struct BatchReport {
 /// What storing is made of; all of it blocks.
 pub(super) trait Take: Send + Sync + 'static {
     /// See [`BatchTaker::take`].
-    fn take(&self, messages: &[(String, Bytes)], now: i64) -> Result<BatchReport, StoreError>;
+    fn take(&self, messages: &[Message], now: i64) -> StoreResult<BatchReport>;
     /// Puts a message that the store does not take into quarantine, with the `cause`. With `covered`, and if its key can be read, a
     /// receipt will cover it: its home sends it no more. Blocks on the store.
     ///
     /// # Errors
     /// [`StoreError`]; then it is not even in quarantine.
-    fn set_aside(
-        &self,
-        topic: &str,
-        payload: &Bytes,
-        cause: &str,
-        covered: bool,
-        now: i64,
-    ) -> Result<BatchReport, StoreError>;
+    fn set_aside(&self, message: &Message, cause: &str, covered: bool, now: i64) -> StoreResult<BatchReport>;
     /// Whether anything can be stored now.
-    fn probe(&self) -> Result<(), StoreError>;
+    fn probe(&self) -> StoreResult<()>;
 }
 
 /// Takes batches, one at a time.
@@ -119,7 +113,7 @@ impl BatchTaker {
     ///
     /// # Errors
     /// [`StoreError`]; then nothing of the batch was stored, and it may be taken again.
-    pub fn take(&self, messages: &[(String, Bytes)], now: i64) -> Result<BatchReport, StoreError> {
+    pub fn take(&self, messages: &[(String, Bytes)], now: i64) -> StoreResult<BatchReport> {
         let started = Instant::now();
         let released: BTreeSet<ModelVersion> =
             self.store.releases()?.into_iter().map(|release| release.model_version).collect();
@@ -175,7 +169,7 @@ impl BatchTaker {
         Ok(BatchReport { receipts: sorted.receipts(progress), withdrawn, stored })
     }
 
-    fn ask_about(&self, senders: &mut HashMap<HomeId, Sender>, home: &HomeId, now: i64) -> Result<(), StoreError> {
+    fn ask_about(&self, senders: &mut HashMap<HomeId, Sender>, home: &HomeId, now: i64) -> StoreResult<()> {
         if senders.contains_key(home) {
             return Ok(());
         }
@@ -205,7 +199,7 @@ impl BatchTaker {
         sorted: &Sorted,
         sender: &Sender,
         envelope: &Envelope,
-    ) -> Result<(Option<AnnouncedRow>, bool), StoreError> {
+    ) -> StoreResult<(Option<AnnouncedRow>, bool)> {
         let Some(answer) = envelope.answer() else { return Ok((None, false)) };
         let Some(home) = &envelope.home else { return Ok((None, false)) };
         let known = match sorted.announced.get(&(home.clone(), answer.alarm.clone())) {
@@ -222,7 +216,7 @@ impl BatchTaker {
     }
 
     /// The last answer to the same alarm, in this batch or before it; of a verdict alone only, which may be a repetition.
-    fn answered(&self, sorted: &Sorted, envelope: &Envelope) -> Result<Option<AnsweredRow>, StoreError> {
+    fn answered(&self, sorted: &Sorted, envelope: &Envelope) -> StoreResult<Option<AnsweredRow>> {
         let Some(answer) = envelope.answer().filter(|answer| answer.window.is_none()) else { return Ok(None) };
         let same = |row: &&FeedbackRow| row.record.home == answer.home && row.record.alarm == answer.alarm;
         let here = sorted.batch.feedback.iter().filter(same).max_by_key(|row| row.record.sequence);
@@ -275,18 +269,12 @@ impl BatchTaker {
 }
 
 impl Take for BatchTaker {
-    fn take(&self, messages: &[(String, Bytes)], now: i64) -> Result<BatchReport, StoreError> {
+    fn take(&self, messages: &[Message], now: i64) -> StoreResult<BatchReport> {
         Self::take(self, messages, now)
     }
 
-    fn set_aside(
-        &self,
-        topic: &str,
-        payload: &Bytes,
-        cause: &str,
-        covered: bool,
-        now: i64,
-    ) -> Result<BatchReport, StoreError> {
+    fn set_aside(&self, message: &Message, cause: &str, covered: bool, now: i64) -> StoreResult<BatchReport> {
+        let (topic, payload) = message;
         // What reading it did is not known to be harmless: without `covered` it is not read again.
         let envelope = covered.then(|| Envelope::open(topic, payload.clone()));
         let home = Traffic::of(topic).0;
@@ -301,14 +289,8 @@ impl Take for BatchTaker {
         let mut batch = IngestBatch { at: now, ..IngestBatch::default() };
         let reason = RefusalReason::Unstorable;
         let sequence = key.as_ref().map(|(key, _)| key.sequence);
-        batch.quarantine.push(quarantined(
-            (reason, shortened(cause, TEXT_BYTES_MAX).to_owned()),
-            topic,
-            home,
-            sequence,
-            payload,
-            now,
-        ));
+        let why = (reason, shortened(cause, TEXT_BYTES_MAX).to_owned());
+        batch.quarantine.push(quarantined(why, topic, home, sequence, payload, now));
         // In the receipt a word that every agent knows.
         batch.refused.extend(key.map(|(key, digest)| Handled { key, digest, refused: Some(RefusalReason::Malformed) }));
         let progress = self.store.apply(&batch)?;
@@ -319,7 +301,7 @@ impl Take for BatchTaker {
         Ok(BatchReport { receipts: sorted.receipts(progress), ..BatchReport::default() })
     }
 
-    fn probe(&self) -> Result<(), StoreError> {
+    fn probe(&self) -> StoreResult<()> {
         self.store.probe()
     }
 }

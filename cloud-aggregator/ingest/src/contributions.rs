@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use hearthwatch_protocol::messages::Contribution;
 use hearthwatch_protocol::{HomeId, Message, ModelVersion, Topic, encode};
 use hearthwatch_store::story::lineage_of;
-use hearthwatch_store::{Store, StoreError};
+use hearthwatch_store::{Store, StoreResult};
 use hearthwatch_telemetry::event::Event;
 use hearthwatch_telemetry::metrics::Metrics;
 
@@ -15,10 +15,7 @@ use super::receipts::IN_FLIGHT_MAX;
 use crate::event::MessageUnsent;
 
 /// What each home is told of `version`, by home. Homes of which nothing was learnt are told nothing.
-pub(super) fn contributions(
-    store: &dyn Store,
-    version: ModelVersion,
-) -> Result<Vec<(HomeId, Contribution)>, StoreError> {
+pub(super) fn contributions(store: &dyn Store, version: ModelVersion) -> StoreResult<Vec<(HomeId, Contribution)>> {
     let Some((snapshot, lineage)) = lineage_of(store, version)? else { return Ok(Vec::new()) };
     let at = store.snapshot(&snapshot)?.map_or(0, |row| row.created_at);
     let told = lineage.homes.into_iter().filter(|(_, part)| part.examples > 0);

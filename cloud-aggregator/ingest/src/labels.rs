@@ -1,7 +1,7 @@
 //! Whether an answer is about an alarm that its home had announced before. Pure.
 //!
 //! An announcement binds the alarm's id, the model and the hash of the window before anybody answered, so that whoever can
-//! answer cannot bring a window of their own. `docs/reference/protocol.md` says what that is worth.
+//! answer cannot bring a window of their own. `docs/reference/admission.md` says what that is worth.
 
 use hearthwatch_protocol::messages::{FeedbackRecord, Origin, RefusalReason};
 use hearthwatch_store::AnnouncedRow;

@@ -9,6 +9,8 @@ mod batch;
 mod contributions;
 pub mod drift;
 pub mod event;
+#[doc(hidden)]
+pub mod fixtures;
 pub mod health;
 pub mod labels;
 pub mod limiter;

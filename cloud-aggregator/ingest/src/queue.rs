@@ -235,14 +235,12 @@ mod tests {
         let mut queue = FairQueue::default();
         let mut dropped = 0;
         for number in 0..20_000 {
-            dropped +=
-                usize::from(queue.push(Some(home("flood")), waiting(Traffic::Records, 1_000, number)) != Queued::Waits);
+            let pushed = queue.push(Some(home("flood")), waiting(Traffic::Records, 1_000, number));
+            dropped += usize::from(pushed != Queued::Waits);
         }
         assert_eq!((queue.len(), dropped), (4_096, 20_000 - 4_096), "what is beyond the room is given up");
-        assert_eq!(
-            queue.push(Some(home("quiet")), record(77_777)),
-            Queued::Dropped { home: Some(home("flood")), traffic: Traffic::Records }
-        );
+        let gives_way = Queued::Dropped { home: Some(home("flood")), traffic: Traffic::Records };
+        assert_eq!(queue.push(Some(home("quiet")), record(77_777)), gives_way);
         assert!(numbers(&queue.batch()).contains(&77_777), "in the very next batch");
     }
 
@@ -290,9 +288,8 @@ mod tests {
     fn a_full_queue_of_honest_homes_waits_and_loses_nothing() {
         let mut queue = FairQueue::default();
         for number in 0..WAITING_MESSAGES_MAX {
-            let pushed = queue
-                .push(Some(home(&format!("home-{}", number / SHARE_MESSAGES))), waiting(Traffic::Records, 100, number));
-            assert_eq!(pushed, Queued::Waits);
+            let from = home(&format!("home-{}", number / SHARE_MESSAGES));
+            assert_eq!(queue.push(Some(from), waiting(Traffic::Records, 100, number)), Queued::Waits);
         }
         assert!(!queue.takes_more());
         let taken = queue.batch().len();

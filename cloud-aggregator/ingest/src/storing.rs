@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hearthwatch_store::StoreError;
 use hearthwatch_store::clock::Clock;
+use hearthwatch_store::{StoreError, StoreResult};
 use hearthwatch_supervision::panic_text;
 use hearthwatch_telemetry::event::Event;
 use hearthwatch_telemetry::metrics::Metrics;
@@ -28,7 +28,7 @@ const STORE_AGAIN_MAX: Duration = Duration::from_secs(30);
 const ATTEMPTS_ALONE: u32 = 2;
 
 /// A message as it came: topic and payload.
-type Message = (String, Bytes);
+pub(super) type Message = (String, Bytes);
 
 /// Stores batches one after the other, and tries again while the store takes nothing.
 #[derive(Clone)]
@@ -118,9 +118,9 @@ impl Storing {
         let (home, traffic) = Traffic::of(&message.0);
         let (mut wait, mut covered) = (self.first_wait, true);
         loop {
-            let (taker, now, (topic, payload), why) =
-                (Arc::clone(&self.taker), self.clock.now(), message.clone(), cause.to_owned());
-            let failure = match blocking(move || taker.set_aside(&topic, &payload, &why, covered, now)).await {
+            let (taker, now, why) = (Arc::clone(&self.taker), self.clock.now(), cause.to_owned());
+            let message = message.clone();
+            let failure = match blocking(move || taker.set_aside(&message, &why, covered, now)).await {
                 Ok(report) => {
                     MessageSetAside { home: home.as_ref(), traffic, cause }.emit(&self.metrics);
                     return Some(Some(report));
@@ -159,9 +159,7 @@ impl Storing {
 }
 
 /// Runs `work` where it may block, and keeps its panic from spreading.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, Failure> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> StoreResult<T> + Send + 'static) -> Result<T, Failure> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done.map_err(Failure::Store),
         Err(error) => Err(Failure::Panic(match error.try_into_panic() {

@@ -6,7 +6,7 @@ use hearthwatch_protocol::limits::WITHDRAWN_MODELS_MAX;
 use hearthwatch_protocol::messages::{Withdrawal, WithdrawalReceipt, WithdrawalScope};
 use hearthwatch_protocol::{HomeId, ModelVersion, Sequence};
 use hearthwatch_store::story::{HomeLineage, lineage_of};
-use hearthwatch_store::{Actor, AuditEntry, Store, StoreError};
+use hearthwatch_store::{Actor, AuditEntry, Store, StoreResult};
 use hearthwatch_telemetry::event::Event;
 use hearthwatch_telemetry::metrics::Metrics;
 
@@ -18,7 +18,7 @@ pub(super) fn withdraw(
     metrics: &Metrics,
     withdrawals: &[Withdrawal],
     now: i64,
-) -> Result<Vec<(HomeId, WithdrawalReceipt)>, StoreError> {
+) -> StoreResult<Vec<(HomeId, WithdrawalReceipt)>> {
     if withdrawals.is_empty() {
         return Ok(Vec::new());
     }
@@ -52,7 +52,7 @@ pub(super) fn withdraw(
 struct TrainedOn(Vec<(ModelVersion, BTreeMap<HomeId, HomeLineage>)>);
 
 impl TrainedOn {
-    fn read(store: &dyn Store, homes: &BTreeSet<&HomeId>) -> Result<Self, StoreError> {
+    fn read(store: &dyn Store, homes: &BTreeSet<&HomeId>) -> StoreResult<Self> {
         let mut models = Vec::new();
         for release in store.releases()?.into_iter().take(WITHDRAWN_MODELS_MAX) {
             let Some((_, lineage)) = lineage_of(store, release.model_version)? else { continue };

@@ -7,7 +7,7 @@ use hearthwatch_fleet::hook::Promoted;
 use hearthwatch_learning::fixtures::Puppet;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_store::clock::ManualClock;
-use hearthwatch_store::fixtures::{NOW, home, record, row};
+use hearthwatch_store::fixtures::{NOW, home, record, release, row};
 use hearthwatch_store::run_requests::RunRequestRow;
 use hearthwatch_store::{IngestBatch, ModelState, ReleaseRow, RequestState, RunState};
 
@@ -27,15 +27,7 @@ impl ReleaseHook for Hook {
             return Err(ReleaseError::SignerUnreachable("no such socket".to_owned()));
         }
         self.given.lock().unwrap().push(promoted.clone());
-        Ok(ReleaseRow {
-            model_version: promoted.version,
-            target: promoted.target(),
-            sha256: promoted.sha256,
-            length: promoted.artifact.len() as u64,
-            report_sha256: "r".to_owned(),
-            released_at: promoted.at,
-            by: promoted.by,
-        })
+        Ok(ReleaseRow { by: promoted.by, ..release(promoted.version, &promoted.sha256) })
     }
 }
 
@@ -47,6 +39,13 @@ async fn start(directory: &tempfile::TempDir, puppet: Puppet, hook: &Arc<Hook>, 
     };
     let config = Config { data: directory.path().join("data"), ..config };
     Aggregator::start(config, options).await.unwrap()
+}
+
+/// One in a directory of its own, that begins no run by itself.
+async fn started(puppet: Puppet, hook: Hook) -> (tempfile::TempDir, Arc<Hook>, Aggregator) {
+    let (directory, hook) = (tempfile::tempdir().unwrap(), Arc::new(hook));
+    let aggregator = start(&directory, puppet, &hook, silent()).await;
+    (directory, hook, aggregator)
 }
 
 fn silent() -> Config {
@@ -65,9 +64,7 @@ fn answer(aggregator: &Aggregator, sequence: u64) {
 
 #[tokio::test]
 async fn a_promoted_model_is_released_becomes_champion_and_is_announced() {
-    let directory = tempfile::tempdir().unwrap();
-    let hook = Arc::new(Hook::default());
-    let aggregator = start(&directory, Puppet::new(true), &hook, silent()).await;
+    let (directory, hook, aggregator) = started(Puppet::new(true), Hook::default()).await;
     answer(&aggregator, 1);
     let run = aggregator.retrain_now().await.unwrap();
     assert_eq!(run.state, RunState::Promoted);
@@ -88,9 +85,7 @@ async fn a_promoted_model_is_released_becomes_champion_and_is_announced() {
 
 #[tokio::test]
 async fn a_held_model_is_not_released() {
-    let directory = tempfile::tempdir().unwrap();
-    let hook = Arc::new(Hook::default());
-    let aggregator = start(&directory, Puppet::new(false), &hook, silent()).await;
+    let (_directory, hook, aggregator) = started(Puppet::new(false), Hook::default()).await;
     assert_eq!(aggregator.retrain_now().await.unwrap().state, RunState::Held);
     assert!(hook.given.lock().unwrap().is_empty());
     aggregator.shutdown().await;
@@ -98,9 +93,8 @@ async fn a_held_model_is_not_released() {
 
 #[tokio::test]
 async fn a_release_that_the_signer_missed_goes_out_at_the_next_start() {
-    let directory = tempfile::tempdir().unwrap();
-    let hook = Arc::new(Hook { away: Mutex::new(true), ..Hook::default() });
-    let aggregator = start(&directory, Puppet::new(true), &hook, silent()).await;
+    let hook = Hook { away: Mutex::new(true), ..Hook::default() };
+    let (directory, hook, aggregator) = started(Puppet::new(true), hook).await;
     assert_eq!(aggregator.retrain_now().await.unwrap().state, RunState::Promoted);
     let model = aggregator.state().store.model(ModelVersion(1)).unwrap().unwrap();
     assert_eq!(model.state, ModelState::Approved);
@@ -116,17 +110,15 @@ async fn a_release_that_the_signer_missed_goes_out_at_the_next_start() {
 
 #[tokio::test]
 async fn going_back_puts_the_old_bytes_under_a_new_version() {
-    let directory = tempfile::tempdir().unwrap();
-    let hook = Arc::new(Hook::default());
-    let aggregator = start(&directory, Puppet::new(true), &hook, silent()).await;
+    let (_directory, hook, aggregator) = started(Puppet::new(true), Hook::default()).await;
     let first = aggregator.retrain_now().await.unwrap();
     answer(&aggregator, 1);
     aggregator.retrain_now().await.unwrap();
     let row = aggregator.state().releases.roll_back(ModelVersion(1), "ops").await.unwrap();
     assert_eq!((row.model_version, row.by.as_str()), (ModelVersion(3), "ops"));
     assert_eq!(Some(row.sha256), first.challenger);
-    let states: Vec<_> =
-        aggregator.state().store.models().unwrap().iter().map(|model| (model.version.0, model.state)).collect();
+    let models = aggregator.state().store.models().unwrap();
+    let states: Vec<_> = models.iter().map(|model| (model.version.0, model.state)).collect();
     assert_eq!(states, [(3, ModelState::Champion), (2, ModelState::Withdrawn), (1, ModelState::Retired)]);
     let reports: Vec<_> = hook.given.lock().unwrap().iter().map(|given| given.report.clone()).collect();
     assert_eq!(reports[2], reports[0], "the verdict on these very weights goes with them");
@@ -135,9 +127,7 @@ async fn going_back_puts_the_old_bytes_under_a_new_version() {
 
 #[tokio::test]
 async fn a_run_that_was_cut_off_is_taken_up_at_the_next_start() {
-    let directory = tempfile::tempdir().unwrap();
-    let hook = Arc::new(Hook::default());
-    let aggregator = start(&directory, Puppet::new(true), &hook, silent()).await;
+    let (directory, hook, aggregator) = started(Puppet::new(true), Hook::default()).await;
     let run = aggregator.retrain_now().await.unwrap();
     let cut_off = RunRow { state: RunState::Running, ended_at: None, report: None, challenger: None, ..run.clone() };
     aggregator.state().store.put_run(&RunRow { champion: None, ..cut_off }).unwrap();
@@ -155,8 +145,8 @@ async fn a_run_that_was_cut_off_is_taken_up_at_the_next_start() {
 
 #[tokio::test]
 async fn a_request_ends_as_its_run_did_and_names_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let aggregator = start(&directory, Puppet { fails: true, ..Puppet::new(true) }, &Arc::default(), silent()).await;
+    let puppet = Puppet { fails: true, ..Puppet::new(true) };
+    let (_directory, _, aggregator) = started(puppet, Hook::default()).await;
     let failed = aggregator.retrain_now().await.unwrap_err();
     let row = aggregator.state().store.run_requests(1).unwrap().remove(0);
     let run = aggregator.state().store.runs(1).unwrap().remove(0);
@@ -168,9 +158,8 @@ async fn a_request_ends_as_its_run_did_and_names_it() {
 
 #[tokio::test]
 async fn a_request_whose_run_never_began_ends_with_the_reason_and_is_listed() {
-    let directory = tempfile::tempdir().unwrap();
     let puppet = Puppet { unready: true, ..Puppet::new(true) };
-    let aggregator = start(&directory, puppet, &Arc::default(), silent()).await;
+    let (_directory, _, aggregator) = started(puppet, Hook::default()).await;
     assert!(matches!(aggregator.retrain_now().await, Err(TrainingError::Unready(_))));
     let store = &aggregator.state().store;
     let row = store.run_requests(1).unwrap().remove(0);
@@ -182,10 +171,9 @@ async fn a_request_whose_run_never_began_ends_with_the_reason_and_is_listed() {
 
 #[tokio::test]
 async fn what_the_triggers_wanted_and_could_not_begin_is_listed_once_however_often_it_is_tried() {
-    let directory = tempfile::tempdir().unwrap();
     let mut config = silent();
     config.training.trigger_count = 1;
-    let aggregator = start(&directory, Puppet::new(true), &Arc::default(), silent()).await;
+    let (directory, _, aggregator) = started(Puppet::new(true), Hook::default()).await;
     answer(&aggregator, 1);
     let store = Arc::clone(&aggregator.state().store);
     let listed = async |attempts| loop {
@@ -209,8 +197,7 @@ async fn what_the_triggers_wanted_and_could_not_begin_is_listed_once_however_oft
 
 #[tokio::test]
 async fn a_request_that_a_killed_process_left_is_put_through_at_the_next_start() {
-    let directory = tempfile::tempdir().unwrap();
-    let aggregator = start(&directory, Puppet::new(false), &Arc::default(), silent()).await;
+    let (directory, _, aggregator) = started(Puppet::new(false), Hook::default()).await;
     let store = Arc::clone(&aggregator.state().store);
     aggregator.shutdown().await;
     let queued = |id: &str| RunRequestRow::queued(id.to_owned(), RunTrigger::Hand, "token:kim".to_owned(), NOW);
@@ -235,8 +222,7 @@ async fn a_request_that_a_killed_process_left_is_put_through_at_the_next_start()
 
 #[tokio::test]
 async fn waiting_for_homes_that_have_nothing_to_say_ends_at_once() {
-    let directory = tempfile::tempdir().unwrap();
-    let aggregator = start(&directory, Puppet::new(true), &Arc::default(), silent()).await;
+    let (_directory, _, aggregator) = started(Puppet::new(true), Hook::default()).await;
     assert!(aggregator.heard(&BTreeMap::new()).await);
     assert!(aggregator.heard(&BTreeMap::from([(home("a"), Sequence(0))])).await);
     aggregator.shutdown().await;

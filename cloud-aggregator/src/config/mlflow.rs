@@ -144,38 +144,30 @@ mod tests {
 
     #[test]
     fn every_fault_is_told_with_its_key() {
-        assert_eq!(faults(""), ["training.mlflow.url: is missing"]);
-        assert_eq!(faults("url = \"mlflow\""), ["training.mlflow.url: \"mlflow\" is not a web address"]);
-        assert_eq!(
-            faults("url = \"https://kim:secret@mlflow.example/\""),
-            ["training.mlflow.url: holds a name or a password"]
-        );
-        assert_eq!(
-            faults("url = \"https://mlflow.example/?a=1\""),
-            ["training.mlflow.url: \"https://mlflow.example/?a=1\" has more than a path"]
-        );
-        assert_eq!(
-            faults("url = \"http://mlflow.lan\""),
-            ["training.mlflow.url: http://mlflow.lan/ is neither https nor this machine"]
-        );
-        assert_eq!(
-            faults("url = \"http://mlflow.lan\"\nplain_http = true\ntoken_file = \"token\""),
-            ["training.mlflow.url: http://mlflow.lan/ would carry the secret in the clear"]
-        );
-        assert_eq!(
-            faults("url = \"https://mlflow.example\"\nuser = \"kim\"\ntoken_file = \"gone\"\nexperiments = \"x\""),
-            [
-                "training.mlflow.token_file: DIR/gone cannot be read: No such file or directory (os error 2)",
-                "training.mlflow.password_file: is missing beside user",
-                "training.mlflow.experiments: is not a known key",
-            ]
-        );
-        assert_eq!(
-            faults(
-                "url = \"https://mlflow.example\"\nuser = \"kim\"\npassword_file = \"password\"\ntoken_file = \"token\""
+        for (lines, expected) in [
+            ("", "url: is missing"),
+            ("url = \"mlflow\"", "url: \"mlflow\" is not a web address"),
+            ("url = \"https://kim:secret@mlflow.example/\"", "url: holds a name or a password"),
+            ("url = \"https://mlflow.example/?a=1\"", "url: \"https://mlflow.example/?a=1\" has more than a path"),
+            ("url = \"http://mlflow.lan\"", "url: http://mlflow.lan/ is neither https nor this machine"),
+            (
+                "url = \"http://mlflow.lan\"\nplain_http = true\ntoken_file = \"token\"",
+                "url: http://mlflow.lan/ would carry the secret in the clear",
             ),
-            ["training.mlflow.token_file: stands beside user and password_file"]
-        );
+            (
+                "url = \"https://a.example\"\nuser = \"kim\"\npassword_file = \"password\"\ntoken_file = \"token\"",
+                "token_file: stands beside user and password_file",
+            ),
+        ] {
+            assert_eq!(faults(lines), [format!("training.mlflow.{expected}")]);
+        }
+        let three = faults("url = \"https://a.example\"\nuser = \"kim\"\ntoken_file = \"gone\"\nexperiments = \"x\"");
+        let expected = [
+            "token_file: DIR/gone cannot be read: No such file or directory (os error 2)",
+            "password_file: is missing beside user",
+            "experiments: is not a known key",
+        ];
+        assert_eq!(three, expected.map(|fault| format!("training.mlflow.{fault}")));
     }
 
     #[test]

@@ -143,15 +143,9 @@ fn every_key_that_others_could_read_is_named_with_the_command_that_closes_it() {
         problem: format!("{} is open to others (mode 0640)", path(name).display()),
         remedy: format!("if nobody read it: chmod 600 {}", path(name).display()),
     };
-    assert_eq!(
-        list,
-        [
-            told("mqtt.key_file", "a.key"),
-            told("http.key_file", "h.key"),
-            told("release.keys", "./timestamp.key"),
-            told("release.gate_key", "gate.key"),
-        ]
-    );
+    let ours = [told("mqtt.key_file", "a.key"), told("http.key_file", "h.key")];
+    assert_eq!(list[..2], ours);
+    assert_eq!(list[2..], [told("release.keys", "./timestamp.key"), told("release.gate_key", "gate.key")]);
 }
 
 #[test]
@@ -164,10 +158,8 @@ fn trusted_proxies_are_addresses_and_networks_and_nothing_else() {
     let http = read("[\"127.0.0.1\", \"10.0.0.0/8\"]").unwrap().http.unwrap();
     assert_eq!(http.trusted_proxies, ["127.0.0.1".parse().unwrap(), "10.0.0.0/8".parse().unwrap()]);
     let problem = |list: &str| read(list).unwrap_err().remove(0).problem;
-    assert_eq!(
-        problem("[\"proxy.example\"]"),
-        "\"proxy.example\" is neither an address nor a network like \"10.0.0.0/8\""
-    );
+    let neither = "\"proxy.example\" is neither an address nor a network like \"10.0.0.0/8\"";
+    assert_eq!(problem("[\"proxy.example\"]"), neither);
     assert_eq!(problem("\"10.0.0.1\""), "is a string");
     assert_eq!(problem("[1]"), "holds something else than texts");
 }
@@ -176,15 +168,9 @@ fn trusted_proxies_are_addresses_and_networks_and_nothing_else() {
 fn a_misspelt_key_is_told_its_neighbour() {
     let directory = directory();
     let list = parse(&GOOD.replace("[training]", "[trainng]"), &directory).unwrap_err();
-    assert_eq!(
-        list,
-        [Fault {
-            file: directory.path().join("cloud.toml"),
-            key: "trainng".to_owned(),
-            problem: "is not a known key".to_owned(),
-            remedy: "did you mean `training`? Otherwise remove it".to_owned(),
-        }]
-    );
+    let (file, key) = (directory.path().join("cloud.toml"), "trainng".to_owned());
+    let remedy = "did you mean `training`? Otherwise remove it".to_owned();
+    assert_eq!(list, [Fault { file, key, problem: "is not a known key".to_owned(), remedy }]);
 }
 
 #[test]

@@ -7,9 +7,6 @@ mod actor;
 pub mod artifact_store;
 mod change;
 pub mod clock;
-#[cfg(test)]
-#[path = "tests/conformance.rs"]
-mod conformance;
 pub mod files;
 #[doc(hidden)]
 pub mod fixtures;
@@ -21,6 +18,8 @@ pub mod run_requests;
 pub mod sqlite;
 mod store;
 pub mod story;
+#[cfg(test)]
+mod tests;
 pub mod token;
 
 pub use actor::Actor;

@@ -4,7 +4,7 @@ use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 
-use super::{Actor, StoreError};
+use super::{Actor, StoreResult};
 use crate::rows::words;
 
 words! {
@@ -123,39 +123,39 @@ pub trait RolloutStore {
     /// Writes a rollout: a new one where `row_version` is 0, else over the version that was read. Returns the row as it is then.
     ///
     /// [`StoreError::Conflict`] when somebody else wrote since, or made the row.
-    fn put_rollout(&self, row: &RolloutRow) -> Result<RolloutRow, StoreError>;
+    fn put_rollout(&self, row: &RolloutRow) -> StoreResult<RolloutRow>;
     /// The rollout of one release; none if nobody began it.
-    fn rollout(&self, version: ModelVersion) -> Result<Option<RolloutRow>, StoreError>;
+    fn rollout(&self, version: ModelVersion) -> StoreResult<Option<RolloutRow>>;
     /// Rollouts, newest version first, at most `limit`; only versions below `before` if given.
-    fn rollouts(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<RolloutRow>, StoreError>;
+    fn rollouts(&self, before: Option<ModelVersion>, limit: usize) -> StoreResult<Vec<RolloutRow>>;
     /// Adds assignments of the rollout `under`, which must still be the row that was read: looked up in the same transaction.
     ///
     /// [`StoreError::Conflict`] when it is not; [`StoreError::Corrupt`] when a home's generation does not rise: the director's
     /// memory is behind.
-    fn add_assignments(&self, under: &RolloutRow, rows: &[AssignmentRow]) -> Result<(), StoreError>;
+    fn add_assignments(&self, under: &RolloutRow, rows: &[AssignmentRow]) -> StoreResult<()>;
     /// The newest assignment of each home, by home.
-    fn assignments(&self) -> Result<Vec<AssignmentRow>, StoreError>;
+    fn assignments(&self) -> StoreResult<Vec<AssignmentRow>>;
     /// The newest assignments of these homes.
-    fn assignments_of(&self, homes: &[HomeId]) -> Result<Vec<AssignmentRow>, StoreError>;
+    fn assignments_of(&self, homes: &[HomeId]) -> StoreResult<Vec<AssignmentRow>>;
     /// Whether a home's order may be handed to the broker: it is the home's newest, and its rollout is neither paused nor halted,
     /// or the broker had it before.
-    fn may_deliver(&self, home: &HomeId, generation: u64) -> Result<bool, StoreError>;
+    fn may_deliver(&self, home: &HomeId, generation: u64) -> StoreResult<bool>;
     /// Remembers that the broker has these orders, by home and generation.
-    fn delivered(&self, orders: &[(HomeId, u64)]) -> Result<(), StoreError>;
+    fn delivered(&self, orders: &[(HomeId, u64)]) -> StoreResult<()>;
     /// Every assignment that was ever sent, by home and generation.
-    fn assignment_history(&self) -> Result<Vec<AssignmentRow>, StoreError>;
+    fn assignment_history(&self) -> StoreResult<Vec<AssignmentRow>>;
     /// The newest manifest of each home, by home.
-    fn manifests(&self) -> Result<Vec<ManifestRow>, StoreError>;
+    fn manifests(&self) -> StoreResult<Vec<ManifestRow>>;
     /// The newest manifests of these homes.
-    fn manifests_of(&self, homes: &[HomeId]) -> Result<Vec<ManifestRow>, StoreError>;
+    fn manifests_of(&self, homes: &[HomeId]) -> StoreResult<Vec<ManifestRow>>;
     /// How homes answered on each day since `since`, by home and day.
-    fn answer_days(&self, since: i64) -> Result<Vec<AnswerDay>, StoreError>;
+    fn answer_days(&self, since: i64) -> StoreResult<Vec<AnswerDay>>;
     /// Excludes a home; one that is excluded already stays so.
-    fn exclude_home(&self, row: &ExclusionRow) -> Result<(), StoreError>;
+    fn exclude_home(&self, row: &ExclusionRow) -> StoreResult<()>;
     /// Lifts a home's exclusion; [`StoreError::NotFound`] if it has none.
-    fn lift_exclusion(&self, home: &HomeId, by: &Actor, at: i64) -> Result<(), StoreError>;
+    fn lift_exclusion(&self, home: &HomeId, by: &Actor, at: i64) -> StoreResult<()>;
     /// Exclusions, newest first, at most `limit`; only those after this one, by its time and home, if given.
-    fn exclusions(&self, after: Option<&(i64, HomeId)>, limit: usize) -> Result<Vec<ExclusionRow>, StoreError>;
+    fn exclusions(&self, after: Option<&(i64, HomeId)>, limit: usize) -> StoreResult<Vec<ExclusionRow>>;
     /// Exclusions that nobody lifted, newest first, at most `limit`.
-    fn excluded(&self, limit: usize) -> Result<Vec<ExclusionRow>, StoreError>;
+    fn excluded(&self, limit: usize) -> StoreResult<Vec<ExclusionRow>>;
 }

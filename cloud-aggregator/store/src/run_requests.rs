@@ -1,6 +1,6 @@
 //! What the store keeps of retrainings that were asked for: each has an id and an end, one that fails before its run begins too.
 
-use super::{RequestState, RunTrigger, StoreError};
+use super::{RequestState, RunTrigger, StoreResult};
 
 /// Ended requests that are kept, the newest: a request an hour for six weeks.
 pub const RUN_REQUESTS_KEPT: u64 = 1_000;
@@ -53,15 +53,15 @@ impl RunRequestRow {
 /// The part of the aggregator's memory that requests need. Like [`super::Store`], every method is one transaction.
 pub trait RunRequestStore {
     /// Writes a request, replacing the row of the same id. Of those that have ended the newest [`RUN_REQUESTS_KEPT`] are kept.
-    fn put_run_request(&self, row: &RunRequestRow) -> Result<(), StoreError>;
+    fn put_run_request(&self, row: &RunRequestRow) -> StoreResult<()>;
     /// The request of this id; none if there is none, or if it ended long ago.
-    fn run_request(&self, id: &str) -> Result<Option<RunRequestRow>, StoreError>;
+    fn run_request(&self, id: &str) -> StoreResult<Option<RunRequestRow>>;
     /// Requests, newest first, at most `limit`.
-    fn run_requests(&self, limit: usize) -> Result<Vec<RunRequestRow>, StoreError> {
+    fn run_requests(&self, limit: usize) -> StoreResult<Vec<RunRequestRow>> {
         self.run_requests_after(None, limit)
     }
     /// The same, only those that come after the request of this id if given; none if there is no such request.
-    fn run_requests_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<RunRequestRow>, StoreError>;
+    fn run_requests_after(&self, after: Option<&str>, limit: usize) -> StoreResult<Vec<RunRequestRow>>;
     /// Requests that have not ended, oldest first.
-    fn open_run_requests(&self) -> Result<Vec<RunRequestRow>, StoreError>;
+    fn open_run_requests(&self) -> StoreResult<Vec<RunRequestRow>>;
 }

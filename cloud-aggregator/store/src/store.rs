@@ -105,6 +105,9 @@ pub enum StoreError {
     },
 }
 
+/// What the store answers, or why it did not do it.
+pub type StoreResult<T> = Result<T, StoreError>;
+
 /// A record's end: every record that a home sends gets one, once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handled {
@@ -168,57 +171,57 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
 
     // homes
     /// Lets a home in. Returns false if it was in already (a revoked home stays revoked).
-    fn enrol_home(&self, home: &HomeId, at: i64) -> Result<bool, StoreError>;
+    fn enrol_home(&self, home: &HomeId, at: i64) -> StoreResult<bool>;
     /// Shuts a home out; [`StoreError::NotFound`] if it never was in.
-    fn revoke_home(&self, home: &HomeId, at: i64) -> Result<(), StoreError>;
+    fn revoke_home(&self, home: &HomeId, at: i64) -> StoreResult<()>;
     /// Lets a revoked home in again.
-    fn restore_home(&self, home: &HomeId) -> Result<(), StoreError>;
+    fn restore_home(&self, home: &HomeId) -> StoreResult<()>;
     /// The home of this name; none if it never was let in.
-    fn home(&self, home: &HomeId) -> Result<Option<HomeRow>, StoreError>;
+    fn home(&self, home: &HomeId) -> StoreResult<Option<HomeRow>>;
     /// All homes, by name.
-    fn homes(&self) -> Result<Vec<HomeRow>, StoreError> {
+    fn homes(&self) -> StoreResult<Vec<HomeRow>> {
         self.homes_after(None, 0)
     }
     /// Homes by name, at most `limit`; only those after `after` if given.
-    fn homes_after(&self, after: Option<&HomeId>, limit: usize) -> Result<Vec<HomeRow>, StoreError>;
+    fn homes_after(&self, after: Option<&HomeId>, limit: usize) -> StoreResult<Vec<HomeRow>>;
     /// The fleet in numbers, from kept counts: a single row is read.
-    fn fleet_totals(&self) -> Result<FleetTotals, StoreError>;
+    fn fleet_totals(&self) -> StoreResult<FleetTotals>;
 
     // ingest
     /// Applies a batch; afterwards it is durable. Returns the progress of every home that occurs in it, by name.
-    fn apply(&self, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError>;
+    fn apply(&self, batch: &IngestBatch) -> StoreResult<Vec<HomeProgress>>;
     /// Writes something that changes nothing, as durably as anything else: an error means that nothing can be stored now.
-    fn probe(&self) -> Result<(), StoreError>;
+    fn probe(&self) -> StoreResult<()>;
     /// How those of the `keys` were handled that came before.
-    fn handled(&self, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError>;
+    fn handled(&self, keys: &[RecordKey]) -> StoreResult<Vec<Handled>>;
     /// What was stored of a home since `since`.
-    fn received_since(&self, home: &HomeId, since: i64) -> Result<Received, StoreError>;
+    fn received_since(&self, home: &HomeId, since: i64) -> StoreResult<Received>;
     /// The first announcement of a home's alarm.
-    fn announced(&self, home: &HomeId, alarm: &AlarmId) -> Result<Option<AnnouncedRow>, StoreError>;
+    fn announced(&self, home: &HomeId, alarm: &AlarmId) -> StoreResult<Option<AnnouncedRow>>;
     /// The last stored answer to a home's alarm, also one that was taken back since.
-    fn answered(&self, home: &HomeId, alarm: &AlarmId) -> Result<Option<AnsweredRow>, StoreError>;
+    fn answered(&self, home: &HomeId, alarm: &AlarmId) -> StoreResult<Option<AnsweredRow>>;
     /// How many of a home's numbers between the two, both left out, were stored or refused.
-    fn handled_between(&self, home: &HomeId, after: Sequence, before: Sequence) -> Result<u64, StoreError>;
+    fn handled_between(&self, home: &HomeId, after: Sequence, before: Sequence) -> StoreResult<u64>;
 
     /// Deletes the answers that a home takes back and settles their numbers, so that late copies stay out. The same
     /// withdrawal again changes nothing and returns the row that it made.
-    fn withdraw(&self, withdrawal: &Withdrawal, at: i64) -> Result<WithdrawalRow, StoreError>;
+    fn withdraw(&self, withdrawal: &Withdrawal, at: i64) -> StoreResult<WithdrawalRow>;
     /// Withdrawals, newest first, at most `limit`.
-    fn withdrawals(&self, limit: usize) -> Result<Vec<WithdrawalRow>, StoreError>;
+    fn withdrawals(&self, limit: usize) -> StoreResult<Vec<WithdrawalRow>>;
 
     // feedback
     /// The stored answers with these keys, as far as they are there.
-    fn feedback_of(&self, keys: &[RecordKey]) -> Result<Vec<FeedbackRow>, StoreError>;
+    fn feedback_of(&self, keys: &[RecordKey]) -> StoreResult<Vec<FeedbackRow>>;
     /// Stored answers in order of (home, sequence).
-    fn feedback(&self, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, StoreError>;
+    fn feedback(&self, filter: &FeedbackFilter) -> StoreResult<Vec<FeedbackRow>>;
     /// Stored answers by verdict, from kept counts: a single row is read.
-    fn feedback_totals(&self) -> Result<FeedbackTotals, StoreError>;
+    fn feedback_totals(&self) -> StoreResult<FeedbackTotals>;
     /// Quarantined payloads, newest first, at most `limit`.
-    fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
+    fn quarantine(&self, limit: usize) -> StoreResult<Vec<QuarantineRow>> {
         self.quarantine_before(None, limit)
     }
     /// The same, only those before this id if given.
-    fn quarantine_before(&self, before: Option<u64>, limit: usize) -> Result<Vec<QuarantineRow>, StoreError>;
+    fn quarantine_before(&self, before: Option<u64>, limit: usize) -> StoreResult<Vec<QuarantineRow>>;
     /// Lets in or throws away what is chosen and not settled yet, with one line of the audit log, in one step. What is let
     /// in counts as stored now.
     fn settle_quarantine(
@@ -228,91 +231,91 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
         by: &Actor,
         reason: &str,
         at: i64,
-    ) -> Result<Settled, StoreError>;
+    ) -> StoreResult<Settled>;
 
     // learning
     /// Remembers a snapshot. The same id again changes at most the watermark and the lineage, forward: further answers
     /// were looked at, and none of them became an example.
-    fn put_snapshot(&self, row: &SnapshotRow) -> Result<(), StoreError>;
+    fn put_snapshot(&self, row: &SnapshotRow) -> StoreResult<()>;
     /// The snapshot of this id; none if there is none.
-    fn snapshot(&self, id: &str) -> Result<Option<SnapshotRow>, StoreError>;
+    fn snapshot(&self, id: &str) -> StoreResult<Option<SnapshotRow>>;
     /// Snapshots, newest first, at most `limit`.
-    fn snapshots(&self, limit: usize) -> Result<Vec<SnapshotRow>, StoreError> {
+    fn snapshots(&self, limit: usize) -> StoreResult<Vec<SnapshotRow>> {
         self.snapshots_after(None, limit)
     }
     /// The same, only those that come after the snapshot of this id if given; none if there is no such snapshot.
-    fn snapshots_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<SnapshotRow>, StoreError>;
+    fn snapshots_after(&self, after: Option<&str>, limit: usize) -> StoreResult<Vec<SnapshotRow>>;
     /// What the newest snapshot's lineage says of the champion's recall, as JSON.
-    fn newest_recall(&self) -> Result<Option<String>, StoreError>;
+    fn newest_recall(&self) -> StoreResult<Option<String>>;
     /// Writes a run, replacing the row of the same id.
-    fn put_run(&self, row: &RunRow) -> Result<(), StoreError>;
+    fn put_run(&self, row: &RunRow) -> StoreResult<()>;
     /// The run of this id; none if there is none. Ids of requests are not looked for.
-    fn run(&self, id: &str) -> Result<Option<RunRow>, StoreError>;
+    fn run(&self, id: &str) -> StoreResult<Option<RunRow>>;
     /// Runs, newest first, at most `limit`.
-    fn runs(&self, limit: usize) -> Result<Vec<RunRow>, StoreError> {
+    fn runs(&self, limit: usize) -> StoreResult<Vec<RunRow>> {
         self.runs_after(None, limit)
     }
     /// The same, only those that come after the run of this id if given; none if there is no such run.
-    fn runs_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<RunRow>, StoreError>;
+    fn runs_after(&self, after: Option<&str>, limit: usize) -> StoreResult<Vec<RunRow>>;
     /// Marks a run as promoted whose candidate the gate held back; [`StoreError::Conflict`] if it is neither held nor promoted.
-    fn promote_run(&self, id: &str) -> Result<(), StoreError>;
+    fn promote_run(&self, id: &str) -> StoreResult<()>;
 
     // models and releases
     /// Gives the next version to a model; the model of a run that has one already keeps it.
-    fn add_model(&self, model: &NewModel) -> Result<ModelRow, StoreError>;
+    fn add_model(&self, model: &NewModel) -> StoreResult<ModelRow>;
     /// The model of this version; none if it was never made.
-    fn model(&self, version: ModelVersion) -> Result<Option<ModelRow>, StoreError>;
+    fn model(&self, version: ModelVersion) -> StoreResult<Option<ModelRow>>;
     /// All models, newest version first.
-    fn models(&self) -> Result<Vec<ModelRow>, StoreError> {
+    fn models(&self) -> StoreResult<Vec<ModelRow>> {
         self.models_before(None, 0)
     }
     /// The fleet's current model, if there is one.
-    fn champion(&self) -> Result<Option<ModelRow>, StoreError>;
+    fn champion(&self) -> StoreResult<Option<ModelRow>>;
     /// Models, newest version first, at most `limit`; only versions below `before` if given.
-    fn models_before(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<ModelRow>, StoreError>;
+    fn models_before(&self, before: Option<ModelVersion>, limit: usize) -> StoreResult<Vec<ModelRow>>;
     /// Changes what became of a model, which must still be the row that was read: else [`StoreError::Conflict`].
-    fn set_model_state(&self, seen: &ModelRow, state: ModelState) -> Result<(), StoreError>;
+    fn set_model_state(&self, seen: &ModelRow, state: ModelState) -> StoreResult<()>;
     /// Records a release and makes its model the champion, retiring the one before, in one step. [`StoreError::Conflict`] if the
     /// model was withdrawn meanwhile.
-    fn put_release(&self, row: &ReleaseRow) -> Result<(), StoreError>;
+    fn put_release(&self, row: &ReleaseRow) -> StoreResult<()>;
     /// All releases, newest version first.
-    fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError> {
+    fn releases(&self) -> StoreResult<Vec<ReleaseRow>> {
         self.releases_before(None, 0)
     }
     /// The same, at most `limit`; only versions below `before` if given.
-    fn releases_before(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<ReleaseRow>, StoreError>;
+    fn releases_before(&self, before: Option<ModelVersion>, limit: usize) -> StoreResult<Vec<ReleaseRow>>;
     /// The last words of homes on how updates ended, newest first, at most `limit` (0 for all); of one release if `version` is given.
     /// A home has at most two for each release: one that weighs on it, one about the way to it.
-    fn outcomes(&self, version: Option<ModelVersion>, limit: usize) -> Result<Vec<OutcomeRow>, StoreError>;
+    fn outcomes(&self, version: Option<ModelVersion>, limit: usize) -> StoreResult<Vec<OutcomeRow>>;
     /// Ends of one release, newest first, at most `limit`; only those that come after this one if given.
     fn outcomes_after(
         &self,
         version: ModelVersion,
         after: Option<&OutcomeKey>,
         limit: usize,
-    ) -> Result<Vec<OutcomeRow>, StoreError>;
+    ) -> StoreResult<Vec<OutcomeRow>>;
     /// How many ends of each kind a release had.
-    fn outcome_totals(&self, version: ModelVersion) -> Result<OutcomeTotals, StoreError>;
+    fn outcome_totals(&self, version: ModelVersion) -> StoreResult<OutcomeTotals>;
 
     // people
     /// Changes something with its line of the audit log, in one step: the line says what was before and what is after.
-    fn change(&self, change: &Change, note: &Note) -> Result<AuditRow, StoreError>;
+    fn change(&self, change: &Change, note: &Note) -> StoreResult<AuditRow>;
     /// Writes a token; one of the same name is replaced if it was withdrawn, else it is a [`StoreError::Conflict`].
-    fn put_token(&self, row: &TokenRow) -> Result<(), StoreError>;
+    fn put_token(&self, row: &TokenRow) -> StoreResult<()>;
     /// The token with this hash.
-    fn token_by_hash(&self, hash: &Digest) -> Result<Option<TokenRow>, StoreError>;
+    fn token_by_hash(&self, hash: &Digest) -> StoreResult<Option<TokenRow>>;
     /// All tokens, by name.
-    fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
+    fn tokens(&self) -> StoreResult<Vec<TokenRow>> {
         self.tokens_after(None, 0)
     }
     /// Tokens by name, at most `limit`; only those after `after` if given.
-    fn tokens_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<TokenRow>, StoreError>;
+    fn tokens_after(&self, after: Option<&str>, limit: usize) -> StoreResult<Vec<TokenRow>>;
     /// Withdraws a token; [`StoreError::LastAdmin`] if no other admin token would be in force at `at`.
-    fn revoke_token(&self, name: &str, at: i64) -> Result<(), StoreError>;
+    fn revoke_token(&self, name: &str, at: i64) -> StoreResult<()>;
     /// Appends to the audit log.
-    fn append_audit(&self, entry: &AuditEntry) -> Result<AuditRow, StoreError>;
+    fn append_audit(&self, entry: &AuditEntry) -> StoreResult<AuditRow>;
     /// The audit log, newest first, at most `limit`; only lines before `before` if given.
-    fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditRow>, StoreError>;
+    fn audit(&self, before: Option<u64>, limit: usize) -> StoreResult<Vec<AuditRow>>;
 }
 
 /// A model that is to get a version.
@@ -334,10 +337,10 @@ pub struct NewModel {
 ///
 /// # Errors
 /// What `work` returns; [`StoreError::Engine`] if it panicked.
-pub async fn blocking<T, F>(store: &Arc<dyn Store>, work: F) -> Result<T, StoreError>
+pub async fn blocking<T, F>(store: &Arc<dyn Store>, work: F) -> StoreResult<T>
 where
     T: Send + 'static,
-    F: FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+    F: FnOnce(&dyn Store) -> StoreResult<T> + Send + 'static,
 {
     let store = Arc::clone(store);
     tokio::task::spawn_blocking(move || work(store.as_ref()))

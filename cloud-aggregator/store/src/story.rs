@@ -6,7 +6,7 @@ use hearthwatch_protocol::{HomeId, ModelVersion, Sequence};
 use serde::{Deserialize, Serialize};
 
 use crate::release::origin;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, StoreResult};
 
 /// Where the examples come from and what was left out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -119,7 +119,7 @@ pub struct QualityReport {
 ///
 /// # Errors
 /// The store's, and [`StoreError::Corrupt`] for a story that cannot be read.
-pub fn lineage_of(store: &dyn Store, version: ModelVersion) -> Result<Option<(String, Lineage)>, StoreError> {
+pub fn lineage_of(store: &dyn Store, version: ModelVersion) -> StoreResult<Option<(String, Lineage)>> {
     let Some(model) = store.model(version)? else { return Ok(None) };
     let Some(run) = store.run(origin(&model.run))? else { return Ok(None) };
     let Some(snapshot) = store.snapshot(&run.snapshot)? else { return Ok(None) };

@@ -57,64 +57,16 @@ pub fn value_of(class: DeviceClass, state: &str) -> Result<Value, StateError> {
 }
 
 fn binary_of(state: &str) -> Option<bool> {
-    const ON: [&str; 22] = [
-        "on",
-        "1",
-        "true",
-        "open",
-        "home",
-        "yes",
-        "ein",
-        "an",
-        "offen",
-        "geöffnet",
-        "ja",
-        "wahr",
-        "erkannt",
-        "aan",
-        "waar",
-        "marche",
-        "ouvert",
-        "ouverte",
-        "oui",
-        "vrai",
-        "allumé",
-        "activé",
-    ];
-    const OFF: [&str; 24] = [
-        "off",
-        "0",
-        "false",
-        "closed",
-        "not_home",
-        "no",
-        "aus",
-        "geschlossen",
-        "zu",
-        "nein",
-        "falsch",
-        "nicht erkannt",
-        "uit",
-        "dicht",
-        "gesloten",
-        "nee",
-        "onwaar",
-        "arrêt",
-        "fermé",
-        "fermée",
-        "non",
-        "faux",
-        "éteint",
-        "désactivé",
-    ];
-    let state = state.strip_suffix(".0").unwrap_or(state);
-    let small = state.to_lowercase();
-    if ON.contains(&small.as_str()) {
-        Some(true)
-    } else if OFF.contains(&small.as_str()) {
-        Some(false)
-    } else {
-        None
+    let small = state.strip_suffix(".0").unwrap_or(state).to_lowercase();
+    match small.as_str() {
+        "on" | "1" | "true" | "open" | "home" | "yes" | "ein" | "an" | "offen" | "geöffnet" | "ja" | "wahr"
+        | "erkannt" | "aan" | "waar" | "marche" | "ouvert" | "ouverte" | "oui" | "vrai" | "allumé" | "activé" => {
+            Some(true)
+        }
+        "off" | "0" | "false" | "closed" | "not_home" | "no" | "aus" | "geschlossen" | "zu" | "nein" | "falsch"
+        | "nicht erkannt" | "uit" | "dicht" | "gesloten" | "nee" | "onwaar" | "arrêt" | "fermé" | "fermée" | "non"
+        | "faux" | "éteint" | "désactivé" => Some(false),
+        _ => None,
     }
 }
 

@@ -11,7 +11,7 @@ use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, EntityScore, Hom
 use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
 use hearthwatch_detector::reading::{EntityInfo, Reading};
 use hearthwatch_edge_core::backtest::Backtest;
-use hearthwatch_edge_store::history::{HistoryError, HistoryReader};
+use hearthwatch_edge_store::history::{History, HistoryError};
 use hearthwatch_protocol::ModelVersion;
 
 use crate::service::{HomeDetail, WARM_UP_SECONDS};
@@ -43,7 +43,7 @@ pub struct Moment {
 /// # Errors
 /// [`HistoryError`].
 pub fn compare(
-    reader: &mut HistoryReader,
+    reader: &mut History,
     home: &HomeDetail,
     before: (ModelVersion, Arc<Model>),
     after: (ModelVersion, Arc<Model>),
@@ -66,7 +66,7 @@ pub fn compare(
 }
 
 fn count(
-    reader: &mut HistoryReader,
+    reader: &mut History,
     home: &HomeDetail,
     model: Arc<Model>,
     from: i64,
@@ -85,7 +85,7 @@ fn count(
 /// # Errors
 /// [`HistoryError`].
 pub fn moment(
-    reader: &mut HistoryReader,
+    reader: &mut History,
     home: &HomeDetail,
     entity_id: &str,
     at: i64,
@@ -103,7 +103,7 @@ pub fn moment(
 
 /// Replays (`start`, `until`], judging after `from`; `heed` hears each judged step. Returns the last step's scores, and the detector.
 fn replay(
-    reader: &mut HistoryReader,
+    reader: &mut History,
     home: &HomeDetail,
     model: Arc<Model>,
     (start, from, until): (i64, i64, i64),
@@ -121,7 +121,7 @@ fn replay(
     detector.restore(DeciderMemory { alarms: Vec::new(), ..home.memory.clone() });
     let mut scores = Vec::new();
     let mut before = None;
-    for end in reader.history().steps(start, until)? {
+    for end in reader.steps(start, until)? {
         // What nobody saw is a gap of knowledge, not of the sensors.
         let mut missed = before.map_or(end, |before| before + STEP_SECONDS);
         while missed < end {
@@ -129,7 +129,7 @@ fn replay(
             missed += STEP_SECONDS;
         }
         before = Some(end);
-        for one in reader.history().readings(end, end - STEP_SECONDS)? {
+        for one in reader.readings(end, end - STEP_SECONDS)? {
             // What is said at once belongs to its step as much as what the step's end says.
             let events = detector.observe(&Reading { at: one.at, entity: one.entity, value: one.value });
             if !events.is_empty() {

@@ -2,10 +2,7 @@
 //!
 //! It says "as usual" only while readings come, are judged, and none is beyond its threshold.
 
-use hearthwatch_edge_core::explain::Language;
-use hearthwatch_edge_core::mode::BrokerState;
-use hearthwatch_edge_core::mode::Mode;
-use hearthwatch_edge_core::mode::SessionState;
+use hearthwatch_edge_core::mode::{BrokerState, Mode, SessionState};
 
 use crate::service::{HomeView, LEARNING_DAYS};
 
@@ -34,45 +31,68 @@ impl Headline {
     #[must_use]
     pub fn of(mode: &Mode, view: &HomeView) -> Self {
         let language = view.language;
+        let said = |tone, english: &str, dutch: &str| (tone, language.pick(english, dutch).to_owned());
         let (tone, text) = match &mode.session {
-            SessionState::TokenRefused => (Tone::Alert, token_refused(language)),
-            SessionState::Lost { .. } => (Tone::Alert, away(language)),
-            SessionState::Connecting => (Tone::Waiting, connecting(language)),
-            SessionState::Starting => (Tone::Waiting, starting(language)),
-            SessionState::Remembering { percent } => (Tone::Waiting, remembering(*percent, language)),
-            SessionState::Listening { .. } if !view.listening => (Tone::Waiting, remembering(100, language)),
-            SessionState::Listening { .. } => listening(view),
+            SessionState::TokenRefused => said(
+                Tone::Alert,
+                "Nothing is watched: Home Assistant refuses the access token. Make a new one in Home Assistant and write it \
+                 into the token file.",
+                "Er wordt niets bewaakt: Home Assistant weigert het toegangstoken. Maak een nieuw token in Home Assistant en \
+                 zet het in het tokenbestand.",
+            ),
+            SessionState::Lost { .. } => said(
+                Tone::Alert,
+                "Nothing is watched: Home Assistant does not answer. Trying again by itself.",
+                "Er wordt niets bewaakt: Home Assistant antwoordt niet. Het wordt vanzelf opnieuw geprobeerd.",
+            ),
+            SessionState::Connecting => {
+                said(Tone::Waiting, "Connecting to Home Assistant.", "Verbinding maken met Home Assistant.")
+            }
+            SessionState::Starting => said(
+                Tone::Waiting,
+                "Waiting until Home Assistant has started.",
+                "Wachten tot Home Assistant gestart is.",
+            ),
+            SessionState::Remembering { percent } if *percent != 100 => {
+                let english = format!("Getting to know the home from its history, {percent} % done.");
+                let dutch = format!("Het huis leren kennen uit zijn geschiedenis, {percent} % klaar.");
+                (Tone::Waiting, language.pick(english, dutch))
+            }
+            SessionState::Listening { .. } if view.listening => listening(view),
+            SessionState::Remembering { .. } | SessionState::Listening { .. } => {
+                said(Tone::Waiting, "Getting to know the home.", "Het huis leren kennen.")
+            }
         };
-        match &mode.home_broker {
-            Some(BrokerState::Away { reason }) => {
-                Self { tone: Tone::Alert, text: format!("{text} {}", nothing_shown(reason, language)) }
-            }
-            Some(BrokerState::Refused { .. }) => {
-                Self { tone: Tone::Alert, text: format!("{text} {}", not_let_in(language)) }
-            }
-            _ => Self { tone, text },
-        }
+        let fault = match &mode.home_broker {
+            Some(BrokerState::Away { reason }) => language.pick(
+                format!("Alarms do not reach Home Assistant: its MQTT broker is away ({reason})."),
+                format!("Alarmen bereiken Home Assistant niet: de MQTT-broker is weg ({reason})."),
+            ),
+            Some(BrokerState::Refused { .. }) => language
+                .pick(
+                    "Alarms do not reach Home Assistant: its MQTT broker refuses the user name or password.",
+                    "Alarmen bereiken Home Assistant niet: de MQTT-broker weigert de gebruikersnaam of het wachtwoord.",
+                )
+                .to_owned(),
+            _ => return Self { tone, text },
+        };
+        Self { tone: Tone::Alert, text: format!("{text} {fault}") }
     }
 }
 
 fn listening(view: &HomeView) -> (Tone, String) {
     let language = view.language;
+    let said = |tone, english: &str, dutch: &str| (tone, language.pick(english, dutch).to_owned());
     let unusual = match &*view.unusual {
         [] => None,
         [one] => Some(format!("{one}.")),
         several => {
-            let titles = several.join("; ");
-            Some(match language {
-                Language::English => format!("{} things are unusual: {titles}.", several.len()),
-                Language::Dutch => format!("{} dingen zijn ongewoon: {titles}.", several.len()),
-            })
+            let are = language.pick("things are unusual", "dingen zijn ongewoon");
+            Some(format!("{} {are}: {}.", several.len(), several.join("; ")))
         }
     };
     if view.preferences.paused {
-        let paused = match language {
-            Language::English => "Paused: nothing is told but danger.",
-            Language::Dutch => "Gepauzeerd: alleen gevaar wordt gemeld.",
-        };
+        let paused = language.pick("Paused: nothing is told but danger.", "Gepauzeerd: alleen gevaar wordt gemeld.");
         return match unusual {
             Some(unusual) => (Tone::Alert, format!("{unusual} {paused}")),
             None => (Tone::Waiting, paused.to_owned()),
@@ -81,125 +101,40 @@ fn listening(view: &HomeView) -> (Tone, String) {
     if let Some(unusual) = unusual {
         return (Tone::Alert, unusual);
     }
-    if let Some(most_unusual) =
-        view.most_unusual.as_ref().filter(|most_unusual| most_unusual.score > most_unusual.threshold)
-    {
+    if let Some(most_unusual) = view.most_unusual.as_ref().filter(|most| most.score > most.threshold) {
         let name = &most_unusual.name;
-        return (
-            Tone::Waiting,
-            match language {
-                Language::English => format!("No alarm, but {name} behaves in an unusual way at the moment."),
-                Language::Dutch => format!("Geen alarm, maar {name} gedraagt zich op dit moment ongewoon."),
-            },
-        );
+        let english = format!("No alarm, but {name} behaves in an unusual way at the moment.");
+        let dutch = format!("Geen alarm, maar {name} gedraagt zich op dit moment ongewoon.");
+        return (Tone::Waiting, language.pick(english, dutch));
     }
     if !view.looked {
-        let first = match language {
-            Language::English => "Listening; the first look at everything takes ten minutes at most.",
-            Language::Dutch => "Er wordt geluisterd; de eerste blik op alles duurt hoogstens tien minuten.",
-        };
-        return (Tone::Waiting, first.to_owned());
+        return said(
+            Tone::Waiting,
+            "Listening; the first look at everything takes ten minutes at most.",
+            "Er wordt geluisterd; de eerste blik op alles duurt hoogstens tien minuten.",
+        );
     }
     if view.entities == 0 {
-        return (Tone::Waiting, nothing_to_watch(language));
+        return said(
+            Tone::Waiting,
+            "Home Assistant has no entity that can be watched.",
+            "Home Assistant heeft geen entiteit die bewaakt kan worden.",
+        );
     }
     let days = view.readiness.days();
     if days < LEARNING_DAYS {
-        return (
-            Tone::Calm,
-            match language {
-                Language::English => {
-                    format!("Nothing unusual; the home is still being learnt, {days} of {LEARNING_DAYS} days.")
-                }
-                Language::Dutch => {
-                    format!("Niets ongewoons; het huis wordt nog geleerd, {days} van {LEARNING_DAYS} dagen.")
-                }
-            },
-        );
+        let english = format!("Nothing unusual; the home is still being learnt, {days} of {LEARNING_DAYS} days.");
+        let dutch = format!("Niets ongewoons; het huis wordt nog geleerd, {days} van {LEARNING_DAYS} dagen.");
+        return (Tone::Calm, language.pick(english, dutch));
     }
-    let calm = match language {
-        Language::English => "Everything is as usual.",
-        Language::Dutch => "Alles is zoals gewoonlijk.",
-    };
-    (Tone::Calm, calm.to_owned())
-}
-
-fn token_refused(language: Language) -> String {
-    match language {
-        Language::English => {
-            "Nothing is watched: Home Assistant refuses the access token. Make a new one in Home Assistant and write it \
-             into the token file."
-        }
-        Language::Dutch => {
-            "Er wordt niets bewaakt: Home Assistant weigert het toegangstoken. Maak een nieuw token in Home Assistant en \
-             zet het in het tokenbestand."
-        }
-    }
-    .to_owned()
-}
-
-fn away(language: Language) -> String {
-    match language {
-        Language::English => "Nothing is watched: Home Assistant does not answer. Trying again by itself.",
-        Language::Dutch => {
-            "Er wordt niets bewaakt: Home Assistant antwoordt niet. Het wordt vanzelf opnieuw geprobeerd."
-        }
-    }
-    .to_owned()
-}
-
-fn connecting(language: Language) -> String {
-    match language {
-        Language::English => "Connecting to Home Assistant.",
-        Language::Dutch => "Verbinding maken met Home Assistant.",
-    }
-    .to_owned()
-}
-
-fn starting(language: Language) -> String {
-    match language {
-        Language::English => "Waiting until Home Assistant has started.",
-        Language::Dutch => "Wachten tot Home Assistant gestart is.",
-    }
-    .to_owned()
-}
-
-fn remembering(percent: u8, language: Language) -> String {
-    match (language, percent) {
-        (Language::English, 100) => "Getting to know the home.".to_owned(),
-        (Language::Dutch, 100) => "Het huis leren kennen.".to_owned(),
-        (Language::English, percent) => format!("Getting to know the home from its history, {percent} % done."),
-        (Language::Dutch, percent) => format!("Het huis leren kennen uit zijn geschiedenis, {percent} % klaar."),
-    }
-}
-
-fn not_let_in(language: Language) -> &'static str {
-    match language {
-        Language::English => "Alarms do not reach Home Assistant: its MQTT broker refuses the user name or password.",
-        Language::Dutch => {
-            "Alarmen bereiken Home Assistant niet: de MQTT-broker weigert de gebruikersnaam of het wachtwoord."
-        }
-    }
-}
-
-fn nothing_shown(reason: &str, language: Language) -> String {
-    match language {
-        Language::English => format!("Alarms do not reach Home Assistant: its MQTT broker is away ({reason})."),
-        Language::Dutch => format!("Alarmen bereiken Home Assistant niet: de MQTT-broker is weg ({reason})."),
-    }
-}
-
-fn nothing_to_watch(language: Language) -> String {
-    match language {
-        Language::English => "Home Assistant has no entity that can be watched.",
-        Language::Dutch => "Home Assistant heeft geen entiteit die bewaakt kan worden.",
-    }
-    .to_owned()
+    said(Tone::Calm, "Everything is as usual.", "Alles is zoals gewoonlijk.")
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use hearthwatch_edge_core::explain::Language;
 
     use super::*;
     use crate::service::{EntityReadiness, MostUnusual, Readiness};
@@ -220,7 +155,11 @@ mod tests {
     }
 
     fn said(session: &SessionState, view: &HomeView) -> (Tone, String) {
-        let mode = Mode { session: session.clone(), home_broker: Some(BrokerState::Connected), ..Mode::default() };
+        said_with(BrokerState::Connected, session, view)
+    }
+
+    fn said_with(broker: BrokerState, session: &SessionState, view: &HomeView) -> (Tone, String) {
+        let mode = Mode { session: session.clone(), home_broker: Some(broker), ..Mode::default() };
         let Headline { tone, text } = Headline::of(&mode, view);
         (tone, text)
     }
@@ -268,23 +207,15 @@ mod tests {
 
     #[test]
     fn a_broker_that_is_away_is_no_calm_day() {
-        let said = |broker: BrokerState, language| {
-            let mode = Mode { session: heard(), home_broker: Some(broker), ..Mode::default() };
-            let Headline { tone, text } = Headline::of(&mode, &HomeView { language, ..known(14) });
-            (tone, text)
-        };
+        let said = |broker, language| said_with(broker, &heard(), &HomeView { language, ..known(14) });
         let words =
             "Everything is as usual. Alarms do not reach Home Assistant: its MQTT broker is away (connection refused).";
-        assert_eq!(
-            said(BrokerState::Away { reason: "connection refused".to_owned() }, Language::English),
-            (Tone::Alert, words.to_owned())
-        );
+        let away = BrokerState::Away { reason: "connection refused".to_owned() };
+        assert_eq!(said(away, Language::English), (Tone::Alert, words.to_owned()));
         let words = "Alles is zoals gewoonlijk. Alarmen bereiken Home Assistant niet: de MQTT-broker weigert de gebruikersnaam of het \
                      wachtwoord.";
-        assert_eq!(
-            said(BrokerState::Refused { remedy: String::new() }, Language::Dutch),
-            (Tone::Alert, words.to_owned())
-        );
+        let refused = BrokerState::Refused { remedy: String::new() };
+        assert_eq!(said(refused, Language::Dutch), (Tone::Alert, words.to_owned()));
     }
 
     #[test]

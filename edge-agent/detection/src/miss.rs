@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hearthwatch_edge_store::history::{HistoryError, HistoryReader, StoredMiss};
+use hearthwatch_edge_store::history::{History, HistoryError, StoredMiss};
 use hearthwatch_protocol::limits::TEXT_BYTES_MAX;
 
 use crate::backtest;
@@ -70,7 +70,7 @@ async fn look(detection: &DetectorHandle, history: PathBuf, miss: StoredMiss, no
     let detail = detection.request(DetectorCommand::Look).await?;
     let (entity_id, at) = (miss.entity_id.clone(), miss.at);
     let look = move || -> Result<_, HistoryError> {
-        backtest::moment(&mut HistoryReader::open(&history)?, &detail, &entity_id, at)
+        backtest::moment(&mut History::open_to_read(&history)?, &detail, &entity_id, at)
     };
     let moment = match tokio::task::spawn_blocking(look).await {
         Ok(Ok(moment)) => moment,

@@ -1,9 +1,9 @@
 //! Archives made here, as Home Assistant and its Supervisor make them.
 
 use flate2::Compression;
-use flate2::write::GzEncoder;
 
 use super::*;
+use crate::fixtures;
 
 fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
@@ -16,9 +16,7 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut writer = GzEncoder::new(Vec::new(), Compression::fast());
-    writer.write_all(bytes).unwrap();
-    writer.finish().unwrap()
+    fixtures::gzip(bytes, Compression::fast())
 }
 
 fn database_of(archive: &[u8]) -> Result<Vec<u8>, String> {

@@ -1,25 +1,22 @@
 //! Files of every layout, written here, read.
 
-use std::io::Write;
+use flate2::Compression;
 
 use super::*;
+use crate::fixtures::{self, file};
 use crate::source::EventRow;
 
 fn read(text: &str) -> Result<Vec<Result<String, String>>, String> {
-    let mut rows = Vec::new();
-    EventsCsv::new(Path::new("events.csv"), false, &TimeZone::UTC)
-        .read_from(text.as_bytes(), &mut |row| {
-            rows.push(
-                row.map(|row| {
-                    let EventRow { at, entity_id, device_class, unit, state, line, .. } = row;
-                    format!("{line} {} {entity_id} {device_class} {unit} {state}", at.second())
-                })
-                .map_err(|fault| format!("{}: {}", fault.line, fault.what)),
-            );
-            Ok(())
-        })
-        .map_err(|error| error.to_string())?;
-    Ok(rows)
+    let csv = EventsCsv::new(Path::new("events.csv"), false, &TimeZone::UTC);
+    let rows = fixtures::rows(
+        |each| csv.read_from(text.as_bytes(), each),
+        |row| {
+            let EventRow { at, entity_id, device_class, unit, state, line, .. } =
+                row.map_err(|fault| format!("{}: {}", fault.line, fault.what))?;
+            Ok(format!("{line} {} {entity_id} {device_class} {unit} {state}", at.second()))
+        },
+    );
+    rows.map_err(|error| error.to_string())
 }
 
 #[test]
@@ -85,19 +82,16 @@ fn times_without_an_offset_are_utc_in_the_recorders_columns_and_the_homes_elsewh
 
 /// Rows and notes of a file of a home in Berlin.
 fn read_in_berlin(text: impl AsRef<[u8]>) -> (Vec<String>, Vec<String>) {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), text).unwrap();
+    let file = file(".csv", text);
     let csv = EventsCsv::new(file.path(), false, &TimeZone::get("Europe/Berlin").unwrap());
-    let mut rows = Vec::new();
-    csv.read(&mut |row| {
-        rows.push(match row {
+    let rows = fixtures::rows(
+        |each| csv.read(each),
+        |row| match row {
             Ok(row) => format!("{} {} [{}]", row.at.second(), row.entity_id, row.state),
             Err(fault) => format!("{}: {} ({})", fault.line, fault.what, fault.of.join(" ")),
-        });
-        Ok(())
-    })
-    .unwrap();
-    (rows, csv.notes())
+        },
+    );
+    (rows.unwrap(), csv.notes())
 }
 
 /// Ten-minute rows of a meter around the night of 2026-10-25, by what clocks in Berlin show, and their moments.
@@ -257,20 +251,11 @@ fn a_block_of_zeros_is_a_gap_of_all_that_was_heard_of() {
 
 #[test]
 fn a_gzipped_file_that_breaks_off_gives_what_stands_before_the_break_and_says_so() {
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
-    packed
-        .write_all(format!("timestamp,entity_id,state\n{}", "1767225600,sensor.a,1\n".repeat(1000)).as_bytes())
-        .unwrap();
-    let packed = packed.finish().unwrap();
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), &packed[..packed.len() / 2]).unwrap();
+    let text = format!("timestamp,entity_id,state\n{}", "1767225600,sensor.a,1\n".repeat(1000));
+    let packed = fixtures::gzip(text.as_bytes(), Compression::none());
+    let file = file(".csv", &packed[..packed.len() / 2]);
     let csv = EventsCsv::new(file.path(), true, &TimeZone::UTC);
-    let mut count = 0;
-    csv.read(&mut |row| {
-        count += usize::from(row.is_ok());
-        Ok(())
-    })
-    .unwrap();
+    let count = fixtures::rows(|each| csv.read(each), |row| row.is_ok()).unwrap().into_iter().filter(|ok| *ok).count();
     assert!((400..600).contains(&count), "{count}");
     assert_eq!(csv.notes(), [CUT_SHORT]);
 }
@@ -278,17 +263,10 @@ fn a_gzipped_file_that_breaks_off_gives_what_stands_before_the_break_and_says_so
 #[test]
 fn whether_the_day_or_the_month_comes_first_is_found_in_the_rest_of_the_file() {
     let read = |last: &str| {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let text = format!("timestamp,entity_id,state\n09/10/2026 05:00,sensor.a,1\n{last},sensor.a,2\n");
-        std::fs::write(file.path(), text).unwrap();
-        let mut first = None;
-        EventsCsv::new(file.path(), false, &TimeZone::UTC)
-            .read(&mut |row| {
-                first = first.or(Some(row.unwrap().at.second()));
-                Ok(())
-            })
-            .unwrap();
-        first.map(|at| (at - 1_767_225_600) / 86_400)
+        let file = file(".csv", format!("timestamp,entity_id,state\n09/10/2026 05:00,sensor.a,1\n{last},sensor.a,2\n"));
+        let csv = EventsCsv::new(file.path(), false, &TimeZone::UTC);
+        let times = fixtures::rows(|each| csv.read(each), |row| row.unwrap().at.second()).unwrap();
+        times.first().map(|at| (at - 1_767_225_600) / 86_400)
     };
     assert_eq!(read("13/10/2026 05:00"), Some(281), "9 October");
     assert_eq!(read("09/13/2026 05:00"), Some(252), "10 September");
@@ -346,16 +324,9 @@ fn any_separator_line_end_and_byte_order_mark_will_do() {
 #[test]
 fn files_in_older_character_sets_are_read() {
     let rows = |bytes: &[u8]| {
-        let mut rows = Vec::new();
-        EventsCsv::new(Path::new("events.csv"), false, &TimeZone::UTC)
-            .read_from(bytes, &mut |row| {
-                rows.push(
-                    row.map(|row| format!("{} {} {}", row.entity_id, row.unit, row.state)).map_err(|fault| fault.what),
-                );
-                Ok(())
-            })
-            .unwrap();
-        rows
+        let csv = EventsCsv::new(Path::new("events.csv"), false, &TimeZone::UTC);
+        let told = |row: EventRow<'_>| format!("{} {} {}", row.entity_id, row.unit, row.state);
+        fixtures::rows(|each| csv.read_from(bytes, each), |row| row.map(told).map_err(|fault| fault.what)).unwrap()
     };
     assert_eq!(
         rows(b"entity_id,state,unit,last_changed\nsensor.a,1,\xb0C,1767225600\nsensor.\xff,1,,1767225600\nsensor.a,2,,1767225700\n"),
@@ -453,17 +424,8 @@ fn quoted_fields_are_read_and_what_is_not_a_line_of_text_is_refused() {
 
 #[test]
 fn a_gzipped_file_reads_like_a_plain_one() {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    let mut packed = flate2::write::GzEncoder::new(file.as_file_mut(), flate2::Compression::fast());
-    packed.write_all(b"timestamp,entity_id,state\n600,sensor.a,1\n").unwrap();
-    packed.finish().unwrap();
-    let mut count = 0;
-    EventsCsv::new(file.path(), true, &TimeZone::UTC)
-        .read(&mut |row| {
-            assert!(row.is_ok());
-            count += 1;
-            Ok(())
-        })
-        .unwrap();
-    assert_eq!(count, 1);
+    let text = b"timestamp,entity_id,state\n600,sensor.a,1\n";
+    let file = file(".csv", fixtures::gzip(text, Compression::fast()));
+    let csv = EventsCsv::new(file.path(), true, &TimeZone::UTC);
+    assert_eq!(fixtures::rows(|each| csv.read(each), |row| row.is_ok()).unwrap(), [true]);
 }

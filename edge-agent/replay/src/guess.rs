@@ -6,7 +6,7 @@ use hearthwatch_detector::class::DeviceClass as C;
 use hearthwatch_detector::reading::Value;
 use hearthwatch_edge_core::state;
 
-use super::guess_words::{BINARY_WORDS, NOT_WATCHED_WORDS, NUMBER_WORDS, Word};
+use super::guess_words::{BINARY_WORDS, NOT_WATCHED_BINARIES, NOT_WATCHED_NUMBERS, NUMBER_WORDS, Words};
 
 /// Class and unit from an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,30 +22,10 @@ const ROOM_MAX: f64 = 45.0;
 /// Highest °F that a room or the weather has.
 const ROOM_MAX_FAHRENHEIT: f64 = 125.0;
 /// Words of things that are hotter than a room.
-const HOT: [&str; 18] = [
-    "boiler",
-    "water",
-    "wasser",
-    "kessel",
-    "heater",
-    "oven",
-    "cpu",
-    "chip",
-    "processor",
-    "core",
-    "solar",
-    "flow",
-    "supply",
-    "return",
-    "tank",
-    "engine",
-    "device",
-    "aanvoer",
-];
+const HOT: &str = "boiler water wasser kessel heater oven cpu chip processor core solar flow supply return tank engine device aanvoer";
 
 /// What keeps cold, in English, German, Dutch and French.
-const FREEZERS: [&str; 7] =
-    ["freezer", "gefrierschrank", "gefriertruhe", "tiefkuhl", "tiefkuehl", "vriezer", "congelateur"];
+const FREEZERS: &str = "freezer gefrierschrank gefriertruhe tiefkuhl tiefkuehl vriezer congelateur";
 /// °C of a freezer: nothing else about one is below zero.
 const FROZEN: std::ops::RangeInclusive<f64> = -40.0..=-5.0;
 
@@ -66,7 +46,7 @@ pub fn of(entity_id: &str, state: &str) -> Option<Guess> {
             Some(number) => number_of(name, number),
             None => binary.then(|| on_off(name)),
         },
-        "binary_sensor" => (binary && word_of(name, &NOT_WATCHED_BINARY).is_none()).then(|| on_off(name)),
+        "binary_sensor" => (binary && word_of(name, NOT_WATCHED_BINARIES).is_none()).then(|| on_off(name)),
         "switch" | "light" | "input_boolean" | "fan" if binary => Some(Guess { class: C::GenericBinary, unit: "" }),
         _ => None,
     }
@@ -75,7 +55,7 @@ pub fn of(entity_id: &str, state: &str) -> Option<Guess> {
 /// Whether a name is of something that is hotter than a room.
 #[must_use]
 pub fn is_hot(name: &str) -> bool {
-    HOT.iter().any(|hot| name.contains(hot))
+    HOT.split(' ').any(|hot| name.contains(hot))
 }
 
 /// The class of a number in `unit` whose id has a word for it, where the unit alone leaves several: % is humidity or a
@@ -94,12 +74,6 @@ pub fn class_in(entity_id: &str, unit: &str) -> Option<&'static str> {
     fits.then(|| class.as_str())
 }
 
-const NOT_WATCHED_BINARY: [Word; 3] = [
-    Word::number("connectivity", C::GenericBinary, ""),
-    Word::number("update", C::GenericBinary, ""),
-    Word::number("online", C::GenericBinary, ""),
-];
-
 fn on_off(name: &str) -> Guess {
     let class = word_of(name, BINARY_WORDS).map_or(C::GenericBinary, |word| word.class);
     Guess { class, unit: "" }
@@ -107,11 +81,11 @@ fn on_off(name: &str) -> Guess {
 
 fn number_of(name: &str, number: f64) -> Option<Guess> {
     let nothing_known = Guess { class: C::GenericNumber, unit: "" };
-    if tokens(name).any(|token| NOT_WATCHED_WORDS.contains(&token)) {
+    if tokens(name).any(|token| NOT_WATCHED_NUMBERS.split(' ').any(|word| word == token)) {
         return None;
     }
     let Some(word) = word_of(name, NUMBER_WORDS) else {
-        let frozen = FREEZERS.iter().any(|word| name.contains(word)) && FROZEN.contains(&number);
+        let frozen = FREEZERS.split(' ').any(|word| name.contains(word)) && FROZEN.contains(&number);
         return Some(if frozen { Guess { class: C::Temperature, unit: "°C" } } else { nothing_known });
     };
     let has = |text: &str| tokens(name).any(|token| token == text);
@@ -142,17 +116,16 @@ fn tokens(name: &str) -> impl Iterator<Item = &str> {
 
 /// The word that decides what an id is. In English, German and Dutch it is the last (`battery_voltage` is a voltage); in
 /// French and Spanish the first of those that lead. A weak word counts only without another.
-fn word_of<'w>(name: &str, words: &'w [Word]) -> Option<&'w Word> {
-    let mut found: Option<&Word> = None;
+fn word_of<'w>(name: &str, words: &'w [Words]) -> Option<&'w Words> {
+    let mut found: Option<&Words> = None;
     let mut before = "";
     for token in tokens(name) {
         let bare = token.trim_end_matches(|letter: char| letter.is_ascii_digit());
         // `pm2_5` is two tokens.
         let joined = if before == "pm2" && token == "5" { "pm25" } else { token };
         before = token;
-        let exact =
-            words.iter().find(|word| word.text == joined).or_else(|| words.iter().find(|word| word.text == bare));
-        let Some(word) = exact.or_else(|| compound(bare, words)) else { continue };
+        let exact = |token: &str| each(words).find(|(text, _)| *text == token);
+        let Some((_, word)) = exact(joined).or_else(|| exact(bare)).or_else(|| compound(bare, words)) else { continue };
         if word.leads {
             return Some(word);
         }
@@ -164,10 +137,15 @@ fn word_of<'w>(name: &str, words: &'w [Word]) -> Option<&'w Word> {
 }
 
 /// A long word at the end of a longer one: `wohnzimmertemperatur`.
-fn compound<'w>(token: &str, words: &'w [Word]) -> Option<&'w Word> {
+fn compound<'w>(token: &str, words: &'w [Words]) -> Option<(&'w str, &'w Words)> {
     /// Letters from which a word within another is no chance.
     const LONG: usize = 5;
-    words.iter().filter(|word| word.text.len() >= LONG && token.ends_with(word.text)).max_by_key(|word| word.text.len())
+    each(words).filter(|(text, _)| text.len() >= LONG && token.ends_with(text)).max_by_key(|(text, _)| text.len())
+}
+
+/// Every word of a table, with its row.
+fn each(words: &[Words]) -> impl Iterator<Item = (&str, &Words)> {
+    words.iter().flat_map(|row| row.texts.split(' ').map(move |text| (text, row)))
 }
 
 #[cfg(test)]

@@ -1,31 +1,19 @@
 //! Histories in JSON, whole and broken.
 
 use super::*;
+use crate::fixtures;
 
 fn rows(text: &str) -> Result<Vec<String>, String> {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), text).unwrap();
+    let file = fixtures::file(".json", text);
     let history = JsonHistory::open(file.path(), false, &TimeZone::UTC)
         .map_err(|error| error.to_string().replace(&file.path().display().to_string(), "h.json"))?;
-    let mut rows = Vec::new();
-    history
-        .read(&mut |row| {
-            rows.push(match row {
-                Ok(row) => format!(
-                    "{} {} [{}] [{}] [{}] {}",
-                    row.at.second(),
-                    row.entity_id,
-                    row.device_class,
-                    row.unit,
-                    row.state_class,
-                    row.state
-                ),
-                Err(fault) => format!("{}: {}", fault.line, fault.what),
-            });
-            Ok(())
-        })
-        .unwrap();
-    Ok(rows)
+    let told = |row: Row<'_>| match row {
+        Ok(EventRow { at, entity_id, device_class, unit, state_class, state, .. }) => {
+            format!("{} {entity_id} [{device_class}] [{unit}] [{state_class}] {state}", at.second())
+        }
+        Err(fault) => format!("{}: {}", fault.line, fault.what),
+    };
+    Ok(fixtures::rows(|each| history.read(each), told).unwrap())
 }
 
 #[test]

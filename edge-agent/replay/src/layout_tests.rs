@@ -3,8 +3,18 @@
 use super::*;
 
 fn find(header: &str) -> Result<Layout, String> {
+    find_in(header, &TimeZone::UTC)
+}
+
+fn find_in(header: &str, zone: &TimeZone) -> Result<Layout, String> {
     let fields: Vec<Cow<'_, str>> = header.split(',').map(Cow::Borrowed).collect();
-    Layout::find(&fields, header, &TimeZone::UTC)
+    Layout::find(&fields, header, zone)
+}
+
+/// The ends of the energy panel's stretches, in seconds after `from`.
+fn ends_after(from: i64, header: &str, zone: &TimeZone) -> Vec<i64> {
+    let Ok(Layout::Intervals(intervals)) = find_in(header, zone) else { panic!("{header}") };
+    intervals.ends.iter().map(|(_, end)| end.second() - from).collect()
 }
 
 fn long(header: &str) -> Columns {
@@ -69,25 +79,16 @@ fn the_empty_columns_of_old_tables_stand_behind_those_that_are_filled_and_bare_n
 
 #[test]
 fn a_stretch_of_the_energy_panel_ends_where_the_next_begins() {
-    let Ok(Layout::Intervals(intervals)) =
-        find("entity_id,type,unit,2026-01-01T00:00:00.000Z,2026-01-02T00:00:00.000Z")
-    else {
-        panic!()
-    };
-    let ends: Vec<i64> = intervals.ends.iter().map(|(_, end)| end.second() - 1_767_225_600).collect();
-    assert_eq!(ends, [86_400, 2 * 86_400]);
+    let header = "entity_id,type,unit,2026-01-01T00:00:00.000Z,2026-01-02T00:00:00.000Z";
+    assert_eq!(ends_after(1_767_225_600, header, &TimeZone::UTC), [86_400, 2 * 86_400]);
 }
 
 #[test]
 fn the_energy_panels_two_columns_of_an_hour_that_clocks_show_twice_are_one_after_the_other() {
-    let headings = ["entity_id", "2026-10-25 01:00", "2026-10-25 02:00", "2026-10-25 02:00", "2026-10-25 03:00"];
-    let fields: Vec<Cow<'_, str>> = headings.into_iter().map(Cow::Borrowed).collect();
-    let Ok(Layout::Intervals(intervals)) = Layout::find(&fields, "", &TimeZone::get("Europe/Berlin").unwrap()) else {
-        panic!()
-    };
+    let header = "entity_id,2026-10-25 01:00,2026-10-25 02:00,2026-10-25 02:00,2026-10-25 03:00";
     // 2026-10-24T23:00:00Z.
-    let hours: Vec<i64> = intervals.ends.iter().map(|(_, end)| (end.second() - 1_792_882_800) / 3600).collect();
-    assert_eq!(hours, [1, 2, 3, 4]);
+    let ends = ends_after(1_792_882_800, header, &TimeZone::get("Europe/Berlin").unwrap());
+    assert_eq!(ends, [1, 2, 3, 4].map(|hour| hour * 3600));
 }
 
 #[test]

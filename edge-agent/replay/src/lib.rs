@@ -14,6 +14,8 @@ mod drawn;
 pub mod entities;
 pub mod error;
 pub mod events_csv;
+#[cfg(test)]
+mod fixtures;
 mod fold;
 mod foreign;
 pub mod guess;

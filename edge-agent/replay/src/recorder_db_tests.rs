@@ -3,6 +3,7 @@
 use tempfile::NamedTempFile;
 
 use super::*;
+use crate::fixtures;
 use crate::source::Source;
 
 /// The columns of schema 7 (December 2018) that are read, and one that is not.
@@ -27,16 +28,12 @@ fn database(statements: &[&str]) -> NamedTempFile {
 }
 
 fn rows_of(path: &Path) -> Vec<String> {
-    let mut rows = Vec::new();
-    Source::open(path)
-        .unwrap()
-        .read(&mut |row| {
-            let EventRow { at, entity_id, device_class, unit, state, line, .. } = row.unwrap();
-            rows.push(format!("{line} {} {entity_id} [{device_class}] [{unit}] [{state}]", at.second()));
-            Ok(())
-        })
-        .unwrap();
-    rows
+    let source = Source::open(path).unwrap();
+    let told = |row: Row<'_>| {
+        let EventRow { at, entity_id, device_class, unit, state, line, .. } = row.unwrap();
+        format!("{line} {} {entity_id} [{device_class}] [{unit}] [{state}]", at.second())
+    };
+    fixtures::rows(|each| source.read(each), told).unwrap()
 }
 
 #[test]
@@ -93,22 +90,24 @@ fn a_database_in_the_middle_of_its_migration_yields_rows_of_both_ages_in_order()
 fn a_gzipped_database_is_read_like_a_plain_one_and_neither_is_touched() {
     let file = database(&[OF_2018, "INSERT INTO states VALUES (1, 's', 'sensor.a', '1', '{}', NULL, '1970-01-01');"]);
     let before = std::fs::read(file.path()).unwrap();
-    let packed = NamedTempFile::with_suffix(".db.gz").unwrap();
-    let mut writer = flate2::write::GzEncoder::new(packed.as_file(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut writer, &before).unwrap();
-    writer.finish().unwrap();
+    let packed = fixtures::file(".db.gz", fixtures::gzip(&before, flate2::Compression::fast()));
     assert_eq!(rows_of(packed.path()), rows_of(file.path()));
     assert_eq!(std::fs::read(file.path()).unwrap(), before);
 }
 
-#[test]
-fn a_running_home_assistants_last_states_are_read_from_its_journal() {
+/// A database whose only state stands in its journal, and who holds that open.
+fn journaled() -> (NamedTempFile, Connection) {
     let file = database(&[OF_2018]);
     let writer = Connection::open(file.path()).unwrap();
     writer.execute_batch("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;").unwrap();
-    writer
-        .execute_batch("INSERT INTO states VALUES (1, 's', 'sensor.a', '1', '{}', NULL, '1970-01-01 00:10:00');")
-        .unwrap();
+    let state = "INSERT INTO states VALUES (1, 's', 'sensor.a', '1', '{}', NULL, '1970-01-01 00:10:00');";
+    writer.execute_batch(state).unwrap();
+    (file, writer)
+}
+
+#[test]
+fn a_running_home_assistants_last_states_are_read_from_its_journal() {
+    let (file, _writer) = journaled();
     assert_eq!(rows_of(file.path()), ["1 600 sensor.a [] [] [1]"]);
 }
 
@@ -139,12 +138,7 @@ fn attributes_that_python_wrote_with_nan_and_text_that_is_not_utf_8_are_read() {
 
 #[test]
 fn a_journal_without_its_index_is_read_from_a_copy_where_the_folder_may_not_be_written() {
-    let file = database(&[OF_2018]);
-    let writer = Connection::open(file.path()).unwrap();
-    writer.execute_batch("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;").unwrap();
-    writer
-        .execute_batch("INSERT INTO states VALUES (1, 's', 'sensor.a', '1', '{}', NULL, '1970-01-01 00:10:00');")
-        .unwrap();
+    let (file, _writer) = journaled();
     let mut beside = file.path().as_os_str().to_owned();
     beside.push("-wal");
     let copy = copied(file.path(), &[("-wal", PathBuf::from(beside))]).unwrap();
@@ -227,16 +221,9 @@ fn around_a_damaged_page_the_rest_is_read() {
     let mut source = Source::open(file.path()).unwrap();
     assert!(source.read(&mut |_| Ok(())).is_err());
     assert!(source.salvage());
-    let (mut count, mut gaps) = (0, 0);
-    source
-        .read(&mut |row| {
-            count += 1;
-            gaps += usize::from(row.unwrap().state.is_empty());
-            Ok(())
-        })
-        .unwrap();
-    assert_eq!(gaps, 1, "the hour that stood on the page is a gap");
-    assert!((1500..2000).contains(&count), "{count}");
+    let gaps = fixtures::rows(|each| source.read(each), |row| row.unwrap().state.is_empty()).unwrap();
+    assert_eq!(gaps.iter().filter(|gap| **gap).count(), 1, "the hour that stood on the page is a gap");
+    assert!((1500..2000).contains(&gaps.len()), "{}", gaps.len());
     assert_eq!(source.notes(), ["the database is damaged: what can be read was, except for 1 place of it"]);
     assert!(!source.salvage());
 }

@@ -1,9 +1,8 @@
 //! Dumps as SQLite, MariaDB and PostgreSQL write them, read.
 
-use tempfile::NamedTempFile;
-
 use super::*;
-use crate::source::Source;
+use crate::fixtures;
+use crate::source::{EventRow, Row, Source};
 
 const SQLITE: &str = r#"PRAGMA foreign_keys=OFF;
 BEGIN TRANSACTION;
@@ -48,28 +47,15 @@ const POSTGRESQL: &str = "--\n-- PostgreSQL database dump\n--\n\nSET statement_t
 
 fn rows_of(path: &Path) -> Result<(Vec<String>, Vec<String>), String> {
     let source = Source::open(path).map_err(|error| error.to_string().replace(&path.display().to_string(), "FILE"))?;
-    let mut rows = Vec::new();
-    source
-        .read(&mut |row| {
-            let row = row.unwrap();
-            rows.push(format!(
-                "{} {} [{}] [{}] {}",
-                row.at.second(),
-                row.entity_id,
-                row.device_class,
-                row.unit,
-                row.state
-            ));
-            Ok(())
-        })
-        .unwrap();
-    Ok((rows, source.notes()))
+    let told = |row: Row<'_>| {
+        let EventRow { at, entity_id, device_class, unit, state, .. } = row.unwrap();
+        format!("{} {entity_id} [{device_class}] [{unit}] {state}", at.second())
+    };
+    Ok((fixtures::rows(|each| source.read(each), told).unwrap(), source.notes()))
 }
 
 fn read(dump: &str) -> Result<(Vec<String>, Vec<String>), String> {
-    let file = NamedTempFile::with_suffix(".sql").unwrap();
-    std::fs::write(file.path(), dump).unwrap();
-    rows_of(file.path())
+    rows_of(fixtures::file(".sql", dump).path())
 }
 
 #[test]
@@ -83,10 +69,7 @@ fn the_dumps_of_three_databases_are_read_alike() {
 
 #[test]
 fn a_gzipped_dump_is_read_like_a_plain_one() {
-    let packed = NamedTempFile::with_suffix(".sql.gz").unwrap();
-    let mut writer = flate2::write::GzEncoder::new(packed.as_file(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut writer, MARIADB.as_bytes()).unwrap();
-    writer.finish().unwrap();
+    let packed = fixtures::file(".sql.gz", fixtures::gzip(MARIADB.as_bytes(), flate2::Compression::fast()));
     assert_eq!(rows_of(packed.path()).unwrap(), read(MARIADB).unwrap());
 }
 
@@ -107,8 +90,7 @@ fn a_bad_statement_is_counted_and_the_next_is_read() {
 
 #[test]
 fn rows_that_a_client_wrote_as_statements_are_known_by_their_looks_and_their_entities_are_guessed() {
-    let file = NamedTempFile::with_suffix(".sql").unwrap();
-    std::fs::write(file.path(), "INSERT INTO states VALUES('sensor.a','21.5',1769848200.25);\n").unwrap();
+    let file = fixtures::file(".sql", "INSERT INTO states VALUES('sensor.a','21.5',1769848200.25);\n");
     let source = Source::open(file.path()).unwrap();
     assert!(!source.tells_kinds());
     assert_eq!(rows_of(file.path()).unwrap().0, ["1769848201 sensor.a [] [] 21.5"]);

@@ -35,6 +35,12 @@ impl Bench {
         self.folder.path().join(name)
     }
 
+    /// Writes a file, and gives its path for the command line.
+    fn write(&self, name: &str, text: &str) -> String {
+        fs::write(self.path(name), text).unwrap();
+        self.path(name).display().to_string()
+    }
+
     fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path("out").join(name)).unwrap()
     }
@@ -164,14 +170,10 @@ fn a_warm_fridge_is_told_drawn_and_answered() {
         assert!(fs::read(bench.path("out").join(name)).unwrap().starts_with(b"\x89PNG"));
     }
 
-    fs::write(
-        bench.path("verdicts.csv"),
-        format!("at,entity_id,start,end,verdict\n{raised_at},sensor.fridge_temperature,{start},,dismissed\n"),
-    )
-    .unwrap();
-    let verdicts = bench.path("verdicts.csv");
+    let answer = format!("at,entity_id,start,end,verdict\n{raised_at},sensor.fridge_temperature,{start},,dismissed\n");
+    let verdicts = bench.write("verdicts.csv", &answer);
     let scores = bench.read("scores.csv");
-    let said = bench.run(&["--verdicts", verdicts.to_str().unwrap()]).unwrap();
+    let said = bench.run(&["--verdicts", &verdicts]).unwrap();
     assert!(!said.contains("verdict"), "{said}");
     let until = |text: &str| text.lines().take_while(|row| !row.starts_with(&raised_at)).count();
     let answered = bench.read("scores.csv");
@@ -230,9 +232,8 @@ fn the_history_panels_download_is_watched_by_guesses_that_are_told_and_can_be_ov
     );
     assert!(said.contains("a unit or an id tells: sensor.text; name those to watch in --entities FILE"), "{said}");
 
-    fs::write(bench.path("kinds.csv"), "entity_id,device_class,unit\nsensor.attic_temperature,humidity,%\n").unwrap();
-    let kinds = bench.path("kinds.csv");
-    let said = bench.run(&["--entities", kinds.to_str().unwrap()]).unwrap();
+    let kinds = bench.write("kinds.csv", "entity_id,device_class,unit\nsensor.attic_temperature,humidity,%\n");
+    let said = bench.run(&["--entities", &kinds]).unwrap();
     assert!(said.contains("class nor unit: binary_sensor.hall_motion as motion; mend"), "{said}");
     assert!(said.starts_with("2 entities over 7 steps"), "{said}");
 }
@@ -244,26 +245,18 @@ fn a_list_of_all_states_is_one_moment_and_says_so() {
             {"entity_id": "sensor.b_temperature", "state": "22", "last_updated": "2026-01-01T00:20:00+00:00", "attributes": {}}]"#,
     );
     let said = bench.run(&[]).unwrap();
-    assert!(
-        said.ends_with(
-            "\nthis file holds one state of each entity (as /api/states answers): one moment only, so that no alarm means nothing; \
-             give the answer of /api/history/period, or give this file as --entities\n"
-        ),
-        "{said}"
-    );
+    let words = "\nthis file holds one state of each entity (as /api/states answers): one moment only, so that no alarm means \
+                 nothing; give the answer of /api/history/period, or give this file as --entities\n";
+    assert!(said.ends_with(words), "{said}");
 }
 
 #[test]
 fn a_file_without_offsets_is_told_whose_time_it_was_taken_for() {
     let bench = Bench::new("timestamp,entity_id,state\n2026-01-01 01:00:00,sensor.a_temperature,20\n");
     let said = bench.run(&["--timezone", "Europe/Berlin"]).unwrap();
-    assert!(
-        said.contains(
-            "\nnote: times without an offset (`2026-01-01 01:00:00`) were taken as Europe/Berlin; name another place with --timezone, \
-             or write the offset behind the times\n"
-        ),
-        "{said}"
-    );
+    let note = "\nnote: times without an offset (`2026-01-01 01:00:00`) were taken as Europe/Berlin; name another place with \
+                --timezone, or write the offset behind the times\n";
+    assert!(said.contains(note), "{said}");
 }
 
 #[test]
@@ -280,13 +273,9 @@ fn a_folder_is_called_one() {
 fn a_file_in_which_nothing_can_be_watched_says_so() {
     let bench = Bench::new("entity_id,state,last_changed\nweather.home,sunny,2026-01-01T00:00:00.000Z\n");
     let said = bench.run(&[]).unwrap();
-    assert!(
-        said.ends_with(
-            "\nnothing in this file could be watched, so that no alarm means nothing; name the entities to \
-        watch in --entities FILE (entity_id,device_class,unit)\n"
-        ),
-        "{said}"
-    );
+    let words = "\nnothing in this file could be watched, so that no alarm means nothing; name the entities to watch in \
+                 --entities FILE (entity_id,device_class,unit)\n";
+    assert!(said.ends_with(words), "{said}");
 }
 
 #[test]

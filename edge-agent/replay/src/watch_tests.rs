@@ -1,10 +1,16 @@
 //! Row by row: what is watched, as what, and what is told of the rest.
 
 use super::*;
+use crate::fixtures::file;
 use crate::moment::Moment;
 
 fn row<'a>(entity_id: &'a str, device_class: &'a str, unit: &'a str, state: &'a str) -> EventRow<'a> {
     EventRow { at: Moment::parse("600").unwrap(), entity_id, device_class, unit, state_class: "", state, line: 2 }
+}
+
+/// A value of the entity that was met first; `new` where it was met by it.
+fn value(new: bool, value: Value) -> Seen {
+    Seen::Value { entity: 0, new, value }
 }
 
 #[test]
@@ -12,10 +18,8 @@ fn an_entity_is_watched_from_its_first_row_with_a_kind_that_can_be() {
     let mut watch = Watchlist::default();
     assert_eq!(watch.see(&row("sensor.a", "", "", "unknown")), Seen::LeftOut);
     assert!(watch.infos().is_empty());
-    let seen = watch.see(&row("sensor.a", "temperature", "°C", "21"));
-    assert_eq!(seen, Seen::Value { entity: 0, new: true, value: Value::Number(21.0) });
-    let seen = watch.see(&row("sensor.a", "", "", ""));
-    assert_eq!(seen, Seen::Value { entity: 0, new: false, value: Value::Gap });
+    assert_eq!(watch.see(&row("sensor.a", "temperature", "°C", "21")), value(true, Value::Number(21.0)));
+    assert_eq!(watch.see(&row("sensor.a", "", "", "")), value(false, Value::Gap));
     assert_eq!(watch.find("sensor.a"), Some(0));
 }
 
@@ -45,10 +49,8 @@ fn what_is_not_watched_is_counted_and_named_and_our_own_score_is_among_it() {
 fn a_value_in_another_unit_of_the_quantity_is_converted_and_counted() {
     let mut watch = Watchlist::default();
     watch.see(&row("sensor.a", "temperature", "°F", "70"));
-    let seen = watch.see(&row("sensor.a", "temperature", "°C", "20"));
-    assert_eq!(seen, Seen::Value { entity: 0, new: false, value: Value::Number(68.0) });
-    let seen = watch.see(&row("sensor.a", "temperature", "", "unavailable"));
-    assert_eq!(seen, Seen::Value { entity: 0, new: false, value: Value::Gap });
+    assert_eq!(watch.see(&row("sensor.a", "temperature", "°C", "20")), value(false, Value::Number(68.0)));
+    assert_eq!(watch.see(&row("sensor.a", "temperature", "", "unavailable")), value(false, Value::Gap));
     assert_eq!(watch.left_out(), ["the unit of 1 row, converted to the one that the entity began with"]);
 }
 
@@ -56,8 +58,7 @@ fn a_value_in_another_unit_of_the_quantity_is_converted_and_counted() {
 fn an_entity_in_the_unit_of_another_quantity_is_learnt_anew() {
     let mut watch = Watchlist::default();
     watch.see(&row("sensor.a", "", "°C", "21"));
-    let seen = watch.see(&row("sensor.a", "", "%", "48"));
-    assert_eq!(seen, Seen::Value { entity: 0, new: true, value: Value::Number(48.0) });
+    assert_eq!(watch.see(&row("sensor.a", "", "%", "48")), value(true, Value::Number(48.0)));
     assert_eq!((watch.infos()[0].class, watch.infos()[0].unit.as_str()), (DeviceClass::GenericNumber, "%"));
     assert_eq!(watch.left_out(), ["what was learnt of 1 entity whose numbers came to mean something else (sensor.a)"]);
 }
@@ -124,9 +125,7 @@ fn spellings_of_a_unit_are_one_unit_and_a_change_to_an_unknown_one_is_told() {
 
 #[test]
 fn slips_in_a_list_of_entities_are_told() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "entity_id,device_class,unit\nsensor.a,temprature,°C\nsensor.b,temperature,°C\n")
-        .unwrap();
+    let file = file(".csv", "entity_id,device_class,unit\nsensor.a,temprature,°C\nsensor.b,temperature,°C\n");
     let mut watch = Watchlist::new(Arc::new(Entities::read(file.path()).unwrap()), true);
     watch.see(&row("sensor.a", "", "", "21.5"));
     assert_eq!(

@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
+use hearthwatch_edge_store::outbox::SharingLevel;
+
 use super::*;
+
+/// The least that a configuration holds.
+const BASE: &str = "state = \"s\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n";
 
 fn keys(error: &Faults) -> Vec<&str> {
     error.list().iter().map(|fault| fault.key.as_str()).collect()
@@ -14,15 +19,20 @@ fn home_with_token() -> tempfile::TempDir {
     dir
 }
 
-fn parse(dir: &Path, text: &str) -> Result<Config, Faults> {
+fn parse_in(dir: &Path, text: &str) -> Result<Config, Faults> {
     Config::parse(text, &dir.join("edge.toml"))
+}
+
+/// In a folder that holds a token and nothing else.
+fn parse(text: &str) -> Result<Config, Faults> {
+    parse_in(home_with_token().path(), text)
 }
 
 #[test]
 fn the_smallest_configuration_names_a_state_directory_and_home_assistant() {
     let dir = home_with_token();
     let text = "state = \"state\"\n[home_assistant]\nurl = \"http://127.0.0.1:8123\"\ntoken_file = \"token\"\n";
-    let config = parse(dir.path(), text).unwrap();
+    let config = parse_in(dir.path(), text).unwrap();
     assert_eq!(config.state, dir.path().join("state"));
     assert_eq!(config.budget, DEFAULT_BUDGET_PER_WEEK);
     assert_eq!(config.home_assistant.token.expose(), "long-lived-token");
@@ -31,7 +41,6 @@ fn the_smallest_configuration_names_a_state_directory_and_home_assistant() {
 
 #[test]
 fn every_fault_is_reported_at_once() {
-    let dir = home_with_token();
     let text = "
 state = \"token\"
 timezone = \"Europe/Atlantis\"
@@ -49,7 +58,7 @@ ca_file = \"missing.crt\"
 [cloud.updates]
 url = \"http://cloud.example\"
 ";
-    let error = parse(dir.path(), text).unwrap_err();
+    let error = parse(text).unwrap_err();
     assert_eq!(
         keys(&error),
         [
@@ -76,9 +85,8 @@ url = \"http://cloud.example\"
 
 #[test]
 fn an_unknown_key_is_refused_with_the_nearest_known_one() {
-    let dir = home_with_token();
     let text = "state = \"s\"\nbugdet = 2\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n";
-    let error = parse(dir.path(), text).unwrap_err();
+    let error = parse(text).unwrap_err();
     assert_eq!(keys(&error), ["bugdet"]);
     assert_eq!(error.list()[0].remedy, "did you mean `budget`? Otherwise remove it");
 }
@@ -100,36 +108,29 @@ fn text_that_is_not_toml_is_one_fault() {
 fn a_secret_never_shows_in_debug_output_or_faults() {
     let dir = home_with_token();
     std::fs::write(dir.path().join("big"), "x".repeat(5000)).unwrap();
-    let text = "state = \"s\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n";
-    let config = parse(dir.path(), text).unwrap();
+    let config = parse_in(dir.path(), BASE).unwrap();
     assert!(!format!("{config:?}").contains("long-lived-token"));
-    let error = parse(dir.path(), &text.replace("\"token\"", "\"big\"")).unwrap_err();
+    let error = parse_in(dir.path(), &BASE.replace("\"token\"", "\"big\"")).unwrap_err();
     assert!(!error.to_string().contains("xxx"));
 }
 
 #[test]
 fn a_cloud_that_leads_nowhere_is_refused() {
-    let dir = home_with_token();
-    let text =
-        "state = \"s\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n[cloud]\nhome = \"home-7\"\n";
-    assert_eq!(keys(&parse(dir.path(), text).unwrap_err()), ["cloud.mqtt"]);
+    let text = format!("{BASE}[cloud]\nhome = \"home-7\"\n");
+    assert_eq!(keys(&parse(&text).unwrap_err()), ["cloud.mqtt"]);
 }
 
 #[test]
 fn the_port_follows_from_whether_the_broker_speaks_tls() {
-    let dir = home_with_token();
-    let text =
-        "state = \"s\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n[home.mqtt]\nhost = \"broker\"\n";
-    assert_eq!(parse(dir.path(), text).unwrap().home_mqtt.unwrap().port, 1883);
+    let text = format!("{BASE}[home.mqtt]\nhost = \"broker\"\n");
+    assert_eq!(parse(&text).unwrap().home_mqtt.unwrap().port, 1883);
     let with_ca = format!("{text}ca_file = \"token\"\n");
-    assert_eq!(parse(dir.path(), &with_ca).unwrap().home_mqtt.unwrap().port, 8883);
+    assert_eq!(parse(&with_ca).unwrap().home_mqtt.unwrap().port, 8883);
 }
 
 #[test]
 fn the_page_is_for_this_machine_unless_home_assistant_lets_in() {
-    let dir = home_with_token();
-    let base = "state = \"s\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n";
-    let page = |more: &str| parse(dir.path(), &format!("{base}{more}")).map(|config| config.page);
+    let page = |more: &str| parse(&format!("{BASE}{more}")).map(|config| config.page);
     let listens = |page: Result<Option<PageConfig>, Faults>| page.unwrap().map(|page| page.listen.to_string());
     assert_eq!(listens(page("")), Some("127.0.0.1:8099".to_owned()));
     assert_eq!(listens(page("[page]\ndoor = \"ingress\"\n")), Some("0.0.0.0:8099".to_owned()));
@@ -145,26 +146,25 @@ fn sharing_a_window_takes_a_word() {
     std::fs::write(dir.path().join("root.json"), "{}").unwrap();
     let text = |more: &str| {
         format!(
-            "state = \"s\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n[cloud]\nhome = \"home-7\"\n\
+            "{BASE}[cloud]\nhome = \"home-7\"\n\
              {more}[cloud.updates]\nurl = \"https://c\"\nroot_file = \"root.json\"\ndirector = \"none\"\n"
         )
     };
-    let level = |more: &str| parse(dir.path(), &text(more)).map(|config| config.cloud.unwrap().sharing);
-    assert_eq!(level(""), Ok(hearthwatch_edge_store::outbox::SharingLevel::Verdicts));
-    assert_eq!(level("sharing = \"windows\"\n"), Ok(hearthwatch_edge_store::outbox::SharingLevel::Windows));
+    let level = |more: &str| parse_in(dir.path(), &text(more)).map(|config| config.cloud.unwrap().sharing);
+    assert_eq!(level(""), Ok(SharingLevel::Verdicts));
+    assert_eq!(level("sharing = \"windows\"\n"), Ok(SharingLevel::Windows));
     assert_eq!(keys(&level("sharing = \"all\"\n").unwrap_err()), ["cloud.sharing"]);
     // Chosen at set-up, it waits at the top until there is a fleet.
-    let chosen = parse(dir.path(), &format!("sharing = \"off\"\n{}", text(""))).unwrap();
-    assert_eq!(chosen.cloud.unwrap().sharing, hearthwatch_edge_store::outbox::SharingLevel::Off);
+    let chosen = parse_in(dir.path(), &format!("sharing = \"off\"\n{}", text(""))).unwrap();
+    assert_eq!(chosen.cloud.unwrap().sharing, SharingLevel::Off);
 }
 
 #[test]
 fn a_home_without_a_disk_keeps_what_it_enrols_for_in_memory() {
-    let dir = home_with_token();
     let text = "state = \"none\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n[cloud]\nhome = \"home-7\"\n\
                 [cloud.enrol]\nurl = \"https://c:8443\"\nca_file = \"token\"\n[cloud.mqtt]\nhost = \"c\"\n\
                 [cloud.updates]\nurl = \"https://c:8443/tuf\"\n";
-    let config = parse(dir.path(), text).unwrap();
+    let config = parse(text).unwrap();
     let cloud = config.cloud.unwrap();
     let (enrolment, mqtt, updates) = (cloud.enrolment.unwrap(), cloud.mqtt.unwrap(), cloud.updates.unwrap());
     assert!(enrolment.folder.ends_with("hearthwatch-home-7") && enrolment.token.is_none());
@@ -178,10 +178,9 @@ fn a_home_without_a_disk_keeps_what_it_enrols_for_in_memory() {
 
 #[test]
 fn a_home_enrols_at_each_start_exactly_when_it_has_no_disk() {
-    let dir = home_with_token();
     let home = "[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n";
     let fleet = "[cloud]\nhome = \"home-7\"\n[cloud.updates]\nurl = \"https://c\"\ndirector = \"none\"\n";
-    let faults = |text: String| parse(dir.path(), &text).unwrap_err();
+    let faults = |text: String| parse(&text).unwrap_err();
     assert_eq!(keys(&faults(format!("state = \"none\"\n{home}"))), ["cloud.enrol"]);
     assert_eq!(keys(&faults(format!("state = \"none\"\n{home}{fleet}"))), ["cloud.enrol"]);
     let enrol = "root_file = \"token\"\n[cloud.enrol]\nurl = \"https://c\"\nca_file = \"token\"\n";

@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hearthwatch_detector::detector::{Model, SHIPPED_VERSION};
+use hearthwatch_edge_cloud::off_the_workers;
 use hearthwatch_edge_cloud::uplink::{self, Uplink, UplinkHandle, UplinkState};
 use hearthwatch_edge_detection::backtest;
 use hearthwatch_edge_detection::service::{
     DetectorCommand, DetectorGone, DetectorHandle, FeedbackSink, HomeDetail, HomeView, ToFleet,
 };
-use hearthwatch_edge_store::history::HistoryReader;
+use hearthwatch_edge_store::history::History;
 use hearthwatch_edge_store::outbox::{Admission, Outbox, SharingLevel};
 use hearthwatch_edge_update::UpdateView;
 use hearthwatch_edge_update::{ModelProof, Step, Trigger, UpdateRequests, Updater};
@@ -375,18 +376,6 @@ struct Around {
     stop: CancellationToken,
 }
 
-/// Runs what waits for the disk or calculates, on a thread that may. A panic there goes on here.
-async fn off_the_workers<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Only a runtime that is shutting down does not begin a piece of work.
-            Err(_) => std::future::pending().await,
-        },
-    }
-}
-
 /// Finds out what a new model would have changed last month, on a thread of its own that nobody waits for.
 fn backtest_aside(
     history: &Path,
@@ -398,7 +387,7 @@ fn backtest_aside(
     let (path, (report, reported)) = (history.to_owned(), oneshot::channel());
     let work = move || {
         let before = (home.model_version, Arc::clone(&home.model));
-        let compared = HistoryReader::open(&path)
+        let compared = History::open_to_read(&path)
             .and_then(|mut reader| backtest::compare(&mut reader, &home, before, after, unix_now()));
         match compared {
             // Nobody listens when the agent stops meanwhile.

@@ -6,6 +6,7 @@ use hearthwatch_edge_detection::service::Tally;
 use hearthwatch_edge_update::watch::Watch;
 use hearthwatch_protocol::manifest::{Manifest, SignedManifest, Vitals};
 use hearthwatch_protocol::seal::SigningKey;
+use hearthwatch_protocol::statement::{Statement as _, StatementRefusal};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
@@ -25,7 +26,7 @@ pub(super) enum SignError {
     },
     /// A value of the manifest is out of its bounds.
     #[error(transparent)]
-    Manifest(#[from] hearthwatch_protocol::manifest::ManifestRefusal),
+    Manifest(#[from] StatementRefusal),
 }
 
 /// What a manifest states besides how the model does.

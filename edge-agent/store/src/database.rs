@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::{Value, ValueRef};
-use rusqlite::{Connection, ErrorCode, Row, ffi, params, params_from_iter};
+use rusqlite::{Connection, ErrorCode, Row, TransactionBehavior, ffi, params, params_from_iter};
 
 /// Rows that are kept aside, the newest: at [`SET_ASIDE_BYTES_MAX`] each at most 6.4 MB of disk.
 pub const SET_ASIDE_ROWS_MAX: i64 = 100;
@@ -85,6 +85,32 @@ pub fn open<E: From<rusqlite::Error>>(
         store.tables_cut = cut.join(", "), "a file is damaged: it is kept under a new name, and what can be read of it goes on in a new file"
     );
     Ok((database, Opened { set_aside: Some(aside), cut }))
+}
+
+/// Brings a file to the newest version of its tables, `versions[0]` being what version 1 has; a version beyond these comes back, and
+/// that file is not touched.
+///
+/// # Errors
+/// The engine's, and damage where no program of ours writes such a version.
+pub fn upgrade(database: &mut Connection, versions: &[&str]) -> Result<Option<i64>, rusqlite::Error> {
+    /// No file of ours has a higher version in this century; one that says so is damaged.
+    const PLAUSIBLE_MAX: i64 = 1_000;
+    let version = |database: &Connection| database.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+    let newest = versions.len() as i64;
+    if version(database)? == newest {
+        return Ok(None);
+    }
+    // Asked again where nobody else can write.
+    let tx = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&tx)?;
+    let Some(missing) = usize::try_from(found).ok().and_then(|found| versions.get(found..)) else {
+        let plausible = (0..=PLAUSIBLE_MAX).contains(&found);
+        return if plausible { Ok(Some(found)) } else { Err(corrupt(format!("no version of ours: {found}"))) };
+    };
+    tx.execute_batch(&missing.concat())?;
+    tx.pragma_update(None, "user_version", newest)?;
+    tx.commit()?;
+    Ok(None)
 }
 
 /// Keeps the bytes of a row that cannot be used, and logs it. The caller removes it from its table.

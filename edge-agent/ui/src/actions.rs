@@ -21,6 +21,9 @@ use super::home::PageError;
 use super::outcome::Outcome;
 use super::{Base, Page};
 
+/// A redirect back to the page.
+type Done = Result<Response, PageError>;
+
 pub(super) fn router() -> Router<Page> {
     Router::new()
         .route("/answer", post(answer))
@@ -54,11 +57,7 @@ struct AnswerForm {
     reason: String,
 }
 
-async fn answer(
-    State(page): State<Page>,
-    Extension(base): Extension<Base>,
-    Form(form): Form<AnswerForm>,
-) -> Result<Response, PageError> {
+async fn answer(State(page): State<Page>, Extension(base): Extension<Base>, Form(form): Form<AnswerForm>) -> Done {
     check(&page, &form.token)?;
     let verdicts = [Verdict::Confirmed, Verdict::Dismissed, Verdict::Expected];
     let verdict = verdicts.into_iter().find(|verdict| verdict_name(*verdict) == form.verdict);
@@ -89,11 +88,7 @@ struct MissForm {
     when: String,
 }
 
-async fn report_miss(
-    State(page): State<Page>,
-    Extension(base): Extension<Base>,
-    Form(form): Form<MissForm>,
-) -> Result<Response, PageError> {
+async fn report_miss(State(page): State<Page>, Extension(base): Extension<Base>, Form(form): Form<MissForm>) -> Done {
     check(&page, &form.token)?;
     let detail = page.parts.detection.request(DetectorCommand::Look).await?;
     let at = moment_of(&form.when, &detail.config.timezone).ok_or_else(|| {
@@ -124,11 +119,7 @@ struct BudgetForm {
     per_week: f64,
 }
 
-async fn budget(
-    State(page): State<Page>,
-    Extension(base): Extension<Base>,
-    Form(form): Form<BudgetForm>,
-) -> Result<Response, PageError> {
+async fn budget(State(page): State<Page>, Extension(base): Extension<Base>, Form(form): Form<BudgetForm>) -> Done {
     check(&page, &form.token)?;
     change_preferences(&page, Change::Budget(form.per_week)).await?;
     Ok(back(&base, Outcome::Changed, "calm"))
@@ -141,11 +132,7 @@ struct MuteForm {
     hours: u32,
 }
 
-async fn mute(
-    State(page): State<Page>,
-    Extension(base): Extension<Base>,
-    Form(form): Form<MuteForm>,
-) -> Result<Response, PageError> {
+async fn mute(State(page): State<Page>, Extension(base): Extension<Base>, Form(form): Form<MuteForm>) -> Done {
     check(&page, &form.token)?;
     let until = (form.hours > 0).then(|| (page.parts.clock)() + i64::from(form.hours) * 3_600);
     let detail = page.parts.detection.request(DetectorCommand::Look).await?;
@@ -161,11 +148,7 @@ struct UnmuteForm {
     id: u64,
 }
 
-async fn unmute(
-    State(page): State<Page>,
-    Extension(base): Extension<Base>,
-    Form(form): Form<UnmuteForm>,
-) -> Result<Response, PageError> {
+async fn unmute(State(page): State<Page>, Extension(base): Extension<Base>, Form(form): Form<UnmuteForm>) -> Done {
     check(&page, &form.token)?;
     change_preferences(&page, Change::Unmute(form.id)).await?;
     Ok(back(&base, Outcome::Changed, "calm"))
@@ -177,11 +160,7 @@ struct SharingForm {
     level: String,
 }
 
-async fn sharing(
-    State(page): State<Page>,
-    Extension(base): Extension<Base>,
-    Form(form): Form<SharingForm>,
-) -> Result<Response, PageError> {
+async fn sharing(State(page): State<Page>, Extension(base): Extension<Base>, Form(form): Form<SharingForm>) -> Done {
     check(&page, &form.token)?;
     let level = SharingLevel::parse(&form.level).ok_or(PageError::NotFound("level of sharing"))?;
     let uplink = page.parts.uplink.as_ref().ok_or(PageError::NotFound("fleet"))?;
@@ -196,11 +175,7 @@ struct WithdrawForm {
     record: String,
 }
 
-async fn withdraw(
-    State(page): State<Page>,
-    Extension(base): Extension<Base>,
-    Form(form): Form<WithdrawForm>,
-) -> Result<Response, PageError> {
+async fn withdraw(State(page): State<Page>, Extension(base): Extension<Base>, Form(form): Form<WithdrawForm>) -> Done {
     check(&page, &form.token)?;
     let what = match form.record.as_str() {
         "all" => TakeBack::Everything,
@@ -220,11 +195,7 @@ struct RollBackForm {
     token: String,
 }
 
-async fn roll_back(
-    State(page): State<Page>,
-    Extension(base): Extension<Base>,
-    Form(form): Form<RollBackForm>,
-) -> Result<Response, PageError> {
+async fn roll_back(State(page): State<Page>, Extension(base): Extension<Base>, Form(form): Form<RollBackForm>) -> Done {
     check(&page, &form.token)?;
     let said = page.parts.requests.submit_aside(UpdateRequest::RollBack, (page.parts.clock)()).await;
     said.map_err(|error| PageError::Wrong(format!("Not taken: it cannot be written down: {error}.\n")))?;
@@ -237,7 +208,7 @@ struct LeaveForm {
     word: String,
 }
 
-async fn leave(State(page): State<Page>, Form(form): Form<LeaveForm>) -> Result<Response, PageError> {
+async fn leave(State(page): State<Page>, Form(form): Form<LeaveForm>) -> Done {
     check(&page, &form.token)?;
     if form.word.trim() != "leave" {
         return Err(PageError::Wrong("Nothing was deleted: the word was not \"leave\".".to_owned()));

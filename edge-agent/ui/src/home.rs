@@ -12,7 +12,7 @@ use hearthwatch_edge_core::explain::{self, Picture, Point, Theme};
 use hearthwatch_edge_core::mode::Mode;
 use hearthwatch_edge_core::preferences::WEEK_SECONDS;
 use hearthwatch_edge_detection::service::{DetectorCommand, DetectorGone, HomeDetail, HomeView, whole_days};
-use hearthwatch_edge_store::history::{HistoryError, HistoryReader, JudgedSpan, StoredMiss, StoredQuestion};
+use hearthwatch_edge_store::history::{History, HistoryError, JudgedSpan, StoredMiss, StoredQuestion};
 use hearthwatch_edge_store::outbox::{LedgerEntry, OutboxError, SharingLevel, StoredWithdrawal, example_record};
 use hearthwatch_edge_update::UpdateView;
 use hearthwatch_protocol::messages::{Contribution, FeedbackRecord};
@@ -165,13 +165,13 @@ impl Everything {
         let (timezone, path) = (detail.config.timezone.clone(), page.parts.history.clone());
         let most_unusual = view.most_unusual.as_ref().map(|most_unusual| most_unusual.entity_id.clone());
         let (detail, past) = blocking(move || {
-            let reader = HistoryReader::open(&path)?;
+            let reader = History::open_to_read(&path)?;
             let mut alarms = reader.alarms(now - TIMELINE_SECONDS)?;
             alarms.reverse();
             let misses = (reader.misses()?, reader.questions(now - WEEK_SECONDS)?);
             let history = own_history(&reader, &detail, &query, most_unusual.as_deref(), &alarms, now)?;
             let extent = reader.extent(0)?.map_or(0, |(first, last, _)| whole_days(last - first));
-            let set_aside = reader.history().set_aside();
+            let set_aside = reader.set_aside();
             Ok((detail, (alarms, misses, history, (extent, set_aside), query.said)))
         })
         .await?;
@@ -221,7 +221,7 @@ fn read_sharing(
 }
 
 fn own_history(
-    reader: &HistoryReader,
+    reader: &History,
     detail: &HomeDetail,
     query: &PageQuery,
     most_unusual: Option<&str>,
@@ -256,7 +256,7 @@ pub(super) async fn preview(page: &Page, query: &PageQuery) -> Result<Preview, P
     let _turn = page.heavy.acquire().await.map_err(|_| PageError::Task)?;
     let path = page.parts.history.clone();
     blocking(move || {
-        let reader = HistoryReader::open(&path)?;
+        let reader = History::open_to_read(&path)?;
         let judged = reader.judged(now - PREVIEW_SECONDS)?;
         let steps = reader.loud_steps(now - PREVIEW_SECONDS, preview::floor(per_week, detail.watched))?;
         let names: HashMap<i64, String> = reader.entity_ids()?;
@@ -273,7 +273,7 @@ pub(super) async fn preview(page: &Page, query: &PageQuery) -> Result<Preview, P
 pub(super) async fn misses(page: &Page) -> Result<(Vec<StoredMiss>, HomeDetail), PageError> {
     let detail = *page.parts.detection.request(DetectorCommand::Look).await?;
     let path = page.parts.history.clone();
-    Ok((blocking(move || Ok(HistoryReader::open(&path)?.misses()?)).await?, detail))
+    Ok((blocking(move || Ok(History::open_to_read(&path)?.misses()?)).await?, detail))
 }
 
 /// The picture of an alarm as SVG.
@@ -282,7 +282,7 @@ pub(super) async fn picture(page: &Page, id: &str) -> Result<String, PageError> 
     let language = page.parts.view.borrow().language;
     let (path, id) = (page.parts.history.clone(), id.to_owned());
     blocking(move || {
-        let reader = HistoryReader::open(&path)?;
+        let reader = History::open_to_read(&path)?;
         let found = reader.alarms(0)?.into_iter().find(|alarm| alarm.alarm.id == id);
         let shown = found.ok_or(PageError::NotFound("alarm"))?;
         let end = shown.alarm.end.unwrap_or(detail.closed.unwrap_or(shown.alarm.raised_at));
@@ -321,10 +321,10 @@ async fn newest_record(page: &Page, detail: &HomeDetail) -> Result<(FeedbackReco
         detail.alarms.iter().rev().filter(|alarm| alarm.answer.is_some()).cloned().collect();
     let home = page.parts.uplink.as_ref().map(|uplink| uplink.home().clone());
     blocking(move || {
-        let reader = HistoryReader::open(&path)?;
+        let reader = History::open_to_read(&path)?;
         let home = home.or_else(|| HomeId::new("your-home").ok()).ok_or(PageError::Task)?;
         for alarm in answered {
-            let window = reader.history().window_of(&alarm.alarm.id)?;
+            let window = reader.window_of(&alarm.alarm.id)?;
             if let Some((verdict, at)) = alarm.answer
                 && let Ok(record) =
                     hearthwatch_edge_detection::service::feedback_record(home.clone(), &alarm, window, verdict, at)

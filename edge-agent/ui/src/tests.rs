@@ -1,15 +1,15 @@
 //! The page, called without a socket: what it shows, what it refuses, what it changes.
 
 use axum::body::{Body, to_bytes};
-use hearthwatch_detector::alarm::{Alarm, DeciderMemory, Severity, Withheld};
+use hearthwatch_detector::alarm::{Alarm, DeciderMemory, Verdict, Withheld};
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::detector::Model;
 use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_edge_core::alarm::StoredAlarm;
+use hearthwatch_edge_core::fixtures::{self, thermometer};
 use hearthwatch_edge_core::mode::SessionState;
-use hearthwatch_edge_core::preferences::Place;
-use hearthwatch_edge_detection::service::{self, DetectorCommand, DetectorParts, DetectorService};
+use hearthwatch_edge_detection::fixtures::parts;
+use hearthwatch_edge_detection::service::{self, DetectorCommand, DetectorService};
 use hearthwatch_edge_store::history::{History, StoredQuestion};
 use hearthwatch_protocol::ModelVersion;
 use tower::ServiceExt;
@@ -27,24 +27,9 @@ struct World {
 }
 
 fn alarm(entity_id: &str, reason: &str) -> StoredAlarm {
-    let alarm = Alarm {
-        id: "3f5c0d9a71b2e684".to_owned(),
-        entity: 0,
-        start: NOW - 7_200,
-        end: None,
-        raised_at: NOW - 6_000,
-        severity: Severity::Warning,
-        score: 4.0,
-        threshold: 3.0,
-        observed: Some(30.0),
-        band: None,
-        kind: AnomalyKind::Level,
-        amount: 0.0,
-        usual: 0.0,
-        reason: reason.to_owned(),
-    };
-    let info = EntityInfo { entity_id: entity_id.to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
-    StoredAlarm::new(alarm, &info, Place::default(), ModelVersion::ROUTINE)
+    let alarm =
+        Alarm { start: NOW - 7_200, reason: reason.to_owned(), ..fixtures::alarm("3f5c0d9a71b2e684", NOW - 6_000) };
+    fixtures::stored(alarm, &thermometer(entity_id))
 }
 
 /// A home with one open alarm of `entity_id`, without a fleet.
@@ -59,19 +44,9 @@ async fn world_with(entity_id: &str, reason: &str, door: Door, memory: DeciderMe
     history.save_alarm(&alarm(entity_id, reason), None).unwrap();
     history.set_note("decider", &serde_json::to_string(&memory).unwrap()).unwrap();
     let (view, view_seen) = watch::channel(HomeView::default());
-    let parts = DetectorParts {
-        model: Arc::new(Model::baseline()),
-        model_version: ModelVersion::ROUTINE,
-        history,
-        salt: vec![1; 32],
-        budget: 1.0,
-        timezone: Some(jiff::tz::TimeZone::UTC),
-        feedback: None,
-    };
-    let detection = DetectorService::new(parts, view, mpsc::channel(16).0).unwrap();
+    let detection = DetectorService::new(parts(history), view, mpsc::channel(16).0).unwrap();
     let (detection, _) = service::start(detection).unwrap();
-    let info = EntityInfo { entity_id: entity_id.to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
-    detection.request(|reply| DetectorCommand::AddEntities(vec![info], reply)).await.unwrap();
+    add(&detection, thermometer(entity_id)).await;
     let (leave, leaving) = mpsc::channel(1);
     let health = Arc::<Board>::default();
     let page = PageParts {
@@ -89,6 +64,10 @@ async fn world_with(entity_id: &str, reason: &str, door: Door, memory: DeciderMe
         health: Arc::clone(&health),
     };
     World { dir, router: router(page, CancellationToken::new()), detection, health, leaving }
+}
+
+async fn add(detection: &DetectorHandle, info: EntityInfo) {
+    detection.request(|reply| DetectorCommand::AddEntities(vec![info], reply)).await.unwrap();
 }
 
 async fn own() -> World {
@@ -116,8 +95,7 @@ async fn a_home_with_a_door_is_told_what_on_and_off_are_judged_by() {
     let world = own().await;
     let words = "Activity at an unusual hour is hardly found yet";
     assert!(!send(&world, get_of("/")).await.2.contains(words), "a thermometer alone");
-    let door = EntityInfo { entity_id: "binary_sensor.door".to_owned(), class: DeviceClass::Door, unit: String::new() };
-    world.detection.request(|reply| DetectorCommand::AddEntities(vec![door], reply)).await.unwrap();
+    add(&world.detection, fixtures::info("binary_sensor.door", DeviceClass::Door, "")).await;
     assert!(send(&world, get_of("/")).await.2.contains(words));
 }
 
@@ -149,6 +127,12 @@ async fn send_from(world: &World, peer: [u8; 4], mut request: Request) -> (Statu
 
 async fn send(world: &World, request: Request) -> (StatusCode, HeaderMap, String) {
     send_from(world, [127, 0, 0, 1], request).await
+}
+
+/// Where a form leads that is posted.
+async fn led_to(world: &World, path: &str, form: &str) -> (StatusCode, String) {
+    let (status, headers, _) = send(world, post_of(path, form)).await;
+    (status, headers[header::LOCATION].to_str().unwrap().to_owned())
 }
 
 #[tokio::test]
@@ -186,13 +170,9 @@ async fn nothing_that_a_home_says_becomes_markup() {
 async fn an_answer_given_on_the_page_is_the_alarms_answer() {
     let world = own().await;
     let form = "token=secret&alarm=3f5c0d9a71b2e684&verdict=dismissed";
-    let (status, headers, _) = send(&world, post_of("/answer", form)).await;
-    assert_eq!(
-        (status, &headers[header::LOCATION]),
-        (StatusCode::SEE_OTHER, &HeaderValue::from_static("/?said=answered#timeline"))
-    );
+    assert_eq!(led_to(&world, "/answer", form).await, (StatusCode::SEE_OTHER, "/?said=answered#timeline".to_owned()));
     let detail = world.detection.request(DetectorCommand::Look).await.unwrap();
-    assert_eq!(detail.alarms[0].answer, Some((hearthwatch_detector::alarm::Verdict::Dismissed, NOW)));
+    assert_eq!(detail.alarms[0].answer, Some((Verdict::Dismissed, NOW)));
     let (_, _, body) = send(&world, get_of("/?said=answered")).await;
     assert!(body.contains("Thank you. It counts at once"));
 }
@@ -210,8 +190,7 @@ async fn an_answer_that_names_no_alarm_is_refused_in_words() {
 #[tokio::test]
 async fn a_sensor_that_warns_of_danger_is_not_said_to_be_quiet_for_good() {
     let world = own().await;
-    let leak = EntityInfo { entity_id: "binary_sensor.leak".into(), class: DeviceClass::Moisture, unit: String::new() };
-    world.detection.request(|reply| DetectorCommand::AddEntities(vec![leak], reply)).await.unwrap();
+    add(&world.detection, fixtures::info("binary_sensor.leak", DeviceClass::Moisture, "")).await;
     let (_, headers, _) = send(&world, post_of("/mute", "token=secret&entity=binary_sensor.leak&hours=0")).await;
     assert_eq!(headers[header::LOCATION], "/?said=quiet-but-danger#calm");
     let (_, headers, _) = send(&world, post_of("/mute", "token=secret&entity=sensor.room&hours=0")).await;
@@ -229,10 +208,8 @@ async fn the_page_does_not_say_that_it_watches_while_nothing_is_heard() {
     world.detection.request(DetectorCommand::Look).await.unwrap();
     let (_, _, body) = send(&world, get_of("/")).await;
     assert!(body.contains("Watching 1 entity, with 0 days of memory."), "{body}");
-    assert!(
-        body.contains("How unusual each is shows after the first step, at 22:20. Danger is told at once."),
-        "{body}"
-    );
+    let first = "How unusual each is shows after the first step, at 22:20. Danger is told at once.";
+    assert!(body.contains(first), "{body}");
     assert!(body.contains("<article class=\"alarm warning\">") && !body.contains("class=\"alarm\" class"), "{body}");
 }
 
@@ -249,10 +226,9 @@ async fn a_reason_given_on_the_page_is_shown_beside_its_answer_and_what_was_lear
 #[tokio::test]
 async fn a_question_drawn_by_chance_is_put_and_can_be_answered() {
     let world = own().await;
-    let info = EntityInfo { entity_id: "sensor.room".into(), class: DeviceClass::Temperature, unit: "°C".into() };
     let question = StoredQuestion {
         id: "9c5c0d9a71b2e684".to_owned(),
-        info,
+        info: thermometer("sensor.room"),
         at: NOW - 86_400,
         observed: Some(20.5),
         score: -3.0,
@@ -270,7 +246,7 @@ async fn a_question_drawn_by_chance_is_put_and_can_be_answered() {
     assert_eq!(status, StatusCode::SEE_OTHER);
     world.detection.request(DetectorCommand::Look).await.unwrap();
     let answer = history.questions(0).unwrap()[0].answer;
-    assert_eq!(answer, Some((hearthwatch_detector::alarm::Verdict::Dismissed, NOW)));
+    assert_eq!(answer, Some((Verdict::Dismissed, NOW)));
 }
 
 #[tokio::test]
@@ -312,19 +288,14 @@ async fn behind_ingress_every_path_begins_with_the_one_in_the_address_bar() {
 #[tokio::test]
 async fn a_miss_that_cannot_be_looked_at_is_refused_in_words() {
     let world = own().await;
-    let miss = |entity: &str, when: &str| post_of("/miss", &format!("token=secret&entity={entity}&when={when}"));
-    let (status, _, body) = send(&world, miss("sensor.other", "2023-11-14T20:00")).await;
-    assert_eq!(
-        (status, body.as_str()),
-        (StatusCode::UNPROCESSABLE_ENTITY, "Not taken: there is no watched entity of that name.\n")
-    );
-    let (status, _, _) = send(&world, miss("sensor.room", "2021-01-01T00:00")).await;
+    let miss = |entity: &str, when: &str| format!("token=secret&entity={entity}&when={when}");
+    let (status, _, body) = send(&world, post_of("/miss", &miss("sensor.other", "2023-11-14T20:00"))).await;
+    let words = "Not taken: there is no watched entity of that name.\n";
+    assert_eq!((status, body.as_str()), (StatusCode::UNPROCESSABLE_ENTITY, words));
+    let (status, _, _) = send(&world, post_of("/miss", &miss("sensor.room", "2021-01-01T00:00"))).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
-    let (status, headers, _) = send(&world, miss("sensor.room", "2023-11-14T20:00")).await;
-    assert_eq!(
-        (status, &headers[header::LOCATION]),
-        (StatusCode::SEE_OTHER, &HeaderValue::from_static("/?said=miss-kept#miss"))
-    );
+    let taken = led_to(&world, "/miss", &miss("sensor.room", "2023-11-14T20:00")).await;
+    assert_eq!(taken, (StatusCode::SEE_OTHER, "/?said=miss-kept#miss".to_owned()));
 }
 
 #[tokio::test]
@@ -374,10 +345,8 @@ async fn a_budget_and_a_mute_chosen_on_the_page_are_the_homes_and_can_be_lifted(
     assert_eq!(send(&world, post_of("/budget", "token=secret&per_week=3.5")).await.0, StatusCode::SEE_OTHER);
     assert!((world.detection.request(DetectorCommand::Look).await.unwrap().budget - 3.5).abs() < 1e-9);
     assert_eq!(send(&world, post_of("/budget", "token=secret&per_week=-1")).await.0, StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(
-        send(&world, post_of("/mute", "token=secret&entity=sensor.room&hours=0")).await.0,
-        StatusCode::SEE_OTHER
-    );
+    let mute = post_of("/mute", "token=secret&entity=sensor.room&hours=0");
+    assert_eq!(send(&world, mute).await.0, StatusCode::SEE_OTHER);
     assert!(send(&world, get_of("/")).await.2.contains("for good, except danger"));
     assert_eq!(send(&world, post_of("/unmute", "token=secret&id=1")).await.0, StatusCode::SEE_OTHER);
     assert!(send(&world, get_of("/")).await.2.contains("Everything is mentioned."));

@@ -194,12 +194,11 @@ pub(super) fn manner(kind: AnomalyKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_detector::alarm::{Alarm, Severity};
+    use hearthwatch_detector::alarm::Alarm;
     use hearthwatch_detector::class::DeviceClass;
-    use hearthwatch_protocol::ModelVersion;
+    use hearthwatch_edge_core::fixtures;
 
     use super::*;
-    use hearthwatch_edge_core::preferences::Place;
 
     #[test]
     fn numbers_say_no_more_than_a_sensor_means() {
@@ -211,8 +210,8 @@ mod tests {
 
     #[test]
     fn a_value_comes_with_its_unit_or_as_its_state() {
-        let warm = EntityInfo { entity_id: "sensor.t".into(), class: DeviceClass::Temperature, unit: "°C".into() };
-        let door = EntityInfo { entity_id: "binary_sensor.d".into(), class: DeviceClass::Door, unit: String::new() };
+        let (warm, door) =
+            (fixtures::thermometer("sensor.t"), fixtures::info("binary_sensor.d", DeviceClass::Door, ""));
         assert_eq!(value(&warm, Some(21.52)), "21.5\u{a0}°C");
         assert_eq!((value(&door, Some(1.0)), value(&door, None)), ("open".to_owned(), "–".to_owned()));
     }
@@ -220,24 +219,8 @@ mod tests {
     #[test]
     fn an_impossible_value_is_told_with_what_can_be() {
         let of = |class, unit: &str, observed| {
-            let alarm = Alarm {
-                id: "1".into(),
-                entity: 0,
-                start: 0,
-                end: None,
-                raised_at: 600,
-                severity: Severity::Warning,
-                score: 9.0,
-                threshold: 1.0,
-                observed: Some(observed),
-                band: None,
-                kind: AnomalyKind::Physics,
-                amount: observed,
-                usual: 0.0,
-                reason: "sensor.t reports …".into(),
-            };
-            let info = EntityInfo { entity_id: "sensor.t".into(), class, unit: unit.into() };
-            reason(&StoredAlarm::new(alarm, &info, Place::default(), ModelVersion::ROUTINE))
+            let alarm = Alarm { kind: AnomalyKind::Physics, observed: Some(observed), ..fixtures::alarm("1", 600) };
+            reason(&fixtures::stored(alarm, &fixtures::info("sensor.t", class, unit)))
         };
         assert_eq!(
             of(DeviceClass::Humidity, "%", 140.0),

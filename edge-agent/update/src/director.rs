@@ -7,6 +7,7 @@
 use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::assignment::{Assignment, AssignmentRefusal, Order, Seen, SignedAssignment};
 use hearthwatch_protocol::seal::PublicKey;
+use hearthwatch_protocol::statement::StatementRefusal;
 use sha2::{Digest, Sha256};
 
 use crate::slots::Followed;
@@ -138,9 +139,9 @@ pub fn both_name(assignment: &Assignment, listed: Option<Offer>, now: i64) -> Re
 #[must_use]
 pub fn reason(refusal: &AssignmentRefusal) -> &'static str {
     match refusal {
-        AssignmentRefusal::Seal(_) => "assignment_signature",
-        AssignmentRefusal::Field(_) => "assignment_field",
-        AssignmentRefusal::OtherHome { .. } => "assignment_other_home",
+        AssignmentRefusal::Statement(StatementRefusal::Seal(_)) => "assignment_signature",
+        AssignmentRefusal::Statement(StatementRefusal::Field { .. }) => "assignment_field",
+        AssignmentRefusal::Statement(StatementRefusal::OtherHome { .. }) => "assignment_other_home",
         AssignmentRefusal::OlderGeneration { .. } => "assignment_replayed",
         AssignmentRefusal::GenerationReused(_) => "assignment_reused",
         AssignmentRefusal::Expired(_) => "assignment_expired",

@@ -66,46 +66,36 @@ async fn serve(answers: Vec<Answer>) -> Server {
 
 async fn respond(socket: &mut tokio::net::TcpStream, answer: &Answer, offset: usize) -> std::io::Result<()> {
     let length = BODY.len();
+    let empty = |status: &str| format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     let head = |offset: usize| match offset {
         0 => format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"),
-        _ if offset >= length => {
-            "HTTP/1.1 416 Range Not Satisfiable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned()
-        }
+        _ if offset >= length => empty("416 Range Not Satisfiable"),
         _ => format!(
             "HTTP/1.1 206 Partial Content\r\ncontent-length: {}\r\ncontent-range: bytes {offset}-{}/{length}\r\nconnection: close\r\n\r\n",
             length - offset,
             length - 1
         ),
     };
-    match answer {
-        Answer::Whole => {
-            socket.write_all(head(offset).as_bytes()).await?;
-            socket.write_all(&BODY[offset.min(length)..]).await?;
-        }
-        Answer::Cut(bytes) => {
-            socket.write_all(head(offset).as_bytes()).await?;
-            socket.write_all(&BODY[offset..offset + bytes]).await?;
-        }
-        Answer::IgnoreRange => {
-            socket.write_all(head(0).as_bytes()).await?;
-            socket.write_all(BODY).await?;
-        }
-        Answer::Dawdle => {
-            socket.write_all(head(0).as_bytes()).await?;
-            socket.write_all(&BODY[..1]).await?;
-            std::future::pending::<()>().await;
-        }
-        Answer::Silent => std::future::pending::<()>().await,
-        Answer::Date(date) => {
-            let head = format!("HTTP/1.1 200 OK\r\ndate: {date}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-            socket.write_all(head.as_bytes()).await?;
-        }
-        Answer::Status(status) => {
-            let head = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-            socket.write_all(head.as_bytes()).await?;
-        }
+    let (head, body) = match answer {
+        Answer::Whole => (head(offset), &BODY[offset.min(length)..]),
+        Answer::Cut(bytes) => (head(offset), &BODY[offset..offset + bytes]),
+        Answer::IgnoreRange => (head(0), BODY),
+        Answer::Dawdle => (head(0), &BODY[..1]),
+        Answer::Silent => std::future::pending().await,
+        Answer::Date(date) => (empty(&format!("200 OK\r\ndate: {date}")), &BODY[..0]),
+        Answer::Status(status) => (empty(status), &BODY[..0]),
+    };
+    socket.write_all(head.as_bytes()).await?;
+    socket.write_all(body).await?;
+    if matches!(answer, Answer::Dawdle) {
+        std::future::pending::<()>().await;
     }
     socket.shutdown().await
+}
+
+fn http() -> reqwest::Client {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 struct Client {
@@ -116,12 +106,10 @@ struct Client {
 
 impl Client {
     fn of(server: &Server) -> Self {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let directory = tempfile::tempdir().unwrap();
         let patience = Patience { silence: Duration::from_millis(300), ..Patience::default() };
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let partial = directory.path().join("partial");
-        let transport = UpdateTransport::new(Some(client), server.url.clone(), partial, patience);
+        let transport = UpdateTransport::new(Some(http()), server.url.clone(), partial, patience);
         Self { transport, directory, url: server.url.join("abc.model-1.safetensors").unwrap() }
     }
 
@@ -217,10 +205,8 @@ async fn refresh_at(now: i64, answers: Vec<Answer>) -> TrustError {
         targets: server.url.clone(),
         directory: directory.path().join("tuf"),
     };
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let transport =
-        UpdateTransport::new(Some(client), server.url, directory.path().join("partial"), Patience::default());
+    let partial = directory.path().join("partial");
+    let transport = UpdateTransport::new(Some(http()), server.url, partial, Patience::default());
     let error = trust.refresh(transport, now).await.unwrap_err();
     let unasked = matches!(error, TrustError::ClocksApart { .. } | TrustError::Unreachable(_) | TrustError::Busy(_));
     assert_eq!(trust.directory.exists(), !unasked);

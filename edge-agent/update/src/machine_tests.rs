@@ -51,6 +51,14 @@ impl Play {
         turn.task
     }
 
+    /// From a notice of version 2 into its hour of trial.
+    fn until_trial(&mut self) -> Standing {
+        self.until_swap();
+        let trial = on_trial(2, NOW + HOUR);
+        self.on(Input::Swapped(Ok(())), &trial);
+        trial
+    }
+
     /// From a notice of version 2 to the moment before the swap.
     fn until_swap(&mut self) {
         let at = standing(1);
@@ -104,9 +112,7 @@ fn without_a_probation_time_a_proven_model_is_committed_at_once() {
 #[test]
 fn a_model_that_fails_its_probation_is_rolled_back_and_the_exact_cause_reported() {
     let mut play = Play::new(HOUR);
-    play.until_swap();
-    let trial = on_trial(2, NOW + HOUR);
-    play.on(Input::Swapped(Ok(())), &trial);
+    let trial = play.until_trial();
     play.now = NOW + 600;
     play.on(Input::Tick, &trial);
     let cause = "9 of 40 entities would be in alarm at once".to_owned();
@@ -255,9 +261,7 @@ fn a_notice_of_what_runs_already_wakes_nobody() {
 #[test]
 fn a_notice_during_a_trial_waits_for_its_end() {
     let mut play = Play::new(HOUR);
-    play.until_swap();
-    let trial = on_trial(2, NOW + HOUR);
-    play.on(Input::Swapped(Ok(())), &trial);
+    let trial = play.until_trial();
     assert_eq!(play.task(Input::Notice(ModelVersion(3)), &trial), Task::Rest);
     play.now = NOW + HOUR;
     play.on(Input::Tick, &trial);

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use Deed::{CallBack, Commit, Drop, Order, Restart, Stage, Swap, ThrowOut};
+
 use super::*;
 use crate::disk::RealDisk;
 
@@ -50,15 +52,20 @@ fn open(directory: &Path) -> Slots<RealDisk> {
     Slots::open(RealDisk, directory, OWN).unwrap()
 }
 
+/// The same on a disk whose power fails after so many actions.
+fn open_failing(directory: &Path, left: usize) -> Slots<FailingDisk> {
+    Slots::open(FailingDisk { left: AtomicUsize::new(left) }, directory, OWN).unwrap()
+}
+
 fn model(version: u64) -> (ModelVersion, Vec<u8>) {
     (ModelVersion(version), format!("model {version}").into_bytes())
 }
 
 impl<D: Disk> Slots<D> {
     /// Both halves of an installation, one after the other.
-    fn install(&mut self, version: ModelVersion, bytes: &[u8], until: i64) -> Result<(), SlotError> {
-        self.stage(version, bytes, until, false)?;
-        self.swap(until, 0)
+    fn install(&mut self, version: u64) -> Result<(), SlotError> {
+        Stage(version).on(self)?;
+        Swap.on(self)
     }
 }
 
@@ -70,11 +77,16 @@ fn boot_of(model: Option<(ModelVersion, Vec<u8>)>, thrown_out: Vec<(ModelVersion
 fn with_committed(directory: &Path, versions: &[u64]) -> Slots<RealDisk> {
     let mut slots = open(directory);
     for &version in versions {
-        let (version, bytes) = model(version);
-        slots.install(version, &bytes, UNTIL).unwrap();
+        slots.install(version).unwrap();
         slots.commit().unwrap();
     }
     slots
+}
+
+fn lived(versions: &[u64]) -> (tempfile::TempDir, Slots<RealDisk>) {
+    let directory = tempfile::tempdir().unwrap();
+    let slots = with_committed(directory.path(), versions);
+    (directory, slots)
 }
 
 fn booted(directory: &Path) -> Boot {
@@ -95,12 +107,9 @@ fn power_may_fail_after_every_single_write_of_an_install() {
         let next = before.unwrap_or(0) + 1;
         let mut cuts = 0;
         loop {
-            let directory = tempfile::tempdir().unwrap();
-            drop(with_committed(directory.path(), committed));
-            let disk = FailingDisk { left: AtomicUsize::new(cuts) };
-            let mut slots = Slots::open(disk, directory.path(), OWN).unwrap();
-            let (version, bytes) = model(next);
-            let installed = slots.install(version, &bytes, UNTIL);
+            let directory = lived(committed).0;
+            let mut slots = open_failing(directory.path(), cuts);
+            let installed = slots.install(next);
             let memory = slots.installed();
             drop(slots);
             let boot = booted(directory.path());
@@ -118,7 +127,7 @@ fn power_may_fail_after_every_single_write_of_an_install() {
             assert_eq!(boot.model, before.map(model), "cut {cuts}");
             // And the interrupted install can be done again.
             let mut slots = open(directory.path());
-            slots.install(version, &bytes, UNTIL).unwrap();
+            slots.install(next).unwrap();
             assert_eq!(booted(directory.path()).model, Some(model(next)));
             cuts += 1;
         }
@@ -128,20 +137,13 @@ fn power_may_fail_after_every_single_write_of_an_install() {
 
 #[test]
 fn power_may_fail_while_a_trial_ends_either_way() {
-    let commit = |slots: &mut Slots<FailingDisk>| slots.commit();
-    let throw_out = |slots: &mut Slots<FailingDisk>| slots.throw_out().map(drop);
-    type End<'a> = &'a dyn Fn(&mut Slots<FailingDisk>) -> Result<(), SlotError>;
-    for (end, after) in [(&commit as End<'_>, 2), (&throw_out as End<'_>, 1)] {
+    for (end, after) in [(Commit, 2), (ThrowOut, 1)] {
         for cut in 0..2 {
-            let directory = tempfile::tempdir().unwrap();
-            let mut slots = with_committed(directory.path(), &[1]);
-            let (version, bytes) = model(2);
-            slots.install(version, &bytes, UNTIL).unwrap();
-            let disk = FailingDisk { left: AtomicUsize::new(cut) };
-            end(&mut Slots::open(disk, directory.path(), OWN).unwrap()).unwrap_err();
+            let (directory, mut slots) = lived(&[1]);
+            slots.install(2).unwrap();
+            end.on(&mut open_failing(directory.path(), cut)).unwrap_err();
             assert_eq!(booted(directory.path()).model, Some(model(2)), "still on trial");
-            let disk = FailingDisk { left: AtomicUsize::new(2) };
-            end(&mut Slots::open(disk, directory.path(), OWN).unwrap()).unwrap();
+            end.on(&mut open_failing(directory.path(), 2)).unwrap();
             assert_eq!(booted(directory.path()).model, Some(model(after)));
         }
     }
@@ -149,10 +151,8 @@ fn power_may_fail_while_a_trial_ends_either_way() {
 
 #[test]
 fn a_model_that_never_gets_committed_runs_out_of_tries() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut slots = with_committed(directory.path(), &[1]);
-    let (version, bytes) = model(2);
-    slots.install(version, &bytes, UNTIL).unwrap();
+    let (directory, mut slots) = lived(&[1]);
+    slots.install(2).unwrap();
     for _ in 0..TRIES {
         assert_eq!(booted(directory.path()), boot_of(Some(model(2)), vec![]));
     }
@@ -165,8 +165,7 @@ fn a_model_that_never_gets_committed_runs_out_of_tries() {
 
 #[test]
 fn a_damaged_file_gives_way_to_the_model_before_and_then_to_the_programs_own() {
-    let directory = tempfile::tempdir().unwrap();
-    drop(with_committed(directory.path(), &[1, 2]));
+    let directory = lived(&[1, 2]).0;
     std::fs::write(directory.path().join("b.safetensors"), "rotten!").unwrap();
     let boot = booted(directory.path());
     let lost = vec![(ModelVersion(2), "its file is damaged".to_owned())];
@@ -181,18 +180,15 @@ fn a_damaged_file_gives_way_to_the_model_before_and_then_to_the_programs_own() {
 
 #[test]
 fn a_damaged_pointer_leaves_the_programs_own_model_in_charge() {
-    let directory = tempfile::tempdir().unwrap();
-    drop(with_committed(directory.path(), &[1]));
+    let directory = lived(&[1]).0;
     std::fs::write(directory.path().join("pointer.json"), "{").unwrap();
     assert_eq!(booted(directory.path()), boot_of(None, vec![]));
 }
 
 #[test]
 fn a_model_that_was_thrown_out_leaves_the_floor_where_it_was() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut slots = with_committed(directory.path(), &[3]);
-    let (version, bytes) = model(5);
-    slots.install(version, &bytes, UNTIL).unwrap();
+    let (_directory, mut slots) = lived(&[3]);
+    slots.install(5).unwrap();
     assert_eq!(slots.fallback(), ModelVersion(3));
     assert_eq!(slots.fallback_bytes(), Some(model(3).1));
     assert_eq!(slots.throw_out().unwrap(), ModelVersion(3));
@@ -201,8 +197,7 @@ fn a_model_that_was_thrown_out_leaves_the_floor_where_it_was() {
 
 #[test]
 fn only_a_persons_roll_back_lowers_the_floor() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut slots = with_committed(directory.path(), &[3, 4]);
+    let (directory, mut slots) = lived(&[3, 4]);
     assert_eq!(slots.floor(), ModelVersion(4));
     assert_eq!(slots.roll_back_manually().unwrap(), ModelVersion(3));
     assert_eq!((slots.floor(), slots.installed()), (ModelVersion(3), ModelVersion(3)));
@@ -212,11 +207,9 @@ fn only_a_persons_roll_back_lowers_the_floor() {
 
 #[test]
 fn the_second_swap_after_a_roll_back_works() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut slots = with_committed(directory.path(), &[1]);
+    let (directory, mut slots) = lived(&[1]);
     for version in [2, 3, 4] {
-        let (version, bytes) = model(version);
-        slots.install(version, &bytes, UNTIL).unwrap();
+        slots.install(version).unwrap();
         assert_eq!(slots.throw_out().unwrap(), ModelVersion(1));
         assert_eq!(booted(directory.path()).model, Some(model(1)));
     }
@@ -253,39 +246,12 @@ impl Deed {
 /// Whole lives of a home: good updates, a second swap, a failed swap, a shadow that is given up, roll-backs, and a signed order to go
 /// back to a version that the slots no longer hold.
 const LIVES: [&[Deed]; 6] = [
-    &[Deed::Stage(1), Deed::Swap, Deed::Commit, Deed::Stage(2), Deed::Swap, Deed::Restart, Deed::Commit],
-    &[Deed::Stage(1), Deed::Swap, Deed::Commit, Deed::Stage(2), Deed::Swap, Deed::ThrowOut, Deed::Stage(3), Deed::Swap],
-    &[
-        Deed::Stage(1),
-        Deed::Restart,
-        Deed::Drop,
-        Deed::Stage(2),
-        Deed::Swap,
-        Deed::CallBack,
-        Deed::Stage(2),
-        Deed::Swap,
-    ],
-    &[Deed::Stage(4), Deed::Swap, Deed::Commit, Deed::Order(2), Deed::Swap, Deed::Commit, Deed::Stage(5), Deed::Swap],
-    &[
-        Deed::Stage(1),
-        Deed::Swap,
-        Deed::ThrowOut,
-        Deed::Stage(2),
-        Deed::Restart,
-        Deed::Swap,
-        Deed::Restart,
-        Deed::Commit,
-    ],
-    &[
-        Deed::Stage(1),
-        Deed::Swap,
-        Deed::Commit,
-        Deed::Stage(2),
-        Deed::Swap,
-        Deed::Commit,
-        Deed::Stage(3),
-        Deed::ThrowOut,
-    ],
+    &[Stage(1), Swap, Commit, Stage(2), Swap, Restart, Commit],
+    &[Stage(1), Swap, Commit, Stage(2), Swap, ThrowOut, Stage(3), Swap],
+    &[Stage(1), Restart, Drop, Stage(2), Swap, CallBack, Stage(2), Swap],
+    &[Stage(4), Swap, Commit, Order(2), Swap, Commit, Stage(5), Swap],
+    &[Stage(1), Swap, ThrowOut, Stage(2), Restart, Swap, Restart, Commit],
+    &[Stage(1), Swap, Commit, Stage(2), Swap, Commit, Stage(3), ThrowOut],
 ];
 
 #[test]
@@ -299,8 +265,7 @@ fn whatever_a_home_lives_through_power_may_fail_after_every_write() {
                 life[..cut_in].iter().for_each(|deed| deed.on(&mut slots).unwrap());
                 let (before, floor) = (slots.installed(), slots.floor());
                 drop(slots);
-                let disk = FailingDisk { left: AtomicUsize::new(cut) };
-                let mut slots = Slots::open(disk, directory.path(), OWN).unwrap();
+                let mut slots = open_failing(directory.path(), cut);
                 let deed = life[cut_in];
                 let done = deed.on(&mut slots);
                 let memory = slots.installed();
@@ -318,11 +283,11 @@ fn whatever_a_home_lives_through_power_may_fail_after_every_write() {
                 assert_eq!(boot.model, (memory != OWN).then(|| model(memory.0)), "{life:?} {cut_in}/{cut}");
                 let staged = slots.staged().map(|staged| model(staged.held.version.0).1);
                 assert_eq!(slots.staged_bytes(), staged, "{life:?} {cut_in}/{cut}: what is staged is whole");
-                let moves = matches!(deed, Deed::Swap | Deed::ThrowOut | Deed::CallBack);
+                let moves = matches!(deed, Swap | ThrowOut | CallBack);
                 assert!(moves || memory == before, "{life:?} {cut_in}/{cut}: only a flip changes who is in charge");
                 let fell = slots.floor() < floor;
-                let ordered = life[..cut_in].iter().any(|deed| matches!(deed, Deed::Order(_)));
-                assert!(!fell || (ordered && matches!(deed, Deed::Commit)), "{life:?} {cut_in}/{cut}: the floor fell");
+                let ordered = life[..cut_in].iter().any(|deed| matches!(deed, Order(_)));
+                assert!(!fell || (ordered && matches!(deed, Commit)), "{life:?} {cut_in}/{cut}: the floor fell");
                 if done.is_ok() {
                     break;
                 }
@@ -340,12 +305,9 @@ fn whatever_a_home_lives_through_power_may_fail_after_every_write() {
 fn the_report_of_a_deed_reaches_the_disk_with_the_deed() {
     let outcome = UpdateOutcome::installed(ModelVersion(2), 7);
     for cut in 0..2 {
-        let directory = tempfile::tempdir().unwrap();
-        let mut slots = with_committed(directory.path(), &[1]);
-        let (version, bytes) = model(2);
-        slots.install(version, &bytes, UNTIL).unwrap();
-        let disk = FailingDisk { left: AtomicUsize::new(cut) };
-        let mut slots = Slots::open(disk, directory.path(), OWN).unwrap();
+        let (directory, mut slots) = lived(&[1]);
+        slots.install(2).unwrap();
+        let mut slots = open_failing(directory.path(), cut);
         slots.owing(outcome.clone()).commit().unwrap_err();
         let mut slots = open(directory.path());
         assert_eq!((slots.unreported(), slots.trial().is_some()), (None, true), "cut {cut}: neither happened");
@@ -359,11 +321,9 @@ fn the_report_of_a_deed_reaches_the_disk_with_the_deed() {
 
 #[test]
 fn a_signed_order_lowers_the_floor_and_leaves_no_other_way_down() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut slots = with_committed(directory.path(), &[3, 4]);
-    let (version, bytes) = model(2);
-    slots.stage(version, &bytes, UNTIL, true).unwrap();
-    slots.swap(UNTIL, 0).unwrap();
+    let (_directory, mut slots) = lived(&[3, 4]);
+    Order(2).on(&mut slots).unwrap();
+    Swap.on(&mut slots).unwrap();
     assert_eq!(slots.floor(), ModelVersion(4), "until it has earned its place");
     slots.commit().unwrap();
     assert_eq!((slots.installed(), slots.floor()), (ModelVersion(2), ModelVersion(2)));
@@ -372,8 +332,7 @@ fn a_signed_order_lowers_the_floor_and_leaves_no_other_way_down() {
 
 #[test]
 fn a_version_that_a_slot_still_holds_needs_no_download() {
-    let directory = tempfile::tempdir().unwrap();
-    let slots = with_committed(directory.path(), &[3, 4]);
+    let (directory, slots) = lived(&[3, 4]);
     let sha256 = Sha256::digest(model(3).1);
     assert_eq!(slots.bytes_of(ModelVersion(3), &sha256), Some(model(3).1));
     assert_eq!(slots.bytes_of(ModelVersion(3), &[0; 32]), None, "another hash is another model");
@@ -382,8 +341,7 @@ fn a_version_that_a_slot_still_holds_needs_no_download() {
 
 #[test]
 fn a_pointer_file_of_an_older_program_is_still_read() {
-    let directory = tempfile::tempdir().unwrap();
-    drop(with_committed(directory.path(), &[1]));
+    let directory = lived(&[1]).0;
     let path = directory.path().join("pointer.json");
     let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     for field in ["staged", "since", "assignment", "untold"] {
@@ -395,8 +353,7 @@ fn a_pointer_file_of_an_older_program_is_still_read() {
 
 #[test]
 fn a_field_of_the_pointer_that_cannot_be_read_takes_no_other_with_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut slots = with_committed(directory.path(), &[1, 2]);
+    let (directory, mut slots) = lived(&[1, 2]);
     slots.owing(UpdateOutcome::installed(ModelVersion(2), 7)).mark_failed(ModelVersion(9)).unwrap();
     drop(slots);
     let path = directory.path().join("pointer.json");
@@ -418,8 +375,7 @@ fn a_field_of_the_pointer_that_cannot_be_read_takes_no_other_with_it() {
 
 #[test]
 fn wherever_the_pointer_was_cut_the_agent_starts_and_the_damaged_file_is_kept() {
-    let directory = tempfile::tempdir().unwrap();
-    drop(with_committed(directory.path(), &[1, 2]));
+    let directory = lived(&[1, 2]).0;
     let path = directory.path().join("pointer.json");
     let whole = std::fs::read(&path).unwrap();
     for length in (0..whole.len() - 1).step_by(37) {

@@ -142,25 +142,19 @@ impl DeviceClass {
     /// Whether the entity is on or off rather than a number.
     #[must_use]
     pub fn is_binary(self) -> bool {
-        matches!(
-            self,
-            Self::Motion
-                | Self::Occupancy
-                | Self::Presence
-                | Self::Door
-                | Self::Window
-                | Self::Moisture
-                | Self::GenericBinary
-                | Self::Opening
-                | Self::Smoke
-                | Self::Vibration
-                | Self::Sound
-                | Self::Heat
-                | Self::Safety
-                | Self::Tamper
-                | Self::GasAlarm
-                | Self::CarbonMonoxideAlarm
-        )
+        self.warns_of_danger()
+            || matches!(
+                self,
+                Self::Motion
+                    | Self::Occupancy
+                    | Self::Presence
+                    | Self::Door
+                    | Self::Window
+                    | Self::GenericBinary
+                    | Self::Opening
+                    | Self::Vibration
+                    | Self::Sound
+            )
     }
 
     /// Whether a sensor of this class exists to warn of danger to people or to the house. Each time it turns on is an alarm

@@ -1,12 +1,12 @@
-//! What a home's answers may do to everybody's model: a quota, a cap on influence, and trust by how far it agrees with others.
+//! What a home's answers may do to everybody's model: a quota, caps on influence, and trust by how far it agrees with others.
 //!
 //! None of it proves anything about a single answer; the last defence is the gate, which measures the candidate on
 //! homes whose truth is known.
 
 use std::collections::BTreeMap;
 
+use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::grid::FEATURES;
-use serde::{Deserialize, Serialize};
 
 use super::feedback::FeedbackExample;
 
@@ -19,6 +19,9 @@ const DOUBT_ANSWERS_MIN: usize = 6;
 const PRIOR_ANSWERS: f64 = 6.0;
 /// How far below the fleet's agreement a home must lie to be doubted, in standard errors.
 const DOUBT_SIGMAS: f64 = 2.0;
+/// Weight within a class that a home keeps in any case: in a class that only few homes have, few answers are all there is. Thirty are
+/// three drawn questions at their largest weight.
+const CLASS_WEIGHT_KEPT: f64 = 30.0;
 
 /// One answer with whose it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,11 +33,13 @@ pub struct HomeAnswer {
 }
 
 /// Which defences are on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DefencePolicy {
     /// Most answers of one home in a run; the last ones count.
     pub quota: usize,
+    /// Most that one home's answers may weigh within a device class, as a share of what all other homes' weigh there. With a
+    /// quarter, a hostile home needs three others to agree with it before it outweighs any honest one of them.
+    pub class_influence_max: f64,
     /// Most of the whole weight that one home's answers may have.
     pub influence_max: f64,
     /// Whether homes that contradict the others beyond chance are left out, and the rest weigh by how far they agree.
@@ -43,7 +48,7 @@ pub struct DefencePolicy {
 
 impl Default for DefencePolicy {
     fn default() -> Self {
-        Self { quota: 40, influence_max: 0.1, reliability: true }
+        Self { quota: 40, class_influence_max: 0.25, influence_max: 0.1, reliability: true }
     }
 }
 
@@ -51,7 +56,7 @@ impl DefencePolicy {
     /// No defence: every answer counts as given.
     #[must_use]
     pub fn none() -> Self {
-        Self { quota: usize::MAX, influence_max: 1.0, reliability: false }
+        Self { quota: usize::MAX, class_influence_max: f64::INFINITY, influence_max: 1.0, reliability: false }
     }
 }
 
@@ -109,7 +114,7 @@ impl Defended {
     }
 }
 
-/// Applies the defences in order: quota, reliability, influence. Pure; the order of the answers decides which are last.
+/// Applies the defences in order: quota, reliability, influence within each class, influence on the whole. Pure; the order of the answers decides which are last.
 #[must_use]
 pub fn defend(answers: &[HomeAnswer], policy: &DefencePolicy) -> Defended {
     let mut defended = Defended::default();
@@ -132,35 +137,60 @@ pub fn defend(answers: &[HomeAnswer], policy: &DefencePolicy) -> Defended {
         defended.reliability.retain(|home, _| !defended.doubted.contains(home));
         kept.retain(|answer| !defended.doubted.contains(&answer.home));
     }
-    let trusted = |answer: &HomeAnswer| {
+    let trusted = |answer: &&HomeAnswer| {
         let reliability = defended.reliability.get(&answer.home).copied().unwrap_or(1.0);
         f64::from(answer.example.weight.max(0.0)) * reliability
     };
-    let factors = caps(kept.iter().map(|answer| (answer.home.as_str(), trusted(answer))), policy.influence_max);
-    let weighed = |answer: &&HomeAnswer| {
-        let factor = factors.get(answer.home.as_str()).copied().unwrap_or(1.0);
-        FeedbackExample { weight: (trusted(answer) * factor) as f32, ..answer.example.clone() }
-    };
-    defended.examples = kept.iter().map(weighed).collect();
+    let mut weights: Vec<f64> = kept.iter().map(trusted).collect();
+    let homes: Vec<&str> = kept.iter().map(|answer| answer.home.as_str()).collect();
+    let before = sums(&homes, &weights);
+    cap_within_classes(&kept, &mut weights, policy.class_influence_max);
+    cap_on_the_whole(&homes, &mut weights, policy.influence_max);
+    let after = sums(&homes, &weights);
+    let cut = before.into_iter().filter(|(home, before)| after[home] < *before);
+    defended.capped = cut.map(|(home, before)| (home.to_owned(), 1.0 - after[home] / before)).collect();
+    let weighed =
+        |(answer, weight): (&&HomeAnswer, f64)| FeedbackExample { weight: weight as f32, ..answer.example.clone() };
+    defended.examples = kept.iter().zip(weights).map(weighed).collect();
     defended.homes = kept.iter().map(|answer| answer.home.clone()).collect();
-    defended.capped = factors.into_iter().map(|(home, factor)| (home.to_owned(), 1.0 - factor)).collect();
     defended
 }
 
-/// Factors that bring each home down to its share of the whole, for those above it.
+/// The weights added up by key.
+fn sums<K: Ord + Copy>(keys: &[K], weights: &[f64]) -> BTreeMap<K, f64> {
+    let mut sums = BTreeMap::new();
+    for (key, weight) in keys.iter().zip(weights) {
+        *sums.entry(*key).or_default() += weight;
+    }
+    sums
+}
+
+/// Brings each home down to `share` of what all others weigh in the class, or to [`CLASS_WEIGHT_KEPT`] if that is more.
+fn cap_within_classes(answers: &[&HomeAnswer], weights: &mut [f64], share: f64) {
+    let keys: Vec<(DeviceClass, &str)> =
+        answers.iter().map(|answer| (answer.example.class, answer.home.as_str())).collect();
+    let classes: Vec<DeviceClass> = keys.iter().map(|(class, _)| *class).collect();
+    let (own, totals) = (sums(&keys, weights), sums(&classes, weights));
+    for (key, weight) in keys.iter().zip(weights) {
+        let own = own[key];
+        let most = (share * (totals[&key.0] - own)).max(CLASS_WEIGHT_KEPT);
+        if own > most {
+            *weight *= most / own;
+        }
+    }
+}
+
+/// Brings each home down to its share of the whole.
 ///
 /// The share is of the capped whole: with `n` capped homes of share `s` the others have `1 − n·s` of it. Where there are
 /// too few homes for the cap to be met, all count alike.
-fn caps<'a>(answers: impl Iterator<Item = (&'a str, f64)>, influence_max: f64) -> BTreeMap<&'a str, f64> {
-    let mut weights: BTreeMap<&str, f64> = BTreeMap::new();
-    for (home, weight) in answers {
-        *weights.entry(home).or_default() += weight;
-    }
-    let mut sorted: Vec<f64> = weights.values().copied().collect();
+fn cap_on_the_whole(homes: &[&str], weights: &mut [f64], influence_max: f64) {
+    let own = sums(homes, weights);
+    let mut sorted: Vec<f64> = own.values().copied().collect();
     sorted.sort_by(|a, b| b.total_cmp(a));
     let limit = influence_max.max(1.0 / sorted.len().max(1) as f64);
     if limit >= 1.0 {
-        return BTreeMap::new();
+        return;
     }
     let mut allowed = f64::INFINITY;
     for capped in 1..=sorted.len() {
@@ -173,7 +203,11 @@ fn caps<'a>(answers: impl Iterator<Item = (&'a str, f64)>, influence_max: f64) -
         }
         allowed = candidate;
     }
-    weights.into_iter().filter(|(_, own)| *own > allowed).map(|(home, own)| (home, allowed / own)).collect()
+    for (home, weight) in homes.iter().zip(weights) {
+        if own[home] > allowed {
+            *weight *= allowed / own[home];
+        }
+    }
 }
 
 /// How often each home's answers agree with the nearest answers of other homes.
@@ -277,14 +311,14 @@ mod tests {
 
     #[test]
     fn a_home_that_flips_its_answers_is_doubted_and_honest_ones_are_not() {
-        let policy = DefencePolicy { quota: 100, influence_max: 1.0, reliability: true };
+        let policy = DefencePolicy { reliability: true, ..DefencePolicy::none() };
         assert_eq!(defend(&fleet(2), &policy).doubted, ["h0", "h1"]);
         assert_eq!(defend(&fleet(0), &policy).doubted, [""; 0]);
     }
 
     #[test]
     fn a_home_that_errs_now_and_then_weighs_less_and_is_not_left_out() {
-        let policy = DefencePolicy { quota: 100, influence_max: 1.0, reliability: true };
+        let policy = DefencePolicy { reliability: true, ..DefencePolicy::none() };
         let mut answers = fleet(0);
         // One wrong answer of twelve: (11 + 6) of 18 agree, so 2 × 17/18 − 1.
         answers[0].example.anomalous = !answers[0].example.anomalous;
@@ -310,11 +344,79 @@ mod tests {
 
     #[test]
     fn the_last_answers_of_a_home_fill_its_quota() {
-        let policy = DefencePolicy { quota: 2, influence_max: 1.0, reliability: false };
+        let policy = DefencePolicy { quota: 2, ..DefencePolicy::none() };
         let answers: Vec<HomeAnswer> = (0..5).map(|number| answer("a", number as f32, false)).collect();
         let defended = defend(&answers, &policy);
         assert_eq!(defended.examples.iter().map(|example| example.window[0]).collect::<Vec<_>>(), [3.0, 4.0]);
         assert_eq!(defended.over_quota["a"], 3);
+    }
+
+    fn of_class(class: DeviceClass, home: &str, count: usize, weight: f32) -> Vec<HomeAnswer> {
+        let answer = answer(home, 0.0, false);
+        vec![HomeAnswer { example: FeedbackExample { class, weight, ..answer.example }, ..answer }; count]
+    }
+
+    /// What the home weighs in the class, of all that is there.
+    fn share(defended: &Defended, home: &str, class: DeviceClass) -> f32 {
+        let all = || defended.homes.iter().zip(&defended.examples).filter(|(_, example)| example.class == class);
+        let own = all().filter(|(whose, _)| *whose == home);
+        own.map(|(_, one)| one.weight).sum::<f32>() / all().map(|(_, one)| one.weight).sum::<f32>()
+    }
+
+    #[test]
+    fn a_home_weighs_a_quarter_of_all_others_in_a_class_however_often_it_answers() {
+        let policy = DefencePolicy { class_influence_max: 0.25, ..DefencePolicy::none() };
+        let others = ["a", "b", "c", "d"].into_iter().flat_map(|name| of_class(DeviceClass::Power, name, 40, 1.0));
+        let answers: Vec<HomeAnswer> =
+            of_class(DeviceClass::Power, "loud", 1000, 1.0).into_iter().chain(others).collect();
+        let defended = defend(&answers, &policy);
+        assert!((share(&defended, "loud", DeviceClass::Power) - 40.0 / 200.0).abs() < 1e-4);
+        assert_eq!(defended.examples[1000].weight, 1.0, "the others are left alone");
+        assert_eq!(defended.capped.keys().collect::<Vec<_>>(), ["loud"]);
+        assert!((defended.capped["loud"] - 0.96).abs() < 1e-9, "{:?}", defended.capped);
+    }
+
+    #[test]
+    fn a_home_alone_in_its_class_keeps_a_weight_of_thirty() {
+        let policy = DefencePolicy { class_influence_max: 0.25, ..DefencePolicy::none() };
+        let alone = |count| {
+            let defended = defend(&of_class(DeviceClass::Power, "a", count, 1.0), &policy);
+            defended.examples.iter().map(|example| example.weight).sum::<f32>()
+        };
+        assert_eq!(alone(3), 3.0);
+        assert!((alone(50) - 30.0).abs() < 1e-4);
+    }
+
+    /// Why there are two caps, first half: without the one within a class, a home that answers forty drawn questions, each at its
+    /// largest weight, outweighs a class that few homes have, and is still far from a tenth of the whole.
+    #[test]
+    fn the_cap_on_the_whole_does_not_bound_a_home_within_a_class() {
+        let whole_alone = DefencePolicy { influence_max: 0.1, ..DefencePolicy::none() };
+        let mut answers: Vec<HomeAnswer> =
+            (0..100).flat_map(|number| of_class(DeviceClass::Power, &format!("other-{number}"), 40, 1.0)).collect();
+        for name in ["a", "b", "c", "d"] {
+            answers.extend(of_class(DeviceClass::Water, name, 40, 1.0));
+        }
+        answers.extend(of_class(DeviceClass::Water, "loud", 40, 10.0));
+        assert!((share(&defend(&answers, &whole_alone), "loud", DeviceClass::Water) - 400.0 / 560.0).abs() < 1e-4);
+        let both = DefencePolicy { class_influence_max: 0.25, ..whole_alone };
+        assert!((share(&defend(&answers, &both), "loud", DeviceClass::Water) - 40.0 / 200.0).abs() < 1e-4);
+    }
+
+    /// Second half: a home that answers a little in every class keeps all of it in each, and only the cap on the whole bounds it.
+    #[test]
+    fn the_cap_within_a_class_does_not_bound_a_home_in_the_whole() {
+        use DeviceClass::{Humidity, Power, Temperature, Water};
+        let class_alone = DefencePolicy { class_influence_max: 0.25, ..DefencePolicy::none() };
+        let mut answers: Vec<HomeAnswer> =
+            (0..19).flat_map(|number| of_class(Power, &format!("other-{number}"), 5, 1.0)).collect();
+        for class in [Humidity, Power, Temperature, Water] {
+            answers.extend(of_class(class, "loud", 10, 2.0));
+        }
+        let share_of_all = |policy: &DefencePolicy| defend(&answers, policy).without_each(1)[0].weight_share;
+        assert!((share_of_all(&class_alone) - 80.0 / 175.0).abs() < 1e-4);
+        let both = DefencePolicy { influence_max: 0.1, ..class_alone };
+        assert!((share_of_all(&both) - 0.1).abs() < 1e-4);
     }
 
     #[test]
@@ -332,7 +434,7 @@ mod tests {
                 .enumerate()
                 .flat_map(|(home, count)| (0..*count).map(move |_| answer(&format!("h{home}"), 0.0, false)))
                 .collect();
-            let policy = DefencePolicy { quota: usize::MAX, influence_max: cap, reliability: false };
+            let policy = DefencePolicy { influence_max: cap, ..DefencePolicy::none() };
             let defended = defend(&answers, &policy);
             let total: f64 = defended.examples.iter().map(|example| f64::from(example.weight)).sum();
             for home in 0..counts.len() {

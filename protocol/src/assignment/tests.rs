@@ -4,6 +4,7 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use proptest::prelude::*;
 
 use super::*;
+use crate::seal::{SealError, SigningKey};
 
 const NOW: i64 = 1_790_000_000;
 
@@ -60,7 +61,7 @@ fn a_generation_is_used_once() {
 fn another_homes_assignment_is_refused() {
     let found = HomeId::new("home-8").unwrap();
     let other = Assignment { home: found.clone(), ..assignment(1) };
-    assert_eq!(accept(&other, None).unwrap_err(), AssignmentRefusal::OtherHome { found });
+    assert_eq!(accept(&other, None).unwrap_err(), StatementRefusal::OtherHome { noun: "assignment", found }.into());
 }
 
 #[test]
@@ -76,7 +77,7 @@ fn somebody_elses_signature_is_refused() {
     let signed = assignment(1).sign(&director(8)).unwrap();
     let refused = signed.accept(&[director(7).public()], &home(), None, NOW).unwrap_err();
     let name = hex::encode(director(8).public().id());
-    assert_eq!(refused, AssignmentRefusal::Seal(SealError::UnknownKey(name)));
+    assert_eq!(refused, StatementRefusal::Seal(SealError::UnknownKey(name)).into());
 }
 
 #[test]
@@ -98,7 +99,7 @@ fn a_field_outside_its_limits_is_not_even_signed() {
         (Assignment { expires_at: base.not_before, ..base.clone() }, "life"),
         (Assignment { expires_at: i64::MAX, not_before: i64::MIN, ..base.clone() }, "life"),
     ] {
-        assert_eq!(bad.sign(&director(7)).unwrap_err(), AssignmentRefusal::Field(field));
+        assert_eq!(bad.sign(&director(7)).unwrap_err(), StatementRefusal::Field { noun: "assignment", field });
     }
 }
 

@@ -12,6 +12,7 @@ use crate::messages::{
     RefusalReason, ReleaseNotice, UpdateOutcome, UpdateStage, Verdict, Withdrawal, WithdrawalReceipt, WithdrawalScope,
 };
 use crate::seal::SigningKey;
+use crate::statement::Statement as _;
 
 fn record() -> FeedbackRecord {
     FeedbackRecord {
@@ -169,7 +170,7 @@ fn the_golden_signatures_verify() {
     let Message::Assignment(signed) = golden("assignment") else { panic!("another kind") };
     assert_eq!(signed.read(&keys), Ok(assignment()));
     let Message::Manifest(signed) = golden("manifest") else { panic!("another kind") };
-    assert_eq!(signed.read(&keys, &manifest().home), Ok(manifest()));
+    assert_eq!(signed.read_of(&manifest().home, &keys), Ok(manifest()));
 }
 
 #[test]

@@ -4,13 +4,14 @@ use rcgen::SanType;
 use x509_parser::certificate::X509Certificate;
 
 use super::*;
-
-fn now() -> Timestamp {
-    "2026-03-01T12:00:00Z".parse().unwrap()
-}
+use crate::fixtures::{home, named, now};
 
 fn identity() -> Identity {
-    Identity::from_common_name("home-7").unwrap()
+    Identity::home(home()).unwrap()
+}
+
+fn authority() -> Authority {
+    Authority::create(now()).unwrap().0
 }
 
 fn with_certificate<T>(pem: &str, look: impl FnOnce(&X509Certificate<'_>) -> T) -> T {
@@ -20,7 +21,7 @@ fn with_certificate<T>(pem: &str, look: impl FnOnce(&X509Certificate<'_>) -> T) 
 
 #[test]
 fn a_request_gets_our_subject_usage_and_validity_not_its_own() {
-    let (authority, _) = Authority::create(now()).unwrap();
+    let authority = authority();
     let key = KeyPair::generate().unwrap();
     let mut greedy = CertificateParams::default();
     greedy.distinguished_name = name("home-7");
@@ -42,8 +43,8 @@ fn a_request_gets_our_subject_usage_and_validity_not_its_own() {
 
 #[test]
 fn a_request_in_anothers_name_is_refused_with_both_names() {
-    let (authority, _) = Authority::create(now()).unwrap();
-    let request = SigningRequest::new(&HomeId::new("home-8").unwrap()).unwrap();
+    let authority = authority();
+    let request = SigningRequest::new(&named("home-8")).unwrap();
     let error = authority.sign_request(&request.request_pem, &identity(), now(), 30).unwrap_err();
     assert!(
         matches!(&error, AuthorityError::RequestName { found, expected } if found == "home-8" && expected == "home-7")
@@ -52,8 +53,8 @@ fn a_request_in_anothers_name_is_refused_with_both_names() {
 
 #[test]
 fn a_request_that_is_damaged_or_huge_is_refused() {
-    let (authority, _) = Authority::create(now()).unwrap();
-    let request = SigningRequest::new(&HomeId::new("home-7").unwrap()).unwrap().request_pem;
+    let authority = authority();
+    let request = SigningRequest::new(&home()).unwrap().request_pem;
     let mut damaged = request.clone().into_bytes();
     // In the key, well past the header line: the request's own signature no longer fits.
     damaged[150] = if damaged[150] == b'A' { b'B' } else { b'A' };
@@ -66,7 +67,7 @@ fn a_request_that_is_damaged_or_huge_is_refused() {
 
 #[test]
 fn a_lifetime_of_no_or_too_many_days_is_refused() {
-    let (authority, _) = Authority::create(now()).unwrap();
+    let authority = authority();
     for days in [0, DAYS_MAX + 1] {
         let error = authority.issue_client(&identity(), now(), days).err().unwrap();
         assert_eq!(error.to_string(), format!("a certificate lives 1 to 825 days, not {days}"));
@@ -75,7 +76,7 @@ fn a_lifetime_of_no_or_too_many_days_is_refused() {
 
 #[test]
 fn a_server_is_known_by_loopback_and_by_each_given_name_once() {
-    let (authority, _) = Authority::create(now()).unwrap();
+    let authority = authority();
     let hosts = ["broker.home.arpa", "192.0.2.7", "localhost"].map(str::to_owned);
     let issued = authority.issue_server("broker", &hosts, now(), 30).unwrap();
     with_certificate(&issued.certificate_pem, |certificate| {
@@ -91,7 +92,7 @@ fn a_server_is_known_by_loopback_and_by_each_given_name_once() {
 fn an_authority_whose_key_belongs_to_another_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::new(dir.path());
-    let (one, _) = Authority::create(now()).unwrap();
+    let one = authority();
     let (_, other_key) = Authority::create(now()).unwrap();
     files::make_dir(&dir.path().join("ca")).unwrap();
     files::write_public(&layout.ca_cert(), one.certificate_pem().as_bytes()).unwrap();

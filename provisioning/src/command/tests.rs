@@ -1,10 +1,7 @@
 //! What each command prints and leaves, line by line as a person types it.
 
 use super::*;
-
-fn now() -> Timestamp {
-    "2026-03-01T12:00:00Z".parse().unwrap()
-}
+use crate::fixtures::now;
 
 fn command(line: &str, dir: &Path) -> anyhow::Result<String> {
     let dir = dir.join("keys");
@@ -13,6 +10,13 @@ fn command(line: &str, dir: &Path) -> anyhow::Result<String> {
     let mut out = Vec::new();
     run(&cli, now(), &mut out)?;
     Ok(String::from_utf8(out)?)
+}
+
+/// Where an installation is, made by the command.
+fn installed() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    command("init --out KEYS --broker-user root", dir.path()).unwrap();
+    dir
 }
 
 #[test]
@@ -44,10 +48,8 @@ fn a_host_or_user_that_is_none_is_refused_before_anything_is_made() {
     let dir = tempfile::tempdir().unwrap();
     let refused = |line: &str| command(line, dir.path()).unwrap_err().to_string();
     let error = refused("init --out KEYS --host bad_host/name");
-    assert!(
-        error.contains(r#""bad_host/name" is no host: a DNS name (letters, digits and '-' between dots"#),
-        "{error}"
-    );
+    let rule = r#""bad_host/name" is no host: a DNS name (letters, digits and '-' between dots"#;
+    assert!(error.contains(rule), "{error}");
     assert!(refused("init --out KEYS --broker-user a:b").contains(r#""a:b" is no user"#));
     assert!(refused("init --out KEYS --listen everywhere").contains("invalid IP address"));
     assert!(refused("init --out KEYS --http-port 0").contains("0 is not in 1..=65535"));
@@ -63,17 +65,15 @@ fn root_gives_the_brokers_files_to_the_user_that_mosquitto_becomes() {
     assert_eq!(owner(Some("root"), true, users), Ok(None));
     assert_eq!(owner(None, true, "root:x:0:0::/root:/bin/sh\n"), Ok(None));
     assert_eq!(owner(Some("other"), false, users), Ok(None), "only root can give");
-    assert!(
-        owner(Some("gone"), true, users).unwrap_err().starts_with("there is no user gone in /etc/passwd; make one")
-    );
+    let refused = owner(Some("gone"), true, users).unwrap_err();
+    assert!(refused.starts_with("there is no user gone in /etc/passwd; make one"));
 }
 
 #[test]
 fn an_installation_from_before_gets_its_group_and_a_known_one_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(
-        command("group --out KEYS", dir.path()).unwrap_err().to_string().contains("first: hearthwatch-provision init")
-    );
+    let refused = command("group --out KEYS", dir.path()).unwrap_err();
+    assert!(refused.to_string().contains("first: hearthwatch-provision init"));
     command("init --out KEYS --broker-user root", dir.path()).unwrap();
     let path = dir.path().join("keys/cloud/ingest.group");
     std::fs::remove_file(&path).unwrap();
@@ -91,8 +91,7 @@ fn an_installation_from_before_gets_its_group_and_a_known_one_is_replaced() {
 
 #[test]
 fn a_home_that_is_revoked_is_named_with_the_command_that_makes_it_hold() {
-    let dir = tempfile::tempdir().unwrap();
-    command("init --out KEYS --broker-user root", dir.path()).unwrap();
+    let dir = installed();
     command("home add home-7 --issue --out KEYS", dir.path()).unwrap();
     let text = command("home revoke home-7 --reason stolen --out KEYS", dir.path()).unwrap();
     assert!(text.starts_with("1 of home-7 taken back; on the list: ") && text.contains(revocation::RELOAD), "{text}");
@@ -116,8 +115,7 @@ fn a_second_persons_word_is_a_line_of_the_file_that_the_signer_reads() {
 
 #[test]
 fn a_token_for_a_script_is_the_token_and_nothing_else() {
-    let dir = tempfile::tempdir().unwrap();
-    command("init --out KEYS --broker-user root", dir.path()).unwrap();
+    let dir = installed();
     let token = command("home add home-7 --token-only --out KEYS", dir.path()).unwrap();
     assert!(token.starts_with("hwc_") && token.lines().count() == 1, "{token}");
     let error = command("home add home-7 --token-only --out KEYS", dir.path()).unwrap_err();
@@ -126,8 +124,7 @@ fn a_token_for_a_script_is_the_token_and_nothing_else() {
 
 #[test]
 fn a_name_that_could_be_an_aggregators_is_refused_with_the_rule() {
-    let dir = tempfile::tempdir().unwrap();
-    command("init --out KEYS --broker-user root", dir.path()).unwrap();
+    let dir = installed();
     let error = command("home add aggregator-2 --issue --out KEYS", dir.path()).unwrap_err();
     assert!(format!("{error:#}").contains("is kept for aggregators"), "{error:#}");
 }

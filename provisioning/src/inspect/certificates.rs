@@ -29,18 +29,9 @@ pub(super) fn look(report: &mut Report, layout: &Layout, now: Timestamp) {
         });
     }
     let ca_pem = files::read_text(&layout.ca_cert()).unwrap_or_default();
-    one(
-        report,
-        layout,
-        now,
-        &Subject {
-            what: "certificate authority",
-            cert: layout.ca_cert(),
-            key: None,
-            remedy: "every certificate must be made anew under a new authority".to_owned(),
-            ca_pem: &ca_pem,
-        },
-    );
+    let (what, remedy) =
+        ("certificate authority", "every certificate must be made anew under a new authority".to_owned());
+    one(report, layout, now, &Subject { what, cert: layout.ca_cert(), key: None, remedy, ca_pem: &ca_pem });
     for (what, cert, key) in [
         ("broker's server certificate", layout.broker_cert(), layout.broker_key()),
         ("aggregator's HTTPS certificate", layout.http_cert(), layout.http_key()),
@@ -55,15 +46,9 @@ pub(super) fn look(report: &mut Report, layout: &Layout, now: Timestamp) {
             report.rows.push(row(layout, "home, certificate not made here", files.root(), home.to_string(), None));
             continue;
         }
-        let key = files.key().exists().then(|| files.key());
-        let remedy =
-            format!("rm {}; hearthwatch-provision home add {home} --issue --out {root}", files.cert().display());
-        one(
-            report,
-            layout,
-            now,
-            &Subject { what: "home's certificate", cert: files.cert(), key, remedy, ca_pem: &ca_pem },
-        );
+        let (cert, key) = (files.cert(), files.key().exists().then(|| files.key()));
+        let remedy = format!("rm {}; hearthwatch-provision home add {home} --issue --out {root}", cert.display());
+        one(report, layout, now, &Subject { what: "home's certificate", cert, key, remedy, ca_pem: &ca_pem });
     }
 }
 

@@ -2,22 +2,16 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use hearthwatch_protocol::HomeId;
 use jiff::SignedDuration;
 
 use super::*;
-use crate::{homes, init};
-
-fn now() -> Timestamp {
-    "2026-03-01T12:00:00Z".parse().unwrap()
-}
+use crate::fixtures::{home, installation, named, now};
+use crate::homes;
 
 fn installed() -> (tempfile::TempDir, Layout) {
-    let dir = tempfile::tempdir().unwrap();
-    let layout = Layout::new(dir.path().join("hw"));
-    init::run(&layout, &init::Options::default(), now()).unwrap();
-    homes::issue(&layout, &HomeId::new("home-7").unwrap(), now(), 90).unwrap();
-    homes::token(&layout, &HomeId::new("home-8").unwrap(), now(), false).unwrap();
+    let (dir, layout) = installation();
+    homes::issue(&layout, &home(), now(), 90).unwrap();
+    homes::token(&layout, &named("home-8"), now(), false).unwrap();
     (dir, layout)
 }
 
@@ -44,15 +38,11 @@ fn a_fresh_installation_is_sound_and_advises_to_take_the_root_keys_away() {
 #[test]
 fn a_key_that_others_can_read_is_a_problem_with_the_command() {
     let (_dir, layout) = installed();
-    let key = layout.home(&HomeId::new("home-7").unwrap()).key();
+    let key = layout.home(&home()).key();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
-    assert_eq!(
-        problems(&layout, now()),
-        [format!(
-            "{0} is open to others (mode 0644), so it is not used; if nobody read it: chmod 600 {0}",
-            key.display()
-        )]
-    );
+    let key = key.display();
+    let remedy = format!("{key} is open to others (mode 0644), so it is not used; if nobody read it: chmod 600 {key}");
+    assert_eq!(problems(&layout, now()), [remedy]);
 }
 
 #[test]
@@ -61,11 +51,9 @@ fn what_expires_soon_is_advice_and_what_has_expired_a_problem() {
     let later = now() + SignedDuration::from_hours(75 * 24);
     let report = look(&layout, later);
     let text: Vec<&str> = report.findings.iter().map(|finding| finding.text.as_str()).collect();
-    assert!(text.iter().any(|text| text.starts_with("home's certificate of home-7 expires in 15 days")), "{text:#?}");
-    assert!(
-        text.iter().any(|text| text.starts_with("timestamp metadata expired at 2026-03-08T12:00:00Z")),
-        "{text:#?}"
-    );
+    let said = |start: &str| text.iter().any(|text| text.starts_with(start));
+    assert!(said("home's certificate of home-7 expires in 15 days"), "{text:#?}");
+    assert!(said("timestamp metadata expired at 2026-03-08T12:00:00Z"), "{text:#?}");
 }
 
 #[test]
@@ -89,13 +77,8 @@ fn an_installation_without_a_secret_group_is_told_the_command_that_makes_one() {
     let (_dir, layout) = installed();
     std::fs::remove_file(layout.group()).unwrap();
     let (path, root) = (layout.group(), layout.root().display().to_string());
-    assert_eq!(
-        problems(&layout, now()),
-        [format!(
-            "aggregators' secret group: {} does not exist; hearthwatch-provision group --out {root}",
-            path.display()
-        )]
-    );
+    let remedy = format!("{} does not exist; hearthwatch-provision group --out {root}", path.display());
+    assert_eq!(problems(&layout, now()), [format!("aggregators' secret group: {remedy}")]);
 }
 
 #[test]

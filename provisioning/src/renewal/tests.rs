@@ -2,26 +2,19 @@
 
 use hearthwatch_protocol::renewal::Renewal;
 use hearthwatch_protocol::seal::SigningKey;
+use hearthwatch_protocol::statement::Statement as _;
 
 use super::*;
 use crate::authority::SigningRequest;
 use crate::claims::{Claims, TOKEN_LIFE};
 use crate::enrol::EnrolRequest;
-use crate::layout::Layout;
-use crate::{files, init};
+use crate::files;
+use crate::fixtures::{home, installation, named, now as start};
 
 const DAYS: u32 = 30;
 
-fn start() -> Timestamp {
-    "2026-03-01T12:00:00Z".parse().unwrap()
-}
-
 fn after(days: i64) -> Timestamp {
     start() + SignedDuration::from_hours(days * 24)
-}
-
-fn home() -> HomeId {
-    HomeId::new("home-7").unwrap()
 }
 
 fn key_of(pem: &str) -> SigningKey {
@@ -31,15 +24,19 @@ fn key_of(pem: &str) -> SigningKey {
 
 /// An installation with `home-7` enrolled at the start; its key.
 fn enrolled() -> (tempfile::TempDir, Enroller, SigningKey) {
-    let dir = tempfile::tempdir().unwrap();
-    let layout = Layout::new(dir.path());
-    init::run(&layout, &init::Options::default(), start()).unwrap();
+    let (dir, enroller, request) = enrolled_by();
+    (dir, enroller, key_of(&request.key_pem))
+}
+
+/// The same, and what it enrolled with.
+fn enrolled_by() -> (tempfile::TempDir, Enroller, SigningRequest) {
+    let (dir, layout) = installation();
     let enroller = Enroller::load(&layout, DAYS).unwrap();
     let token = Claims::at(layout.claims()).issue(&home(), start(), TOKEN_LIFE).unwrap();
     let request = SigningRequest::new(&home()).unwrap();
-    let asked = EnrolRequest { home: home(), token: token.reveal().to_owned(), csr: request.request_pem };
+    let asked = EnrolRequest { home: home(), token: token.reveal().to_owned(), csr: request.request_pem.clone() };
     enroller.enrol(&asked, start()).unwrap();
-    (dir, enroller, key_of(&request.key_pem))
+    (dir, enroller, request)
 }
 
 fn wish(csr: &str, key: &SigningKey, at: Timestamp) -> RenewRequest {
@@ -92,7 +89,7 @@ fn whoever_has_no_key_of_the_home_gets_nothing() {
     let refused = |request: &RenewRequest, now| enroller.renew(request, now).unwrap_err().reason();
     assert_eq!(refused(&wish(&csr, &stranger, start()), start()), "bad_signature");
     assert_eq!(refused(&RenewRequest { home: home(), wish: "?".to_owned() }, start()), "bad_request");
-    let other = RenewRequest { home: HomeId::new("home-8").unwrap(), ..wish(&csr, &first, start()) };
+    let other = RenewRequest { home: named("home-8"), ..wish(&csr, &first, start()) };
     assert_eq!(refused(&other, start()), "unknown_home");
     assert_eq!(refused(&wish(&csr, &first, start()), after(2)), "stale");
     assert_eq!(refused(&wish("no request", &first, start()), start()), "bad_request");
@@ -100,27 +97,18 @@ fn whoever_has_no_key_of_the_home_gets_nothing() {
 
 #[test]
 fn each_certificate_is_for_a_new_key() {
-    let dir = tempfile::tempdir().unwrap();
-    let layout = Layout::new(dir.path());
-    init::run(&layout, &init::Options::default(), start()).unwrap();
-    let enroller = Enroller::load(&layout, DAYS).unwrap();
-    let token = Claims::at(layout.claims()).issue(&home(), start(), TOKEN_LIFE).unwrap();
-    let request = SigningRequest::new(&home()).unwrap();
-    let csr = request.request_pem.clone();
-    enroller
-        .enrol(&EnrolRequest { home: home(), token: token.reveal().to_owned(), csr: csr.clone() }, start())
-        .unwrap();
-    let same = wish(&csr, &key_of(&request.key_pem), start());
+    let (_dir, enroller, request) = enrolled_by();
+    let same = wish(&request.request_pem, &key_of(&request.key_pem), start());
     assert_eq!(enroller.renew(&same, start()).unwrap_err().reason(), "same_key");
 }
 
 #[test]
 fn a_revoked_home_renews_nothing() {
-    let (dir, enroller, first) = enrolled();
+    let (_dir, enroller, first) = enrolled();
     assert_eq!(enroller.revoke(&home(), start(), "stolen").unwrap().len(), 1);
     let (csr, _) = fresh();
     assert_eq!(enroller.renew(&wish(&csr, &first, start()), start()).unwrap_err().reason(), "revoked");
-    let rules = files::read_text(&Layout::new(dir.path()).mosquitto_acl()).unwrap();
+    let rules = files::read_text(&enroller.layout.mosquitto_acl()).unwrap();
     assert!(rules.contains("user home-7\ntopic deny #"), "{rules}");
 }
 

@@ -6,11 +6,8 @@ use std::num::NonZeroU64;
 use tough::schema::{Hashes, Targets};
 
 use super::*;
+use crate::fixtures::now;
 use crate::signer::message::{GateKey, PromotionVerdict};
-
-fn now() -> Timestamp {
-    "2026-03-01T12:00:00Z".parse().unwrap()
-}
 
 fn gate() -> GateKey {
     let dir = tempfile::tempdir().unwrap();
@@ -49,14 +46,9 @@ fn text(targets: &Targets) -> String {
 }
 
 fn verdict_on((name, target): &(String, Target), verdict: Judgement) -> PromotionVerdict {
-    PromotionVerdict {
-        target: name.clone(),
-        sha256: hex::encode(&*target.hashes.sha256),
-        length: target.length,
-        model_version: ModelVersion(target.custom["model_version"].as_u64().unwrap()),
-        verdict,
-        report_sha256: "ab".repeat(32),
-    }
+    let model_version = ModelVersion(target.custom["model_version"].as_u64().unwrap());
+    let (sha256, length, report_sha256) = (hex::encode(&*target.hashes.sha256), target.length, "ab".repeat(32));
+    PromotionVerdict { target: name.clone(), sha256, length, model_version, verdict, report_sha256 }
 }
 
 struct Bench {
@@ -77,6 +69,11 @@ impl Bench {
         decide(&self.state, &text(targets), verdicts, &self.gate.public(), now())
     }
 
+    /// What comes of asking for these releases after the empty version.
+    fn ask(&self, releases: &[(String, Target)], verdicts: &[SignedVerdict]) -> Result<State, Refusal> {
+        self.decide(&with(empty(2), releases), verdicts)
+    }
+
     fn released(mut self, versions: std::ops::RangeInclusive<u64>) -> Self {
         let all: Vec<_> = versions.map(|version| release(version, 1)).collect();
         let verdicts: Vec<_> = all.iter().map(|release| self.promote(release)).collect();
@@ -89,7 +86,7 @@ impl Bench {
 fn a_release_that_the_gate_promoted_is_signed_and_raises_both_versions() {
     let bench = Bench::new();
     let one = release(1, 7);
-    let next = bench.decide(&with(empty(2), std::slice::from_ref(&one)), &[bench.promote(&one)]).unwrap();
+    let next = bench.ask(std::slice::from_ref(&one), &[bench.promote(&one)]).unwrap();
     assert_eq!((next.version, next.model_version), (2, ModelVersion(1)));
     assert_eq!(State::from_bytes(&next.to_bytes()), Ok(next));
 }
@@ -114,35 +111,20 @@ fn the_very_same_bytes_are_signed_again_because_the_answer_may_be_lost() {
 fn a_release_without_a_verdict_is_refused() {
     let bench = Bench::new();
     let target = "model-1.safetensors".to_owned();
-    assert_eq!(bench.decide(&with(empty(2), &[release(1, 7)]), &[]), Err(Refusal::NoVerdict { target }));
+    assert_eq!(bench.ask(&[release(1, 7)], &[]), Err(Refusal::NoVerdict { target }));
 }
 
 #[test]
-fn a_verdict_that_another_key_signed_is_refused() {
-    let bench = Bench::new();
-    let one = release(1, 7);
-    let forged = gate().sign(verdict_on(&one, Judgement::Promote)).unwrap();
-    let target = one.0.clone();
-    assert_eq!(bench.decide(&with(empty(2), &[one]), &[forged]), Err(Refusal::VerdictSignature { target }));
-}
-
-#[test]
-fn a_verdict_that_was_edited_after_signing_is_refused() {
-    let bench = Bench::new();
-    let one = release(1, 7);
-    let mut held = bench.gate.sign(verdict_on(&one, Judgement::Hold)).unwrap();
-    held.body.verdict = Judgement::Promote;
-    let target = one.0.clone();
-    assert_eq!(bench.decide(&with(empty(2), &[one]), &[held]), Err(Refusal::VerdictSignature { target }));
-}
-
-#[test]
-fn a_release_that_the_gate_holds_back_is_refused() {
-    let bench = Bench::new();
-    let one = release(1, 7);
-    let held = bench.gate.sign(verdict_on(&one, Judgement::Hold)).unwrap();
-    let target = one.0.clone();
-    assert_eq!(bench.decide(&with(empty(2), &[one]), &[held]), Err(Refusal::NotPromoted { target }));
+fn a_verdict_that_another_key_signed_or_that_was_edited_or_that_holds_the_release_back_is_refused() {
+    let (bench, one, target) = (Bench::new(), release(1, 7), "model-1.safetensors".to_owned());
+    let said = |gate: &GateKey, verdict| gate.sign(verdict_on(&one, verdict)).unwrap();
+    let refused = |verdict| bench.ask(std::slice::from_ref(&one), &[verdict]).unwrap_err();
+    let forged = said(&gate(), Judgement::Promote);
+    assert_eq!(refused(forged), Refusal::VerdictSignature { target: target.clone() });
+    let mut edited = said(&bench.gate, Judgement::Hold);
+    edited.body.verdict = Judgement::Promote;
+    assert_eq!(refused(edited), Refusal::VerdictSignature { target: target.clone() });
+    assert_eq!(refused(said(&bench.gate, Judgement::Hold)), Refusal::NotPromoted { target });
 }
 
 #[test]
@@ -150,11 +132,11 @@ fn a_verdict_on_another_file_of_the_same_name_is_refused() {
     let bench = Bench::new();
     let verdict = bench.promote(&release(1, 7));
     let target = "model-1.safetensors".to_owned();
-    let refused = bench.decide(&with(empty(2), &[release(1, 8)]), std::slice::from_ref(&verdict));
+    let refused = bench.ask(&[release(1, 8)], std::slice::from_ref(&verdict));
     assert_eq!(refused, Err(Refusal::VerdictDiffers { target: target.clone(), field: "sha256".to_owned() }));
     let mut longer = release(1, 7);
     longer.1.length += 1;
-    let refused = bench.decide(&with(empty(2), &[longer]), &[verdict]);
+    let refused = bench.ask(&[longer], &[verdict]);
     assert_eq!(refused, Err(Refusal::VerdictDiffers { target, field: "length".to_owned() }));
 }
 
@@ -201,13 +183,13 @@ fn a_name_that_disagrees_with_its_version_or_leaves_the_directory_is_refused() {
     let bench = Bench::new();
     let (_, target) = release(1, 7);
     for name in ["model-2.safetensors", "model-01.safetensors", "a/model-1.safetensors", "firmware.bin"] {
-        let refused = bench.decide(&with(empty(2), &[(name.to_owned(), target.clone())]), &[]);
+        let refused = bench.ask(&[(name.to_owned(), target.clone())], &[]);
         assert_eq!(refused, Err(Refusal::TargetName { target: name.to_owned() }));
     }
     let mut silent = release(1, 7);
     silent.1.custom.clear();
     let target = silent.0.clone();
-    assert_eq!(bench.decide(&with(empty(2), &[silent]), &[]), Err(Refusal::TargetName { target }));
+    assert_eq!(bench.ask(&[silent], &[]), Err(Refusal::TargetName { target }));
 }
 
 #[test]
@@ -216,7 +198,7 @@ fn a_file_that_no_agent_would_take_is_refused() {
     let mut huge = release(1, 7);
     huge.1.length = ARTIFACT_BYTES_MAX + 1;
     let (target, length) = (huge.0.clone(), huge.1.length);
-    assert_eq!(bench.decide(&with(empty(2), &[huge]), &[]), Err(Refusal::TargetSize { target, length }));
+    assert_eq!(bench.ask(&[huge], &[]), Err(Refusal::TargetSize { target, length }));
 }
 
 #[test]

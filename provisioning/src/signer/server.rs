@@ -87,7 +87,7 @@ impl Server {
     /// [`SignerError`]; nothing listens then.
     pub fn bind(keys: &Path, gate_public: &Path, socket: &Path) -> Result<Self, SignerError> {
         files::check_private(keys)?;
-        let lock = lock(keys)?;
+        let lock = files::try_lock(&keys.join(".lock"))?.ok_or_else(|| SignerError::Busy(keys.to_owned()))?;
         let state_path = keys.join(STATE);
         let state = State::from_bytes(&files::read_private(&state_path)?)
             .map_err(|cause| SignerError::State { path: state_path.clone(), cause })?;
@@ -186,10 +186,8 @@ impl Signing {
 impl Signing {
     fn second_person(&self, next: &State) -> Result<(), Refusal> {
         let Some(path) = &self.approvals else { return Ok(()) };
-        let text = match files::read_text(path) {
-            Err(FileError::Missing(_)) => String::new(),
-            other => other.map_err(|error| Refusal::State(error.to_string()))?,
-        };
+        let text = files::if_there(files::read_text(path)).map_err(|error| Refusal::State(error.to_string()))?;
+        let text = text.unwrap_or_default();
         let hashes = text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
         approved(&self.state, next, &hashes)
     }
@@ -205,17 +203,6 @@ fn report(response: &Response, state: &State) {
             "targets metadata signed"
         ),
         Response::Refused(refusal) => tracing::warn!(reason = refusal.reason(), "not signed: {refusal}"),
-    }
-}
-
-fn lock(keys: &Path) -> Result<File, SignerError> {
-    let path = keys.join(".lock");
-    let refused = |cause| FileError::Io { what: "lock", path: path.clone(), cause };
-    let file = File::create(&path).map_err(refused)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(SignerError::Busy(keys.to_owned())),
-        Err(std::fs::TryLockError::Error(cause)) => Err(refused(cause).into()),
     }
 }
 

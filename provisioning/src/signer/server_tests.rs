@@ -26,10 +26,6 @@ struct Running {
     dir: tempfile::TempDir,
 }
 
-fn start_in(dir: tempfile::TempDir) -> Running {
-    run(dir, |server| server)
-}
-
 fn run(dir: tempfile::TempDir, change: impl FnOnce(Server) -> Server) -> Running {
     let layout = Layout::new(dir.path().join("hw"));
     let socket = dir.path().join("signer.sock");
@@ -41,10 +37,20 @@ fn run(dir: tempfile::TempDir, change: impl FnOnce(Server) -> Server) -> Running
     Running { layout, client: SignerClient::new(&socket), socket, stop, task, dir }
 }
 
-fn start() -> Running {
+/// An installation of today: `tough` reads the real clock.
+fn installed() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     init::run(&Layout::new(dir.path().join("hw")), &init::Options::default(), Timestamp::now()).unwrap();
-    start_in(dir)
+    dir
+}
+
+/// Everything that an error says, down to its first cause.
+fn chain(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {}", chain(cause)))
+}
+
+fn start() -> Running {
+    run(installed(), |server| server)
 }
 
 impl Running {
@@ -78,14 +84,10 @@ impl Running {
     }
 
     fn verdict(&self, content: &[u8]) -> SignedVerdict {
-        let body = PromotionVerdict {
-            target: target_name(ModelVersion(1)),
-            sha256: hex::encode(Sha256::digest(content)),
-            length: content.len() as u64,
-            model_version: ModelVersion(1),
-            verdict: Judgement::Promote,
-            report_sha256: "ab".repeat(32),
-        };
+        let (model_version, verdict, report_sha256) = (ModelVersion(1), Judgement::Promote, "ab".repeat(32));
+        let (sha256, length) = (hex::encode(Sha256::digest(content)), content.len() as u64);
+        let target = target_name(model_version);
+        let body = PromotionVerdict { target, sha256, length, model_version, verdict, report_sha256 };
         GateKey::load(&self.layout.gate_key()).unwrap().sign(body).unwrap()
     }
 }
@@ -112,23 +114,15 @@ async fn a_release_waits_for_the_second_person_and_goes_out_on_their_word() {
     let approvals = dir.path().join("approvals");
     let running = run(dir, |server| server.with_approvals(approvals.clone()));
     let verdicts = || vec![running.verdict(b"weights")];
-    let error = running.release(b"weights", verdicts()).await.unwrap_err();
-    let mut words = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        words = format!("{words}: {cause}");
-        source = cause.source();
-    }
+    let words = chain(&running.release(b"weights", verdicts()).await.unwrap_err());
     assert!(words.contains("awaits a second person"), "{words}");
     let version = |description: Description| description.version;
     assert_eq!(running.client.describe().await.map(version).unwrap(), 1, "nothing was signed");
 
-    let other = hex::encode(Sha256::digest(b"other"));
-    std::fs::write(&approvals, format!("{other}  2026-03-01T12:00:00Z  ada\n")).unwrap();
+    let line = |content: &[u8]| format!("{}  2026-03-01T12:00:00Z  ada\n", hex::encode(Sha256::digest(content)));
+    std::fs::write(&approvals, line(b"other")).unwrap();
     running.release(b"weights", verdicts()).await.unwrap_err();
-    let ours = hex::encode(Sha256::digest(b"weights"));
-    std::fs::write(&approvals, format!("{other}  2026-03-01T12:00:00Z  ada\n{ours}  2026-03-01T12:05:00Z  ada\n"))
-        .unwrap();
+    std::fs::write(&approvals, line(b"other") + &line(b"weights")).unwrap();
     running.release(b"weights", verdicts()).await.unwrap();
     assert_eq!(running.client.describe().await.map(version).unwrap(), 2);
     running.stop().await;
@@ -137,15 +131,8 @@ async fn a_release_waits_for_the_second_person_and_goes_out_on_their_word() {
 #[tokio::test]
 async fn a_verdict_on_other_weights_yields_no_signature_and_leaves_the_state() {
     let running = start();
-    let error = running.release(b"weights", vec![running.verdict(b"other")]).await.unwrap_err();
-    let mut chain = vec![error.to_string()];
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        chain.push(cause.to_string());
-        source = cause.source();
-    }
-    let last = chain.last().unwrap();
-    assert!(last.ends_with("the verdict on model-1.safetensors names another sha256"), "{chain:?}");
+    let words = chain(&running.release(b"weights", vec![running.verdict(b"other")]).await.unwrap_err());
+    assert!(words.ends_with("the verdict on model-1.safetensors names another sha256"), "{words}");
     assert_eq!(running.client.describe().await.unwrap().version, 1);
     running.stop().await;
 }
@@ -154,7 +141,7 @@ async fn a_verdict_on_other_weights_yields_no_signature_and_leaves_the_state() {
 async fn what_was_signed_is_known_after_a_restart() {
     let running = start();
     running.release(b"weights", vec![running.verdict(b"weights")]).await.unwrap();
-    let running = start_in(running.stop().await);
+    let running = run(running.stop().await, |server| server);
     assert_eq!(running.client.describe().await.unwrap().version, 2);
     running.stop().await;
 }
@@ -197,9 +184,8 @@ async fn nonsense_and_excess_get_an_answer_and_do_not_stop_the_signer() {
 
 #[tokio::test]
 async fn a_signer_whose_key_others_can_read_does_not_start() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = installed();
     let layout = Layout::new(dir.path().join("hw"));
-    init::run(&layout, &init::Options::default(), Timestamp::now()).unwrap();
     std::fs::set_permissions(layout.targets_key(), Permissions::from_mode(0o604)).unwrap();
     let socket = dir.path().join("signer.sock");
     let refused = Server::bind(&layout.signer(), &layout.gate_public(), &socket).err().unwrap();

@@ -69,10 +69,8 @@ pub(super) fn signed(bytes: &[u8]) {
     let keys = [PublicKey::Ed25519([7; 32]), PublicKey::P256([4; 65])];
     let home = HomeId::new("home-7").expect("made of allowed characters");
     let _ = SignedAssignment::from_bytes(bytes.to_vec()).accept(&keys, &home, None, NOW);
-    let _ = SignedManifest::from_bytes(bytes.to_vec()).read(&keys, &home);
-    for key in keys {
-        let _ = SignedRenewal::from_bytes(bytes.to_vec()).read(key, &home);
-    }
+    let _ = SignedManifest::from_bytes(bytes.to_vec()).read_of(&home, &keys);
+    let _ = SignedRenewal::from_bytes(bytes.to_vec()).read_of(&home, &keys);
     // What a thief of the key could sign.
     let _ = serde_cbor::from_slice::<Assignment>(bytes);
     let _ = serde_cbor::from_slice::<Manifest>(bytes);

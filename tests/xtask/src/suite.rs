@@ -33,171 +33,77 @@ struct Suite {
 }
 
 const SUITES: &[Suite] = &[
-    Suite { name: "fmt", what: "formatting", needs: &[Part::RustComponents], run: fmt, full_only: false },
-    Suite {
-        name: "tidy",
-        what: "house rules, links, spelling",
-        needs: &[Part::PythonVenv],
-        run: tidy::check,
-        full_only: false,
-    },
-    Suite { name: "deny", what: "bans, licences, sources", needs: &[Part::CargoDeny], run: deny, full_only: false },
-    Suite {
-        name: "clippy",
-        what: "lints, warnings denied",
-        needs: &[Part::RustComponents],
-        run: clippy,
-        full_only: false,
-    },
-    Suite { name: "unit", what: "unit, property and doc tests", needs: &[], run: unit, full_only: false },
-    Suite { name: "doc", what: "documentation builds, links hold", needs: &[], run: doc, full_only: false },
-    Suite {
-        name: "references",
-        what: "metrics and rivals against published programs",
-        needs: &[],
-        run: references::check,
-        full_only: false,
-    },
-    Suite {
-        name: "scenarios",
-        what: "the whole loop on embedded parts",
-        needs: &[],
-        run: || integration("scenarios", &[]),
-        full_only: false,
-    },
-    Suite {
-        name: "embedded-broker",
-        what: "the broker conformance suite, embedded broker",
-        needs: &[],
-        run: || integration("broker", &["embedded"]),
-        full_only: false,
-    },
-    Suite {
-        name: "identity",
-        what: "certificates renewed, homes that come back late or without a disk, over real TLS",
-        needs: &[],
-        run: || integration("identity", &[]),
-        full_only: false,
-    },
-    Suite {
-        name: "contract",
-        what: "the admin API against its document, by schemathesis, a validator and a generated client",
-        needs: &[Part::PythonVenv],
-        run: contract,
-        full_only: false,
-    },
-    Suite {
-        name: "mlflow",
-        what: "a run of the aggregator reported to a real MLflow tracking server, and read back",
-        needs: &[Part::PythonVenv],
-        run: mlflow,
-        full_only: false,
-    },
-    Suite {
-        name: "mosquitto",
-        what: "the broker conformance suite, link and uplink, real mosquitto",
-        needs: &[Part::Mosquitto],
-        run: mosquitto,
-        full_only: false,
-    },
-    Suite {
-        name: "databases",
-        what: "replay of recorders on a real PostgreSQL and a real MariaDB",
-        needs: &[Part::Databases],
-        run: || integration("databases", &[]),
-        full_only: false,
-    },
-    Suite {
-        name: "fleet",
-        what: "the operator page's fleet, to the letter, as an ordinary user and as root",
-        needs: &[Part::Mosquitto],
-        run: || integration("fleet", &[]),
-        full_only: false,
-    },
-    Suite {
-        name: "attacks",
-        what: "every attack on updates, judged by our client and by python-tuf",
-        needs: &[Part::PythonVenv],
-        run: endurance::attacks,
-        full_only: false,
-    },
-    Suite {
-        name: "chaos",
-        what: "kills, partitions, full disks: nothing lost, nothing twice",
-        needs: &[Part::Mosquitto],
-        run: || chaos(endurance::CHAOS_ROUNDS),
-        full_only: false,
-    },
-    Suite {
-        name: "fuzz",
-        what: "every decoder that faces the outside, briefly",
-        needs: &[Part::Cxx],
-        run: || endurance::fuzz(endurance::FUZZ_SECONDS),
-        full_only: false,
-    },
-    Suite {
-        name: "browser",
-        what: "the local page in a real browser",
-        needs: &[Part::Chromium],
-        run: || integration("browser", &[]),
-        full_only: false,
-    },
-    Suite {
-        name: "endures",
-        what: "bursts and cut lines: no false alarm, no answer lost",
-        needs: &[Part::Mosquitto],
-        run: || integration("endures", &[]),
-        full_only: false,
-    },
-    Suite {
-        name: "parts",
-        what: "every part of both programs ends: a restart or a line, and the alarm is raised all the same",
-        needs: &[Part::Mosquitto],
-        run: || integration("parts", &[]),
-        full_only: false,
-    },
-    Suite {
-        name: "home-assistant",
-        what: "the agent beside a real Home Assistant, in its containers, a stranger's walk among it",
-        needs: &[Part::Mosquitto, Part::Debootstrap, Part::Chromium, Part::Buildah, Part::AppArmor],
-        run: || integration("home_assistant", &[]),
-        full_only: false,
-    },
-    Suite {
-        name: "chaos-long",
-        what: "chaos, 1,000 rounds",
-        needs: &[Part::Mosquitto],
-        run: || chaos(endurance::CHAOS_ROUNDS_FULL),
-        full_only: true,
-    },
-    Suite {
-        name: "fuzz-long",
-        what: "every decoder, ten minutes each",
-        needs: &[Part::Cxx],
-        run: || endurance::fuzz(endurance::FUZZ_SECONDS_FULL),
-        full_only: true,
-    },
-    Suite {
-        name: "reproducible",
-        what: "two release builds, byte for byte; the bill of materials",
-        needs: &[],
-        run: supply::reproducible,
-        full_only: true,
-    },
-    Suite {
-        name: "cuda",
-        what: "the aggregator with its feature for GPUs compiles, without a toolkit",
-        needs: &[],
-        run: cuda,
-        full_only: true,
-    },
-    Suite {
-        name: "full",
-        what: "the newcomer's whole command, twice, compared",
-        needs: &[],
-        run: demo_twice,
-        full_only: true,
-    },
+    suite("fmt", "formatting", &[Part::RustComponents], fmt),
+    suite("tidy", "house rules, links, spelling", &[Part::PythonVenv], tidy::check),
+    suite("deny", "bans, licences, sources", &[Part::CargoDeny], deny),
+    suite("clippy", "lints, warnings denied", &[Part::RustComponents], clippy),
+    suite("unit", "unit, property and doc tests", &[], unit),
+    suite("doc", "documentation builds, links hold", &[], doc),
+    suite("references", "metrics and reference methods against published programs", &[], references::check),
+    suite("scenarios", "the whole loop on embedded parts", &[], || integration("scenarios", &[])),
+    suite("embedded-broker", "the broker conformance suite, embedded broker", &[], || {
+        integration("broker", &["embedded"])
+    }),
+    suite("identity", "certificates renewed, homes that come back late or without a disk, over real TLS", &[], || {
+        integration("identity", &[])
+    }),
+    suite(
+        "contract",
+        "the admin API against its document, by schemathesis, a validator and a generated client",
+        &[Part::PythonVenv],
+        contract,
+    ),
+    suite(
+        "mlflow",
+        "a run of the aggregator reported to a real MLflow tracking server, and read back",
+        &[Part::PythonVenv],
+        mlflow,
+    ),
+    suite("mosquitto", "the broker conformance suite, link and uplink, real mosquitto", &[Part::Mosquitto], mosquitto),
+    suite("databases", "replay of recorders on a real PostgreSQL and a real MariaDB", &[Part::Databases], || {
+        integration("databases", &[])
+    }),
+    suite(
+        "fleet",
+        "the operator page's fleet, to the letter, as an ordinary user and as root",
+        &[Part::Mosquitto],
+        || integration("fleet", &[]),
+    ),
+    suite(
+        "attacks",
+        "every attack on updates, judged by our client and by python-tuf",
+        &[Part::PythonVenv],
+        endurance::attacks,
+    ),
+    suite("chaos", "kills, partitions, full disks: nothing lost, nothing twice", &[Part::Mosquitto], || {
+        chaos(endurance::CHAOS_ROUNDS)
+    }),
+    suite("fuzz", "every decoder that faces the outside, briefly", &[Part::Cxx], || {
+        endurance::fuzz(endurance::FUZZ_SECONDS)
+    }),
+    suite("browser", "the local page in a real browser", &[Part::Chromium], || integration("browser", &[])),
+    suite("endures", "bursts and cut lines: no false alarm, no answer lost", &[Part::Mosquitto], || {
+        integration("endures", &[])
+    }),
+    suite(
+        "parts",
+        "every part of both programs ends: a restart or a line, and the alarm is raised all the same",
+        &[Part::Mosquitto],
+        || integration("parts", &[]),
+    ),
+    suite(
+        "home-assistant",
+        "the agent beside a real Home Assistant, in its containers, a stranger's walk among it",
+        &[Part::Mosquitto, Part::Debootstrap, Part::Chromium, Part::Buildah, Part::AppArmor],
+        || integration("home_assistant", &[]),
+    ),
+    long("chaos-long", "chaos, 1,000 rounds", &[Part::Mosquitto], || chaos(endurance::CHAOS_ROUNDS_FULL)),
+    long("fuzz-long", "every decoder, ten minutes each", &[Part::Cxx], || {
+        endurance::fuzz(endurance::FUZZ_SECONDS_FULL)
+    }),
+    long("reproducible", "two release builds, byte for byte; the bill of materials", &[], supply::reproducible),
+    long("cuda", "the aggregator with its feature for GPUs compiles, without a toolkit", &[], cuda),
+    long("full", "the newcomer's whole command, twice, compared", &[], demo_twice),
 ];
 
 struct Outcome {
@@ -205,6 +111,24 @@ struct Outcome {
     what: &'static str,
     took: Duration,
     failure: Option<String>,
+}
+
+const fn suite(
+    name: &'static str,
+    what: &'static str,
+    needs: &'static [Part],
+    run: fn() -> anyhow::Result<()>,
+) -> Suite {
+    Suite { name, what, needs, run, full_only: false }
+}
+
+const fn long(
+    name: &'static str,
+    what: &'static str,
+    needs: &'static [Part],
+    run: fn() -> anyhow::Result<()>,
+) -> Suite {
+    Suite { full_only: true, ..suite(name, what, needs, run) }
 }
 
 /// Runs the chosen suites, all of them even when one fails, then prints minutes and ends.

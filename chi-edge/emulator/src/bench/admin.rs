@@ -3,6 +3,8 @@
 
 mod fill;
 
+pub(super) use fill::answer;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::Args;
 use hearthwatch_evaluation::evaluate::{GateVerdict, Interval, bootstrap};
 
-use crate::demo::{HOMES_MAX, Habits, Part, Report, Row, Settings, Timeline, world};
+use crate::demo::{Part, Report, Row, Settings, world};
 use crate::screen::Screen;
 
 const COVERAGE: f64 = 0.9;
@@ -97,15 +97,7 @@ pub fn run(arguments: &GateArguments) -> anyhow::Result<()> {
 
 async fn one(arguments: &GateArguments, seed: u64) -> anyhow::Result<Report> {
     let folder = tempfile::tempdir()?;
-    let settings = Settings {
-        folder: folder.path().to_owned(),
-        data: arguments.data.clone(),
-        homes: HOMES_MAX,
-        speed: 0.0,
-        seed,
-        timeline: Timeline::default(),
-        habits: Habits::default(),
-    };
+    let settings = Settings { data: arguments.data.clone(), ..Settings::new(folder.path().to_owned(), seed) };
     let (report, stage) = world(&settings, &Screen::new()).await?;
     stage.strike().await;
     Ok(report)

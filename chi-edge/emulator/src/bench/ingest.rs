@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
-use hearthwatch_detector::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_learning::training::{Corpora, ModelLearner};
 use hearthwatch_link::{LinkConfig, LinkEvent, LinkHandle, Publication, TlsFiles};
-use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin, Verdict};
-use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, Topic, encode};
+use hearthwatch_protocol::messages::Verdict;
+use hearthwatch_protocol::{HomeId, Message, Sequence, Topic, encode};
 
+use super::admin::answer;
 use crate::demo::Stage;
 
 /// After this long without the last publication it has been dropped.
@@ -158,25 +158,6 @@ async fn send(
 }
 
 fn payload(home: &HomeId, sequence: u64, now: i64) -> anyhow::Result<Vec<u8>> {
-    let record = FeedbackRecord {
-        home: home.clone(),
-        sequence: Sequence(sequence),
-        alarm: AlarmId::new(format!("bench-{sequence}"))?,
-        device_class: "temperature".to_owned(),
-        model_version: ModelVersion::ROUTINE,
-        feature_schema: FEATURE_SCHEMA,
-        window: FeatureWindow {
-            steps: u16::try_from(WINDOW_STEPS)?,
-            features: u16::try_from(FEATURES)?,
-            values: (0..WINDOW_STEPS * FEATURES).map(|number| (number % 13) as f32 / 13.0).collect(),
-        },
-        score: 2.0,
-        threshold: 1.0,
-        verdict: Verdict::Dismissed,
-        // A declared miss needs no announcement: what is measured is the storing.
-        origin: Origin::Miss,
-        raised_at: now - 7200,
-        answered_at: now - 3600,
-    };
+    let record = answer(home, sequence, now, 0.0, Verdict::Dismissed)?;
     Ok(encode(&Message::Feedback(record))?)
 }

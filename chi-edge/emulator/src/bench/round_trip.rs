@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::demo::{Habits, Settings, Timeline, world};
+use crate::demo::{Settings, Timeline, world};
 use crate::screen::Screen;
 
 /// How large a world.
@@ -24,15 +24,8 @@ pub fn run(arguments: &LoopArguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     for seed in 1..=arguments.seeds {
         let folder = tempfile::tempdir()?;
-        let settings = Settings {
-            folder: folder.path().to_owned(),
-            data: None,
-            homes: arguments.homes,
-            speed: 0.0,
-            seed,
-            timeline: Timeline { phases: 2, ..Timeline::default() },
-            habits: Habits::default(),
-        };
+        let timeline = Timeline { phases: 2, ..Timeline::default() };
+        let settings = Settings { homes: arguments.homes, timeline, ..Settings::new(folder.path().to_owned(), seed) };
         runtime.block_on(async {
             let (report, stage) = world(&settings, &Screen::new()).await?;
             stage.strike().await;

@@ -49,12 +49,9 @@ fn other_bytes_leave_nothing_behind() {
     let file = file("00".repeat(32), TEXT.len() as u64);
     let url = serve(TEXT);
     let error = fetch(&url, &file, &folder.path().join("a.csv.gz")).unwrap_err().to_string();
-    let got = hex::encode(Sha256::digest(TEXT));
-    let wanted = "00".repeat(32);
-    assert_eq!(
-        error,
-        format!("{url} has SHA-256 {got}, where the recording has SHA-256 {wanted}: nothing was kept of it")
-    );
+    let (got, wanted) = (hex::encode(Sha256::digest(TEXT)), "00".repeat(32));
+    let told = format!("{url} has SHA-256 {got}, where the recording has SHA-256 {wanted}: nothing was kept of it");
+    assert_eq!(error, told);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 

@@ -50,6 +50,15 @@ pub struct Settings {
     pub habits: Habits,
 }
 
+impl Settings {
+    /// A world of the usual size and length, as fast as it goes.
+    #[must_use]
+    pub fn new(folder: PathBuf, seed: u64) -> Self {
+        let (timeline, habits) = (Timeline::default(), Habits::default());
+        Self { folder, data: None, homes: HOMES_MAX, speed: 0.0, seed, timeline, habits }
+    }
+}
+
 /// The newcomer's command: builds a world, prints the table, and says where everything lies.
 ///
 /// # Errors
@@ -58,13 +67,10 @@ pub fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
     let folder = fresh_folder(&arguments.out)?;
     log_to(&folder.join("log.txt"))?;
     let settings = Settings {
-        folder: folder.clone(),
         data: arguments.data.clone(),
         homes: arguments.homes.unwrap_or(HOMES_MAX),
         speed: arguments.speed,
-        seed: arguments.seed,
-        timeline: Timeline::default(),
-        habits: Habits::default(),
+        ..Settings::new(folder.clone(), arguments.seed)
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -161,35 +161,15 @@ mod tests {
 
     #[test]
     fn the_table_keeps_injected_and_real_events_apart() {
-        let tally = Tally {
-            alarms: 4,
-            true_alarms: 3,
-            false_alarms: 1,
-            injected: Found { found: 2, missed: 1 },
-            real: Found { found: 1, missed: 0 },
-            weeks: 4.0,
-        };
-        let row = Row {
-            home: "home-1".to_owned(),
-            set: "citylearn".to_owned(),
-            part: Part::HeldOut,
-            entities: 4,
-            before: tally,
-            after: tally,
-        };
-        let report = Report {
-            seed: 1,
-            before: "routine detector".to_owned(),
-            after: "model 1".to_owned(),
-            rows: vec![row],
-            rounds: vec![],
-        };
+        let (injected, real) = (Found { found: 2, missed: 1 }, Found { found: 1, missed: 0 });
+        let tally = Tally { alarms: 4, true_alarms: 3, false_alarms: 1, injected, real, weeks: 4.0 };
+        let (home, set) = ("home-1".to_owned(), "citylearn".to_owned());
+        let row = Row { home, set, part: Part::HeldOut, entities: 4, before: tally, after: tally };
+        let (before, after) = ("routine detector".to_owned(), "model 1".to_owned());
+        let report = Report { seed: 1, before, after, rows: vec![row], rounds: vec![] };
         let text = report.to_string();
         let line = text.lines().find(|line| line.contains("home-1")).unwrap();
         let fields: Vec<&str> = line.split_whitespace().filter(|field| *field != "│").collect();
-        assert_eq!(
-            fields,
-            "home-1 citylearn held out 4 3 1 1.0 2/3 1/1 4 3 1 1.0 2/3 1/1".split(' ').collect::<Vec<_>>()
-        );
+        assert_eq!(fields.join(" "), "home-1 citylearn held out 4 3 1 1.0 2/3 1/1 4 3 1 1.0 2/3 1/1");
     }
 }

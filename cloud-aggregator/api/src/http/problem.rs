@@ -45,6 +45,9 @@ pub struct Present {
     pub row_version: u64,
 }
 
+/// What a call answers as JSON, or why it does not.
+pub type Answer<T> = Result<Json<T>, Problem>;
+
 /// Everything that a request can end in besides success.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr, strum::VariantNames)]
 #[strum(serialize_all = "kebab-case")]

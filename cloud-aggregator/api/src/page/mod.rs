@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use hearthwatch_fleet::rollout::Director;
 use hearthwatch_store::story::RecallEstimate;
-use hearthwatch_store::{ModelRow, ModelState, OutcomeTotals, Store, StoreError, blocking};
+use hearthwatch_store::{ModelRow, ModelState, OutcomeTotals, Store, StoreResult, blocking};
 use maud::Markup;
 
 use self::rollouts::{Cases, Rollouts};
@@ -114,14 +114,14 @@ async fn read(http: &Http) -> Result<view::Fleet, Problem> {
 }
 
 /// The newest rollout with its tests, and a few before it.
-fn going_out(store: &dyn Store, director: Option<&Director>) -> Result<Rollouts, StoreError> {
+fn going_out(store: &dyn Store, director: Option<&Director>) -> StoreResult<Rollouts> {
     let mut rows = store.rollouts(None, 1 + ROLLOUTS_SHOWN)?.into_iter();
     let (Some(newest), Some(director)) = (rows.next(), director) else { return Ok(Rollouts::default()) };
     Ok(Rollouts { newest: director.look_lately(store, newest.model_version)?, earlier: rows.collect() })
 }
 
 /// What waits for a second person's word, unless a newer model is in charge by now.
-fn awaiting(store: &dyn Store) -> Result<Vec<ModelRow>, StoreError> {
+fn awaiting(store: &dyn Store) -> StoreResult<Vec<ModelRow>> {
     let champion = store.champion()?.map(|model| model.version).unwrap_or_default();
     let mut models = store.models_before(None, CASES_SHOWN)?;
     models.retain(|model| model.state == ModelState::AwaitingSignature && model.version > champion);
@@ -129,7 +129,7 @@ fn awaiting(store: &dyn Store) -> Result<Vec<ModelRow>, StoreError> {
 }
 
 /// What the last run's snapshot says of the current model.
-fn recall(store: &dyn Store) -> Result<RecallEstimate, StoreError> {
+fn recall(store: &dyn Store) -> StoreResult<RecallEstimate> {
     let told = store.newest_recall()?;
     Ok(told.and_then(|told| serde_json::from_str(&told).ok()).unwrap_or_default())
 }

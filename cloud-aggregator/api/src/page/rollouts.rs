@@ -112,49 +112,23 @@ pub(super) fn cases(cases: &Cases, now: i64) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_protocol::{HomeId, ModelVersion};
+    use hearthwatch_protocol::ModelVersion;
+    use hearthwatch_store::fixtures::{home, rollout, versioned};
     use jiff::Timestamp;
 
     use super::*;
 
     fn row(version: u64, state: RolloutState, reason: &str) -> RolloutRow {
-        RolloutRow {
-            model_version: ModelVersion(version),
-            previous: None,
-            policy: String::new(),
-            state,
-            forced: false,
-            started_at: 9_000,
-            paused_at: None,
-            paused_seconds: 0,
-            ended_at: None,
-            reason: reason.to_owned(),
-            row_version: 1,
-        }
+        RolloutRow { state, reason: reason.to_owned(), row_version: 1, ..rollout(ModelVersion(version)) }
     }
 
     #[test]
     fn a_decision_that_waits_is_shown_with_its_reason_and_the_call_that_makes_it() {
-        let home = HomeId::new("home-7").unwrap();
-        let at = Timestamp::from_second(9_000).unwrap();
-        let excluded = ExclusionRow {
-            home: home.clone(),
-            reason: "contradicts <all>".to_owned(),
-            by: hearthwatch_store::Actor::System,
-            at: 9_000,
-            lifted: None,
-        };
+        let (home, at) = (home("home-7"), Timestamp::from_second(9_000).unwrap());
+        let (reason, by) = ("contradicts <all>".to_owned(), hearthwatch_store::Actor::System);
+        let excluded = ExclusionRow { home: home.clone(), reason, by, at: 9_000, lifted: None };
         let late = Late { home, key_sha256: String::new(), expired_at: at, asked_at: at, approved: None };
-        let model = ModelRow {
-            version: ModelVersion(4),
-            sha256: "ab".repeat(32),
-            length: 7,
-            weights_id: "w".to_owned(),
-            run: "r".to_owned(),
-            state: hearthwatch_store::ModelState::AwaitingSignature,
-            created_at: 9_000,
-            row_version: 1,
-        };
+        let model = versioned(4, &"ab".repeat(32), hearthwatch_store::ModelState::AwaitingSignature);
         let shown = Cases { awaiting: vec![model], excluded: vec![excluded], late: vec![late] };
         let text = cases(&shown, 10_000).into_string();
         for part in [

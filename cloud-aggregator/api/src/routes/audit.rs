@@ -1,19 +1,9 @@
 //! The audit log: who did what, each line chained to the one before.
 
-use axum::Json;
-use hearthwatch_store::{AuditRow, blocking};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use hearthwatch_store::AuditRow;
+use utoipa::IntoParams;
 
-use super::json_of;
-use crate::http::Http;
-use crate::http::auth::Operator;
-use crate::http::extract::Params;
-use crate::http::paging::{Page, Paging, number};
-use crate::http::problem::Problem;
-use crate::http::words::NUMBER_MAX;
+use super::prelude::*;
 
 /// A line of the audit log. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -56,16 +46,10 @@ pub type AuditPage = Page<AuditView>;
 
 impl From<AuditRow> for AuditView {
     fn from(row: AuditRow) -> Self {
-        Self {
-            detail: json_of(&row.detail),
-            index: row.index,
-            at: row.at,
-            actor: row.actor.to_string(),
-            action: row.action,
-            subject: row.subject,
-            previous: hex::encode(row.previous),
-            hash: hex::encode(row.hash),
-        }
+        let AuditRow { index, at, actor, action, subject, detail, previous, hash } = row;
+        let (actor, detail) = (actor.to_string(), json_of(&detail));
+        let (previous, hash) = (hex::encode(previous), hex::encode(hash));
+        Self { index, at, actor, action, subject, detail, previous, hash }
     }
 }
 
@@ -77,11 +61,7 @@ pub(super) fn router() -> OpenApiRouter<Http> {
 #[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(AuditQuery), responses(
     (status = 200, body = AuditPage),
 ))]
-pub(crate) async fn list(
-    _: Operator,
-    http: axum::extract::State<Http>,
-    Params(query): Params<AuditQuery>,
-) -> Result<Json<AuditPage>, Problem> {
+pub(crate) async fn list(_: Operator, http: State<Http>, Params(query): Params<AuditQuery>) -> Answer<AuditPage> {
     let AuditQuery { after, before, limit } = query;
     if before.is_some_and(|before| before > NUMBER_MAX) {
         return Err(Problem::Invalid(format!("before is at most {NUMBER_MAX}")));

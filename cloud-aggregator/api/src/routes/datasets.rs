@@ -1,18 +1,8 @@
 //! Datasets: the immutable snapshots that runs learn from, with their lineage.
 
-use axum::Json;
-use hearthwatch_store::{SnapshotRow, blocking};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use hearthwatch_store::SnapshotRow;
 
-use super::json_of;
-use crate::http::Http;
-use crate::http::auth::Viewer;
-use crate::http::extract::{Params, Segment};
-use crate::http::paging::{Page, Paging, id};
-use crate::http::problem::Problem;
+use super::prelude::*;
 
 /// An immutable data set. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -38,15 +28,8 @@ pub type DatasetPage = Page<DatasetView>;
 
 impl From<SnapshotRow> for DatasetView {
     fn from(row: SnapshotRow) -> Self {
-        Self {
-            lineage: json_of(&row.lineage),
-            id: row.id,
-            created_at: row.created_at,
-            rows: row.rows,
-            homes: row.homes,
-            watermark: row.watermark,
-            corpus: row.corpus,
-        }
+        let SnapshotRow { id, created_at, rows, homes, watermark, corpus, lineage } = row;
+        Self { id, created_at, rows, homes, watermark, corpus, lineage: json_of(&lineage) }
     }
 }
 
@@ -58,11 +41,7 @@ pub(super) fn router() -> OpenApiRouter<Http> {
 #[utoipa::path(get, path = "/api/v1/datasets", tag = "datasets", params(Paging), responses(
     (status = 200, body = DatasetPage),
 ))]
-pub(crate) async fn list(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-    Params(paging): Params<Paging>,
-) -> Result<Json<DatasetPage>, Problem> {
+pub(crate) async fn list(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<DatasetPage> {
     let window = paging.window(id)?;
     let (after, needed) = (window.after.clone(), window.needed());
     let rows = blocking(&http.app.store, move |store| store.snapshots_after(after.as_deref(), needed)).await?;
@@ -73,11 +52,7 @@ pub(crate) async fn list(
 #[utoipa::path(get, path = "/api/v1/datasets/{id}", tag = "datasets", params(("id" = String, Path)), responses(
     (status = 200, body = DatasetView),
 ))]
-pub(crate) async fn one(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-    Segment(id): Segment<String>,
-) -> Result<Json<DatasetView>, Problem> {
+pub(crate) async fn one(_: Viewer, http: State<Http>, Segment(id): Segment<String>) -> Answer<DatasetView> {
     let asked = id.clone();
     let row = blocking(&http.app.store, move |store| store.snapshot(&asked)).await?;
     row.map(|row| Json(row.into())).ok_or(Problem::NotFound { noun: "dataset", id })

@@ -56,6 +56,15 @@ pub(crate) fn router() -> OpenApiRouter<Http> {
     OpenApiRouter::new().routes(routes!(enroll))
 }
 
+/// What a home is told that gets no certificate, by the one word for why.
+pub(super) fn refused(reason: &str) -> Problem {
+    match reason {
+        "bad_request" | "other_name" | "reserved_name" => Problem::Invalid(reason.to_owned()),
+        "unavailable" => Problem::Unavailable(reason.to_owned()),
+        _ => Problem::Conflict(reason.to_owned()),
+    }
+}
+
 /// Lets a home in: certifies its key and gives it what it needs to trust. A claim token works for one key.
 #[utoipa::path(post, path = "/enroll", tag = "enrolment", security(()), request_body = EnrolmentAsked, responses(
     (status = 201, body = EnrolmentGiven),
@@ -84,12 +93,10 @@ pub(crate) async fn enroll(
             let reason = error.reason();
             tracing::warn!(home = %home, reason, error = %chain(&error), "enrolment refused");
             // Why a token is no good is for the operator's log; whoever guesses learns one word.
-            return Err(match reason {
+            return Err(match refused(reason) {
                 // What else is wrong with a stranger's request is not told.
-                "bad_request" | "other_name" | "reserved_name" if !known => Problem::Conflict(UNKNOWN.to_owned()),
-                "bad_request" | "other_name" | "reserved_name" => Problem::Invalid(reason.to_owned()),
-                "unavailable" => Problem::Unavailable(reason.to_owned()),
-                _ => Problem::Conflict(reason.to_owned()),
+                Problem::Invalid(_) if !known => Problem::Conflict(UNKNOWN.to_owned()),
+                problem => problem,
             });
         }
     };

@@ -1,20 +1,11 @@
 //! Feedback: the stored answers, without their windows. What a home's sensors said is for training, not for looking at.
 
-use axum::Json;
 use hearthwatch_protocol::messages::Verdict;
-use hearthwatch_protocol::{HomeId, RecordKey, Sequence};
-use hearthwatch_store::{FeedbackFilter, FeedbackRow, FeedbackTotals, blocking};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use hearthwatch_protocol::{RecordKey, Sequence};
+use hearthwatch_store::{FeedbackFilter, FeedbackRow, FeedbackTotals};
+use utoipa::IntoParams;
 
-use crate::http::Http;
-use crate::http::auth::Viewer;
-use crate::http::extract::Params;
-use crate::http::paging::{Page, Window};
-use crate::http::problem::Problem;
-use crate::http::words::{FeedbackKey, Name, OriginWord, VerdictWord};
+use super::prelude::*;
 
 /// One answer, without its window. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -125,11 +116,7 @@ pub(super) fn router() -> OpenApiRouter<Http> {
 #[utoipa::path(get, path = "/api/v1/feedback", tag = "feedback", params(FeedbackQuery), responses(
     (status = 200, body = FeedbackPage),
 ))]
-pub(crate) async fn list(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-    Params(query): Params<FeedbackQuery>,
-) -> Result<Json<FeedbackPage>, Problem> {
+pub(crate) async fn list(_: Viewer, http: State<Http>, Params(query): Params<FeedbackQuery>) -> Answer<FeedbackPage> {
     let home = query.home.as_deref().map(parse_home).transpose()?;
     let window = Window::new(query.after.as_deref().map(parse_key).transpose()?, query.limit)?;
     let filter = FeedbackFilter { home, after: window.after.clone(), limit: window.needed() };
@@ -141,6 +128,6 @@ pub(crate) async fn list(
 #[utoipa::path(get, path = "/api/v1/feedback/totals", tag = "feedback", responses(
     (status = 200, body = FeedbackTotalsView),
 ))]
-pub(crate) async fn totals(_: Viewer, http: axum::extract::State<Http>) -> Result<Json<FeedbackTotalsView>, Problem> {
+pub(crate) async fn totals(_: Viewer, http: State<Http>) -> Answer<FeedbackTotalsView> {
     Ok(Json(blocking(&http.app.store, |store| store.feedback_totals()).await?.into()))
 }

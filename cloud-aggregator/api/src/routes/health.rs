@@ -42,8 +42,9 @@ impl From<Report> for HealthBody {
     }
 }
 
-fn answer(report: Report, good: bool) -> (StatusCode, Json<HealthBody>) {
-    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+fn answer(http: &Http, is_good: impl FnOnce(&Report) -> bool) -> (StatusCode, Json<HealthBody>) {
+    let report = http.app.health.look();
+    let status = if is_good(&report) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(report.into()))
 }
 
@@ -54,9 +55,7 @@ fn answer(report: Report, good: bool) -> (StatusCode, Json<HealthBody>) {
     (status = 503, description = "It is to be started again.", body = HealthBody),
 ))]
 pub(crate) async fn healthz(extract::State(http): extract::State<Http>) -> (StatusCode, Json<HealthBody>) {
-    let report = http.app.health.look();
-    let good = report.is_alive();
-    answer(report, good)
+    answer(&http, Report::is_alive)
 }
 
 /// Says whether the aggregator can do all of its work: 503 while a part cannot, for example because the broker is away.
@@ -65,7 +64,5 @@ pub(crate) async fn healthz(extract::State(http): extract::State<Http>) -> (Stat
     (status = 503, description = "Some part does not at the moment.", body = HealthBody),
 ))]
 pub(crate) async fn readyz(extract::State(http): extract::State<Http>) -> (StatusCode, Json<HealthBody>) {
-    let report = http.app.health.look();
-    let good = report.is_able();
-    answer(report, good)
+    answer(&http, Report::is_able)
 }

@@ -1,25 +1,11 @@
 //! Homes: who is in the fleet, how they are, and shutting one out.
 
-use axum::Json;
-use hearthwatch_protocol::HomeId;
 use hearthwatch_provision::revocation::RELOAD;
 use hearthwatch_store::rollouts::ExclusionRow;
-use hearthwatch_store::{Actor, Change, HomeRow, blocking};
+use hearthwatch_store::{Actor, Change, HomeRow, StatusRow};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::runs::Reason;
-use crate::http::Http;
-use crate::http::audit::{changed, undone};
-use crate::http::auth::{Admin, Operator, Viewer};
-use crate::http::extract::{Body, Params, Segment};
-use crate::http::paging::{Page, Paging, seconds};
-use crate::http::problem::Problem;
-use crate::http::words::Name;
+use super::prelude::*;
 
 /// A home as the aggregator knows it. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -60,21 +46,12 @@ pub type HomePage = Page<HomeView>;
 
 impl From<HomeRow> for HomeView {
     fn from(row: HomeRow) -> Self {
-        Self {
-            home: row.home.to_string(),
-            enrolled_at: row.enrolled_at,
-            revoked_at: row.revoked_at,
-            records: row.records,
-            through: row.through.0,
-            agent: row.status.map(|status| AgentView {
-                online: status.online,
-                agent_version: status.agent_version,
-                model_version: status.model_version.0,
-                entities: status.entities,
-                outbox: status.outbox,
-                heard_at: status.heard_at,
-            }),
-        }
+        let HomeRow { home, enrolled_at, revoked_at, records, through, status, .. } = row;
+        let agent = status.map(|status| {
+            let StatusRow { online, agent_version, model_version, entities, outbox, heard_at } = status;
+            AgentView { online, agent_version, model_version: model_version.0, entities, outbox, heard_at }
+        });
+        Self { home: home.to_string(), enrolled_at, revoked_at, records, through: through.0, agent }
     }
 }
 
@@ -93,11 +70,7 @@ pub(super) fn router() -> OpenApiRouter<Http> {
 #[utoipa::path(get, path = "/api/v1/homes", tag = "homes", params(Paging), responses(
     (status = 200, body = HomePage),
 ))]
-pub(crate) async fn list(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-    Params(paging): Params<Paging>,
-) -> Result<Json<HomePage>, Problem> {
+pub(crate) async fn list(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<HomePage> {
     let window = paging.window(|text| HomeId::new(text).ok())?;
     let (after, needed) = (window.after.clone(), window.needed());
     let rows = blocking(&http.app.store, move |store| store.homes_after(after.as_ref(), needed)).await?;
@@ -108,11 +81,7 @@ pub(crate) async fn list(
 #[utoipa::path(get, path = "/api/v1/homes/{home}", tag = "homes", params(("home" = Name, Path)), responses(
     (status = 200, body = HomeView),
 ))]
-pub(crate) async fn one(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-    Segment(home): Segment<HomeId>,
-) -> Result<Json<HomeView>, Problem> {
+pub(crate) async fn one(_: Viewer, http: State<Http>, Segment(home): Segment<HomeId>) -> Answer<HomeView> {
     read(&http, home).await.map(Json)
 }
 
@@ -123,9 +92,9 @@ pub(crate) async fn one(
 ))]
 pub(crate) async fn revoke(
     Admin(caller): Admin,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(home): Segment<HomeId>,
-) -> Result<Json<HomeView>, Problem> {
+) -> Answer<HomeView> {
     let change = Change::RevokeHome { home: home.clone(), at: http.app.clock.now() };
     changed(&http, &caller, "home.revoke", home.as_str(), json!({}), change).await?;
     if let Err(problem) = take_back(&http, home.clone(), caller.actor()).await {
@@ -152,9 +121,9 @@ async fn take_back(http: &Http, home: HomeId, by: Actor) -> Result<(), Problem> 
 ))]
 pub(crate) async fn restore(
     Admin(caller): Admin,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(home): Segment<HomeId>,
-) -> Result<Json<HomeView>, Problem> {
+) -> Answer<HomeView> {
     let change = Change::RestoreHome { home: home.clone() };
     changed(&http, &caller, "home.restore", home.as_str(), json!({}), change).await?;
     read(&http, home).await.map(Json)
@@ -184,11 +153,7 @@ pub type ExclusionPage = Page<ExclusionView>;
 #[utoipa::path(get, path = "/api/v1/exclusions", tag = "homes", params(Paging), responses(
     (status = 200, body = ExclusionPage),
 ))]
-pub(crate) async fn exclusions(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-    Params(paging): Params<Paging>,
-) -> Result<Json<ExclusionPage>, Problem> {
+pub(crate) async fn exclusions(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<ExclusionPage> {
     let parse = |text: &str| {
         let (at, home) = text.split_once('/')?;
         Some((seconds(at)?, HomeId::new(home).ok()?))
@@ -211,10 +176,10 @@ pub(crate) async fn exclusions(
 ))]
 pub(crate) async fn exclude(
     Operator(caller): Operator,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(home): Segment<HomeId>,
     Body(reason): Body<Reason>,
-) -> Result<Json<HomeView>, Problem> {
+) -> Answer<HomeView> {
     let reason = reason.checked()?;
     let view = read(&http, home.clone()).await?;
     let (by, at) = (caller.actor(), http.app.clock.now());
@@ -231,10 +196,10 @@ pub(crate) async fn exclude(
 ))]
 pub(crate) async fn include(
     Operator(caller): Operator,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(home): Segment<HomeId>,
     Body(reason): Body<Reason>,
-) -> Result<Json<HomeView>, Problem> {
+) -> Answer<HomeView> {
     let change = Change::IncludeHome { home: home.clone(), by: caller.actor(), at: http.app.clock.now() };
     let detail = json!({"reason": reason.checked()?});
     changed(&http, &caller, "home.include", home.as_str(), detail, change).await?;

@@ -17,10 +17,30 @@ pub mod rollouts;
 pub mod runs;
 pub mod tokens;
 
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use prelude::*;
 
-use crate::http::Http;
+/// What the file of every noun is written with.
+mod prelude {
+    pub(super) use axum::Json;
+    pub(super) use axum::extract::State;
+    pub(super) use hearthwatch_protocol::{HomeId, ModelVersion};
+    pub(super) use hearthwatch_store::blocking;
+    pub(super) use serde::{Deserialize, Serialize};
+    pub(super) use serde_json::json;
+    pub(super) use utoipa::ToSchema;
+    pub(super) use utoipa_axum::router::OpenApiRouter;
+    pub(super) use utoipa_axum::routes;
+
+    pub(super) use super::json_of;
+    pub(super) use super::runs::Reason;
+    pub(super) use crate::http::Http;
+    pub(super) use crate::http::audit::{audited, changed, undone};
+    pub(super) use crate::http::auth::{Admin, Caller, Operator, Viewer};
+    pub(super) use crate::http::extract::{Body, Params, Segment, whole, whole_or_none};
+    pub(super) use crate::http::paging::{Page, Paging, Window, id, number, seconds};
+    pub(super) use crate::http::problem::{Answer, Problem};
+    pub(super) use crate::http::words::*;
+}
 
 /// Every call of the API. The list of what is served and the OpenAPI document are made from this one registration: a handler has
 /// its path in its `utoipa::path` and nowhere else.

@@ -1,21 +1,9 @@
 //! Models: every artifact that has a version, and what the gate said of it.
 
-use axum::Json;
-use hearthwatch_protocol::ModelVersion;
 use hearthwatch_store::release::origin;
-use hearthwatch_store::{ModelRow, ModelState, blocking};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use hearthwatch_store::{ModelRow, ModelState};
 
-use super::json_of;
-use crate::http::Http;
-use crate::http::auth::Viewer;
-use crate::http::extract::{Params, Segment};
-use crate::http::paging::{Page, Paging, number};
-use crate::http::problem::Problem;
-use crate::http::words::Number;
+use super::prelude::*;
 
 /// A model that has a version. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -46,17 +34,9 @@ pub type ModelPage = Page<ModelView>;
 
 impl From<ModelRow> for ModelView {
     fn from(row: ModelRow) -> Self {
-        Self {
-            version: row.version.0,
-            sha256: row.sha256,
-            length: row.length,
-            weights_id: row.weights_id,
-            again: origin(&row.run) != row.run,
-            run: origin(&row.run).to_owned(),
-            state: row.state,
-            created_at: row.created_at,
-            report: None,
-        }
+        let (run, again) = (origin(&row.run).to_owned(), origin(&row.run) != row.run);
+        let ModelRow { version, sha256, length, weights_id, state, created_at, .. } = row;
+        Self { version: version.0, sha256, length, weights_id, run, again, state, created_at, report: None }
     }
 }
 
@@ -68,11 +48,7 @@ pub(super) fn router() -> OpenApiRouter<Http> {
 #[utoipa::path(get, path = "/api/v1/models", tag = "models", params(Paging), responses(
     (status = 200, body = ModelPage),
 ))]
-pub(crate) async fn list(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-    Params(paging): Params<Paging>,
-) -> Result<Json<ModelPage>, Problem> {
+pub(crate) async fn list(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<ModelPage> {
     let window = paging.window(number)?;
     let (before, needed) = (window.after.map(ModelVersion), window.needed());
     let rows = blocking(&http.app.store, move |store| store.models_before(before, needed)).await?;
@@ -83,11 +59,7 @@ pub(crate) async fn list(
 #[utoipa::path(get, path = "/api/v1/models/{version}", tag = "models", params(("version" = Number, Path)), responses(
     (status = 200, body = ModelView),
 ))]
-pub(crate) async fn one(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-    Segment(version): Segment<ModelVersion>,
-) -> Result<Json<ModelView>, Problem> {
+pub(crate) async fn one(_: Viewer, http: State<Http>, Segment(version): Segment<ModelVersion>) -> Answer<ModelView> {
     let found = blocking(&http.app.store, move |store| {
         let Some(row) = store.model(version)? else { return Ok(None) };
         let report = store.run(origin(&row.run))?.and_then(|run| run.report);

@@ -1,21 +1,9 @@
 //! Quarantine: what was refused, and why; and an operator's word that it may come in after all, or goes for good.
 
-use axum::Json;
-use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::messages::RefusalReason;
-use hearthwatch_store::{QuarantineChoice, QuarantineEnd, QuarantineRow, Store, blocking};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use hearthwatch_store::{QuarantineChoice, QuarantineEnd, QuarantineRow, Store};
 
-use super::runs::Reason;
-use crate::http::Http;
-use crate::http::auth::{Caller, Operator, Viewer};
-use crate::http::extract::{Body, Params, Segment};
-use crate::http::paging::{Page, Paging, number};
-use crate::http::problem::Problem;
-use crate::http::words::{Name, Number, RefusalWord, Sentence};
+use super::prelude::*;
 
 /// A payload that was not admitted. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -80,11 +68,7 @@ pub(super) fn router() -> OpenApiRouter<Http> {
 #[utoipa::path(get, path = "/api/v1/quarantine", tag = "quarantine", params(Paging), responses(
     (status = 200, body = QuarantinePage),
 ))]
-pub(crate) async fn list(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-    Params(paging): Params<Paging>,
-) -> Result<Json<QuarantinePage>, Problem> {
+pub(crate) async fn list(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<QuarantinePage> {
     let window = paging.window(number)?;
     let (before, needed) = (window.after, window.needed());
     let rows = blocking(&http.app.store, move |store| store.quarantine_before(before, needed)).await?;
@@ -126,10 +110,10 @@ pub struct SettledView {
 ))]
 pub(crate) async fn lift(
     Operator(caller): Operator,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(id): Segment<u64>,
     Body(reason): Body<Reason>,
-) -> Result<Json<SettledView>, Problem> {
+) -> Answer<SettledView> {
     one(&http, caller, id, QuarantineEnd::Lifted, reason).await
 }
 
@@ -140,10 +124,10 @@ pub(crate) async fn lift(
 ))]
 pub(crate) async fn discard(
     Operator(caller): Operator,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(id): Segment<u64>,
     Body(reason): Body<Reason>,
-) -> Result<Json<SettledView>, Problem> {
+) -> Answer<SettledView> {
     one(&http, caller, id, QuarantineEnd::Discarded, reason).await
 }
 
@@ -153,9 +137,9 @@ pub(crate) async fn discard(
 ))]
 pub(crate) async fn settle(
     Operator(caller): Operator,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Body(asked): Body<SettlementAsked>,
-) -> Result<Json<SettledView>, Problem> {
+) -> Answer<SettledView> {
     let refused_for = asked
         .refused_for
         .parse()
@@ -174,7 +158,7 @@ pub(crate) async fn one(
     id: u64,
     end: QuarantineEnd,
     reason: Reason,
-) -> Result<Json<SettledView>, Problem> {
+) -> Answer<SettledView> {
     let reason = reason.checked()?;
     let settled = carry_out(http, caller, QuarantineChoice::Row(id), end, reason).await?;
     if settled.settled + settled.left == 0 {
@@ -190,7 +174,7 @@ async fn carry_out(
     choice: QuarantineChoice,
     end: QuarantineEnd,
     reason: String,
-) -> Result<Json<SettledView>, Problem> {
+) -> Answer<SettledView> {
     let at = http.app.clock.now();
     let work = move |store: &dyn Store| store.settle_quarantine(&choice, end, &caller.actor(), &reason, at);
     let settled = blocking(&http.app.store, work).await?;

@@ -1,24 +1,10 @@
 //! Releases: what was let out, how it ended on the homes, and rolling back.
 
-use axum::Json;
 use hearthwatch_fleet::release::rollback;
 use hearthwatch_protocol::messages::{UpdateResult, UpdateStage};
-use hearthwatch_protocol::{HomeId, ModelVersion};
-use hearthwatch_store::{OutcomeKey, OutcomeRow, ReleaseRow, blocking};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use hearthwatch_store::{OutcomeKey, OutcomeRow, ReleaseRow};
 
-use super::runs::Reason;
-use crate::http::Http;
-use crate::http::audit::audited;
-use crate::http::auth::{Operator, Viewer};
-use crate::http::extract::{Body, Params, Segment, whole};
-use crate::http::paging::{Page, Paging, number, seconds};
-use crate::http::problem::Problem;
-use crate::http::words::{NUMBER_MAX, Number, OutcomeWord, Sentence, StageWord};
+use super::prelude::*;
 
 /// A model let out to the fleet. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -78,15 +64,8 @@ pub struct RollBack {
 
 impl From<ReleaseRow> for ReleaseView {
     fn from(row: ReleaseRow) -> Self {
-        Self {
-            model_version: row.model_version.0,
-            target: row.target,
-            sha256: row.sha256,
-            length: row.length,
-            report_sha256: row.report_sha256,
-            released_at: row.released_at,
-            by: row.by,
-        }
+        let ReleaseRow { model_version, target, sha256, length, report_sha256, released_at, by } = row;
+        Self { model_version: model_version.0, target, sha256, length, report_sha256, released_at, by }
     }
 }
 
@@ -98,17 +77,9 @@ impl From<OutcomeRow> for OutcomeView {
             UpdateResult::Refused { reason } => (OutcomeWord::Refused, Some(reason), None),
             UpdateResult::RolledBack { reason, to } => (OutcomeWord::RolledBack, Some(reason), Some(to.0)),
         };
-        Self {
-            home: row.home.to_string(),
-            model_version: row.model_version.0,
-            stage: row.stage,
-            weighs,
-            result,
-            reason,
-            back_to,
-            at: row.at,
-            received_at: row.received_at,
-        }
+        let OutcomeRow { home, model_version, stage, at, received_at, .. } = row;
+        let (home, model_version) = (home.to_string(), model_version.0);
+        Self { home, model_version, stage, weighs, result, reason, back_to, at, received_at }
     }
 }
 
@@ -126,11 +97,7 @@ pub(super) fn router() -> OpenApiRouter<Http> {
 #[utoipa::path(get, path = "/api/v1/releases", tag = "releases", params(Paging), responses(
     (status = 200, body = ReleasePage),
 ))]
-pub(crate) async fn list(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-    Params(paging): Params<Paging>,
-) -> Result<Json<ReleasePage>, Problem> {
+pub(crate) async fn list(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<ReleasePage> {
     let window = paging.window(number)?;
     let (before, needed) = (window.after.map(ModelVersion), window.needed());
     let rows = blocking(&http.app.store, move |store| store.releases_before(before, needed)).await?;
@@ -144,10 +111,10 @@ pub(crate) async fn list(
 ))]
 pub(crate) async fn outcomes(
     _: Viewer,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(version): Segment<ModelVersion>,
     Params(paging): Params<Paging>,
-) -> Result<Json<OutcomePage>, Problem> {
+) -> Answer<OutcomePage> {
     if version.0 > NUMBER_MAX {
         return Err(Problem::Invalid(format!("version is at most {NUMBER_MAX}")));
     }
@@ -170,9 +137,9 @@ pub(crate) async fn outcomes(
 ))]
 pub(crate) async fn roll_back(
     Operator(caller): Operator,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Body(order): Body<RollBack>,
-) -> Result<Json<ReleaseView>, Problem> {
+) -> Answer<ReleaseView> {
     let to = ModelVersion(order.to);
     let reason = Reason { reason: order.reason }.checked()?;
     let detail = json!({"reason": reason});

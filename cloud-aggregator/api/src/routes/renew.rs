@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::enroll::refused;
 use crate::http::Http;
 use crate::http::audit::record;
 use crate::http::extract::{Body, Peer};
@@ -84,11 +85,7 @@ pub(crate) async fn renew(
         Err(error) => {
             let reason = error.reason();
             tracing::warn!(home = %home, reason, error = %chain(&error), "renewal refused");
-            Err(match reason {
-                "bad_request" | "other_name" | "reserved_name" => Problem::Invalid(reason.to_owned()),
-                "unavailable" => Problem::Unavailable(reason.to_owned()),
-                _ => Problem::Conflict(reason.to_owned()),
-            })
+            Err(refused(reason))
         }
     }
 }

@@ -2,24 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use hearthwatch_protocol::HomeId;
 use hearthwatch_provision::enrol::Enroller;
 use hearthwatch_provision::late::{Late, LateError};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use crate::http::Http;
-use crate::http::audit::audited;
-use crate::http::auth::{Operator, Viewer};
-use crate::http::extract::{Params, Segment};
-use crate::http::paging::{Page, Paging};
-use crate::http::problem::Problem;
-use crate::http::words::Name;
+use super::prelude::*;
 
 /// A home that wants to come back. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -59,11 +46,7 @@ pub(super) fn router() -> OpenApiRouter<Http> {
 #[utoipa::path(get, path = "/api/v1/renewals", tag = "homes", params(Paging), responses(
     (status = 200, body = RenewalPage),
 ))]
-pub(crate) async fn list(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-    Params(paging): Params<Paging>,
-) -> Result<Json<RenewalPage>, Problem> {
+pub(crate) async fn list(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<RenewalPage> {
     let window = paging.window(|text| HomeId::new(text).ok())?;
     let mut rows = match http.enroller.clone() {
         None => Vec::new(),
@@ -80,9 +63,9 @@ pub(crate) async fn list(
 ))]
 pub(crate) async fn approve(
     Operator(caller): Operator,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(home): Segment<HomeId>,
-) -> Result<Json<RenewalView>, Problem> {
+) -> Answer<RenewalView> {
     let enroller = enroller(&http, &home)?;
     let (subject, by) = (home.clone(), caller.actor().to_string());
     let now = Timestamp::from_second(http.wall()).map_err(Problem::internal)?;
@@ -99,7 +82,7 @@ pub(crate) async fn approve(
 ))]
 pub(crate) async fn deny(
     Operator(caller): Operator,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(home): Segment<HomeId>,
 ) -> Result<axum::http::StatusCode, Problem> {
     let enroller = enroller(&http, &home)?;

@@ -1,27 +1,12 @@
 //! Rollouts: how a release goes out, what is proven to run where, and what an operator may do about it.
 
-use axum::Json;
 use hearthwatch_fleet::rollout::Director;
 use hearthwatch_fleet::rollout::execute::Watched;
 use hearthwatch_fleet::rollout::gate::{Finding, Test};
 use hearthwatch_fleet::rollout::manual::{self, Asked, ManualError, RolloutAction};
-use hearthwatch_protocol::{HomeId, ModelVersion};
-use hearthwatch_store::blocking;
 use hearthwatch_store::rollouts::{RolloutRow, RolloutState};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::runs::Reason;
-use crate::http::Http;
-use crate::http::audit::undone;
-use crate::http::auth::{Caller, Operator, Viewer};
-use crate::http::extract::{Body, Params, Segment, whole_or_none};
-use crate::http::paging::{Page, Paging, number};
-use crate::http::problem::Problem;
-use crate::http::words::{AttestationWord, Number, Sentence, TestWord};
+use super::prelude::*;
 
 /// A release on its way. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -109,18 +94,9 @@ pub struct AttestationView {
 
 impl From<RolloutRow> for RolloutView {
     fn from(row: RolloutRow) -> Self {
-        Self {
-            model_version: row.model_version.0,
-            previous: row.previous.map(|version| version.0),
-            policy: row.policy,
-            state: row.state,
-            forced: row.forced,
-            started_at: row.started_at,
-            paused_at: row.paused_at,
-            ended_at: row.ended_at,
-            reason: row.reason,
-            row_version: row.row_version,
-        }
+        let (model_version, previous) = (row.model_version.0, row.previous.map(|version| version.0));
+        let RolloutRow { policy, state, forced, started_at, paused_at, ended_at, reason, row_version, .. } = row;
+        Self { model_version, previous, policy, state, forced, started_at, paused_at, ended_at, reason, row_version }
     }
 }
 
@@ -162,11 +138,7 @@ pub(super) fn router() -> OpenApiRouter<Http> {
 #[utoipa::path(get, path = "/api/v1/rollouts", tag = "rollouts", params(Paging), responses(
     (status = 200, body = RolloutPage),
 ))]
-pub(crate) async fn list(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-    Params(paging): Params<Paging>,
-) -> Result<Json<RolloutPage>, Problem> {
+pub(crate) async fn list(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<RolloutPage> {
     let window = paging.window(number)?;
     let (before, needed) = (window.after.map(ModelVersion), window.needed());
     let rows = blocking(&http.app.store, move |store| store.rollouts(before, needed)).await?;
@@ -179,9 +151,9 @@ pub(crate) async fn list(
 ))]
 pub(crate) async fn one(
     _: Viewer,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(version): Segment<ModelVersion>,
-) -> Result<Json<RolloutDetail>, Problem> {
+) -> Answer<RolloutDetail> {
     read(&http, version).await.map(Json)
 }
 
@@ -191,9 +163,9 @@ pub(crate) async fn one(
 ))]
 pub(crate) async fn attestations(
     _: Viewer,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Params(paging): Params<Paging>,
-) -> Result<Json<AttestationPage>, Problem> {
+) -> Answer<AttestationPage> {
     let window = paging.window(|text| HomeId::new(text).ok())?;
     let director = director(&http)?;
     let (after, needed) = (window.after.clone(), window.needed());
@@ -217,10 +189,10 @@ pub(crate) async fn attestations(
 ))]
 pub(crate) async fn pause(
     Operator(caller): Operator,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(version): Segment<ModelVersion>,
     Body(asked): Body<RolloutWish>,
-) -> Result<Json<RolloutDetail>, Problem> {
+) -> Answer<RolloutDetail> {
     act(&http, caller, version, RolloutAction::Pause, asked).await
 }
 
@@ -231,10 +203,10 @@ pub(crate) async fn pause(
 ))]
 pub(crate) async fn resume(
     Operator(caller): Operator,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(version): Segment<ModelVersion>,
     Body(asked): Body<RolloutWish>,
-) -> Result<Json<RolloutDetail>, Problem> {
+) -> Answer<RolloutDetail> {
     act(&http, caller, version, RolloutAction::Resume, asked).await
 }
 
@@ -245,10 +217,10 @@ pub(crate) async fn resume(
 ))]
 pub(crate) async fn promote(
     Operator(caller): Operator,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(version): Segment<ModelVersion>,
     Body(asked): Body<RolloutWish>,
-) -> Result<Json<RolloutDetail>, Problem> {
+) -> Answer<RolloutDetail> {
     act(&http, caller, version, RolloutAction::Promote, asked).await
 }
 
@@ -259,10 +231,10 @@ pub(crate) async fn promote(
 ))]
 pub(crate) async fn halt(
     Operator(caller): Operator,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(version): Segment<ModelVersion>,
     Body(asked): Body<RolloutWish>,
-) -> Result<Json<RolloutDetail>, Problem> {
+) -> Answer<RolloutDetail> {
     act(&http, caller, version, RolloutAction::Halt, asked).await
 }
 
@@ -273,10 +245,10 @@ pub(crate) async fn halt(
 ))]
 pub(crate) async fn roll_back(
     Operator(caller): Operator,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(version): Segment<ModelVersion>,
     Body(asked): Body<RolloutWish>,
-) -> Result<Json<RolloutDetail>, Problem> {
+) -> Answer<RolloutDetail> {
     act(&http, caller, version, RolloutAction::RollBack, asked).await
 }
 
@@ -286,7 +258,7 @@ async fn act(
     version: ModelVersion,
     action: RolloutAction,
     asked: RolloutWish,
-) -> Result<Json<RolloutDetail>, Problem> {
+) -> Answer<RolloutDetail> {
     let reason = Reason { reason: asked.reason }.checked()?;
     let (director, now, row_version) = (director(http)?, http.wall(), asked.row_version);
     let (name, subject) = (format!("rollout.{}", action.as_str().replace(' ', "_")), version.to_string());

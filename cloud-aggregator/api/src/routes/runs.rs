@@ -1,27 +1,14 @@
 //! Runs: retrainings, their gate's reports, starting one, and releasing a held candidate by hand.
 
-use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use hearthwatch_fleet::release::manual;
 use hearthwatch_learning::training::{TrainingStatus, new_id};
 use hearthwatch_store::run_requests::RunRequestRow;
-use hearthwatch_store::{RequestState, RunRow, RunState, RunTrigger, blocking};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use hearthwatch_store::{RequestState, RunRow, RunState, RunTrigger};
 
-use super::json_of;
+use super::prelude::*;
 use super::releases::ReleaseView;
-use crate::http::Http;
-use crate::http::audit::audited;
-use crate::http::auth::{Operator, Viewer};
-use crate::http::extract::{Body, Params, Segment};
-use crate::http::paging::{Page, Paging, id};
-use crate::http::problem::Problem;
-use crate::http::words::{PhaseWord, Sentence};
 
 /// One retraining. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -134,19 +121,10 @@ pub type RunPage = Page<RunView>;
 
 impl From<RunRow> for RunView {
     fn from(row: RunRow) -> Self {
-        Self {
-            id: row.id,
-            dataset: row.snapshot,
-            trigger: row.trigger,
-            config: json_of(&row.config),
-            champion: row.champion.map(|version| version.0),
-            state: row.state,
-            started_at: row.started_at,
-            ended_at: row.ended_at,
-            candidate: row.challenger,
-            report: row.report.as_deref().map(json_of),
-            failure: row.failure,
-        }
+        let (config, report) = (json_of(&row.config), row.report.as_deref().map(json_of));
+        let RunRow { id, snapshot: dataset, trigger, state, started_at, ended_at, failure, .. } = row;
+        let (champion, candidate) = (row.champion.map(|version| version.0), row.challenger);
+        Self { id, dataset, trigger, config, champion, state, started_at, ended_at, candidate, report, failure }
     }
 }
 
@@ -171,11 +149,7 @@ pub(super) fn router() -> OpenApiRouter<Http> {
 #[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(Paging), responses(
     (status = 200, body = RunPage),
 ))]
-pub(crate) async fn list(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-    Params(paging): Params<Paging>,
-) -> Result<Json<RunPage>, Problem> {
+pub(crate) async fn list(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<RunPage> {
     let window = paging.window(id)?;
     let (after, needed) = (window.after.clone(), window.needed());
     let rows = blocking(&http.app.store, move |store| store.runs_after(after.as_deref(), needed)).await?;
@@ -187,11 +161,7 @@ pub(crate) async fn list(
 #[utoipa::path(get, path = "/api/v1/runs/{id}", tag = "runs", params(("id" = String, Path)), responses(
     (status = 200, body = RunView),
 ))]
-pub(crate) async fn one(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-    Segment(id): Segment<String>,
-) -> Result<Json<RunView>, Problem> {
+pub(crate) async fn one(_: Viewer, http: State<Http>, Segment(id): Segment<String>) -> Answer<RunView> {
     let asked = id.clone();
     let found = blocking(&http.app.store, move |store| {
         if let Some(run) = store.run(&asked)? {
@@ -226,7 +196,7 @@ fn not_begun(request: RunRequestRow) -> RunView {
 #[utoipa::path(get, path = "/api/v1/training", tag = "runs", responses(
     (status = 200, body = TrainingView),
 ))]
-pub(crate) async fn training(_: Viewer, http: axum::extract::State<Http>) -> Json<TrainingView> {
+pub(crate) async fn training(_: Viewer, http: State<Http>) -> Json<TrainingView> {
     let status = http.app.training.status().borrow().clone();
     Json(status.into())
 }
@@ -236,7 +206,7 @@ pub(crate) async fn training(_: Viewer, http: axum::extract::State<Http>) -> Jso
     (status = 202, body = RunRequestView, description = "Written down, and put through when the trainer is free.",
         headers(("Location" = String, description = "Where the request tells how it stands."))),
 ))]
-pub(crate) async fn start(Operator(caller): Operator, http: axum::extract::State<Http>) -> Result<Response, Problem> {
+pub(crate) async fn start(Operator(caller): Operator, http: State<Http>) -> Result<Response, Problem> {
     let id = new_id();
     let by = format!("token:{}", caller.name);
     let row = audited(&http, &caller, "run.start", &id, json!({}), async {
@@ -253,11 +223,7 @@ pub(crate) async fn start(Operator(caller): Operator, http: axum::extract::State
 #[utoipa::path(get, path = "/api/v1/run-requests", tag = "runs", params(Paging), responses(
     (status = 200, body = RunRequestPage),
 ))]
-pub(crate) async fn requests(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-    Params(paging): Params<Paging>,
-) -> Result<Json<RunRequestPage>, Problem> {
+pub(crate) async fn requests(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<RunRequestPage> {
     let window = paging.window(id)?;
     let (after, needed) = (window.after.clone(), window.needed());
     let rows = blocking(&http.app.store, move |store| store.run_requests_after(after.as_deref(), needed)).await?;
@@ -268,11 +234,7 @@ pub(crate) async fn requests(
 #[utoipa::path(get, path = "/api/v1/run-requests/{id}", tag = "runs", params(("id" = String, Path)), responses(
     (status = 200, body = RunRequestView),
 ))]
-pub(crate) async fn request(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-    Segment(id): Segment<String>,
-) -> Result<Json<RunRequestView>, Problem> {
+pub(crate) async fn request(_: Viewer, http: State<Http>, Segment(id): Segment<String>) -> Answer<RunRequestView> {
     let asked = id.clone();
     let row = blocking(&http.app.store, move |store| store.run_request(&asked)).await?;
     row.map(|row| Json(row.into())).ok_or(Problem::NotFound { noun: "run request", id })
@@ -285,10 +247,10 @@ pub(crate) async fn request(
 ))]
 pub(crate) async fn promote(
     Operator(caller): Operator,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(id): Segment<String>,
     Body(reason): Body<Reason>,
-) -> Result<Json<ReleaseView>, Problem> {
+) -> Answer<ReleaseView> {
     let reason = reason.checked()?;
     let detail = json!({"reason": reason});
     let row = audited(&http, &caller, "run.promote", &id, detail, async {

@@ -1,22 +1,10 @@
 //! Tokens: who may call. A token is shown once, when it is made.
 
-use axum::Json;
 use axum::http::StatusCode;
 use hearthwatch_store::token::{self, NewTokenError};
-use hearthwatch_store::{Role, TokenRow, blocking};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use hearthwatch_store::{Role, TokenRow};
 
-use crate::http::Http;
-use crate::http::audit::audited;
-use crate::http::auth::Admin;
-use crate::http::extract::{Body, Params, Segment, whole_or_none};
-use crate::http::paging::{Page, Paging, id};
-use crate::http::problem::Problem;
-use crate::http::words::Name;
+use super::prelude::*;
 
 /// A token, without its secret. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -65,13 +53,8 @@ pub type TokenPage = Page<TokenView>;
 
 impl From<TokenRow> for TokenView {
     fn from(row: TokenRow) -> Self {
-        Self {
-            name: row.name,
-            role: row.role,
-            created_at: row.created_at,
-            expires_at: row.expires_at,
-            revoked_at: row.revoked_at,
-        }
+        let TokenRow { name, role, created_at, expires_at, revoked_at, .. } = row;
+        Self { name, role, created_at, expires_at, revoked_at }
     }
 }
 
@@ -93,11 +76,7 @@ pub(super) fn router() -> OpenApiRouter<Http> {
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", params(Paging), responses(
     (status = 200, body = TokenPage),
 ))]
-pub(crate) async fn list(
-    _: Admin,
-    http: axum::extract::State<Http>,
-    Params(paging): Params<Paging>,
-) -> Result<Json<TokenPage>, Problem> {
+pub(crate) async fn list(_: Admin, http: State<Http>, Params(paging): Params<Paging>) -> Answer<TokenPage> {
     let window = paging.window(id)?;
     let (after, needed) = (window.after.clone(), window.needed());
     let rows = blocking(&http.app.store, move |store| store.tokens_after(after.as_deref(), needed)).await?;
@@ -110,7 +89,7 @@ pub(crate) async fn list(
 ))]
 pub(crate) async fn make(
     Admin(caller): Admin,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Body(asked): Body<NewToken>,
 ) -> Result<(StatusCode, Json<TokenMade>), Problem> {
     if asked.days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
@@ -133,7 +112,7 @@ pub(crate) async fn make(
 ))]
 pub(crate) async fn revoke(
     Admin(caller): Admin,
-    http: axum::extract::State<Http>,
+    http: State<Http>,
     Segment(name): Segment<String>,
 ) -> Result<StatusCode, Problem> {
     let (asked, now) = (name.clone(), http.wall());

@@ -126,7 +126,8 @@ async fn a_token_that_has_ended_or_was_withdrawn_opens_nothing() {
 async fn a_made_token_is_shown_once_and_works() {
     let api = Api::new();
     let asked = json!({"name": "kim", "role": "operator", "days": 30});
-    let made = api.call("POST", "/api/v1/tokens", &api.admin, Some(asked.clone())).await;
+    let make = async |asked| api.call("POST", "/api/v1/tokens", &api.admin, Some(asked)).await;
+    let made = make(asked.clone()).await;
     assert_eq!(made.status, 201);
     let secret = made.json()["secret"].as_str().unwrap().to_owned();
     assert_eq!(api.call("GET", "/api/v1/audit", &secret, None).await.status, 200);
@@ -135,19 +136,17 @@ async fn a_made_token_is_shown_once_and_works() {
     let stored = std::fs::read(api.bench.directory.path().join("data/aggregator.db")).unwrap();
     assert!(!stored.windows(secret.len()).any(|window| window == secret.as_bytes()), "hashed at rest");
 
-    let again = api.call("POST", "/api/v1/tokens", &api.admin, Some(asked)).await;
-    assert_eq!((again.status.as_u16(), again.problem().as_str()), (409, "conflict"));
-    let strange = json!({"name": "../kim", "role": "viewer"});
-    assert_eq!(api.call("POST", "/api/v1/tokens", &api.admin, Some(strange)).await.problem(), "invalid");
-    let king = json!({"name": "king", "role": "king"});
-    assert_eq!(api.call("POST", "/api/v1/tokens", &api.admin, Some(king)).await.problem(), "invalid");
+    assert_eq!(make(asked).await.told(), (409, "conflict".to_owned()));
     let whole = json!({"name": "kim-3", "role": "viewer", "days": 30.0});
-    assert_eq!(api.call("POST", "/api/v1/tokens", &api.admin, Some(whole)).await.status, 201, "30.0 is a whole number");
-    let half = json!({"name": "kim-4", "role": "viewer", "days": 1.5});
-    assert_eq!(api.call("POST", "/api/v1/tokens", &api.admin, Some(half)).await.problem(), "invalid");
-    for days in [0, 36_501] {
-        let asked = json!({"name": "kim-2", "role": "viewer", "days": days});
-        assert_eq!(api.call("POST", "/api/v1/tokens", &api.admin, Some(asked)).await.problem(), "invalid");
+    assert_eq!(make(whole).await.status, 201, "30.0 is a whole number");
+    for bad in [
+        json!({"name": "../kim", "role": "viewer"}),
+        json!({"name": "king", "role": "king"}),
+        json!({"name": "kim-4", "role": "viewer", "days": 1.5}),
+        json!({"name": "kim-2", "role": "viewer", "days": 0}),
+        json!({"name": "kim-2", "role": "viewer", "days": 36_501}),
+    ] {
+        assert_eq!(make(bad.clone()).await.problem(), "invalid", "{bad}");
     }
 }
 
@@ -216,12 +215,7 @@ async fn a_place_that_does_not_take_a_method_says_which_it_takes() {
 #[tokio::test]
 async fn a_session_cookie_reads_and_changes_nothing() {
     let api = Api::new();
-    let login = Request::post("/login")
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(Body::from(format!("token={}", api.admin)))
-        .unwrap();
-    let cookie = api.send(login).await.headers["set-cookie"].to_str().unwrap().to_owned();
-    let pair = cookie.split(';').next().unwrap().to_owned();
+    let pair = api.login(&api.admin).await.cookie();
     let with_cookie = |method: &str| {
         Request::builder().method(method).uri("/api/v1/runs").header("cookie", &pair).body(Body::empty()).unwrap()
     };

@@ -1,12 +1,12 @@
 //! A home comes in.
 
-use axum::body::Body;
 use axum::http::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::renewal::Renewal;
 use hearthwatch_protocol::seal::SigningKey;
+use hearthwatch_protocol::statement::Statement as _;
 use hearthwatch_provision::authority::SigningRequest;
 use hearthwatch_provision::claims::TOKEN_LIFE;
 use hearthwatch_provision::enrol::Enroller;
@@ -40,8 +40,16 @@ fn asked(token: &str) -> Value {
 }
 
 async fn enroll(api: &Api, body: &Value) -> Answer {
-    let request = Request::post("/enroll").header("content-type", "application/json");
-    api.send(request.body(Body::from(body.to_string())).unwrap()).await
+    api.send_json(Request::post("/enroll"), body.to_string()).await
+}
+
+/// Gives a home a claim and lets it enrol with it.
+async fn enroll_new(api: &Api, name: &str) -> Answer {
+    let layout = Layout::new(api.bench.directory.path().join("installation"));
+    let (home, now) = (HomeId::new(name).unwrap(), Timestamp::from_second(NOW).unwrap());
+    let token = Claims::at(layout.claims()).issue(&home, now, TOKEN_LIFE).unwrap();
+    let csr = SigningRequest::new(&home).unwrap().request_pem;
+    enroll(api, &json!({"home": home, "token": token.reveal(), "csr": csr})).await
 }
 
 #[tokio::test]
@@ -57,8 +65,7 @@ async fn a_claim_token_becomes_a_certificate_for_one_key() {
     let line = &api.bench.app.store.audit(None, 1).unwrap()[0];
     assert_eq!((line.action.as_str(), line.subject.as_str()), ("home.enrol", "home-7"));
 
-    let again = enroll(&api, &asked(&token)).await;
-    assert_eq!((again.status.as_u16(), again.problem().as_str()), (409, "conflict"));
+    assert_eq!(enroll(&api, &asked(&token)).await.told(), (409, "conflict".to_owned()));
 }
 
 #[tokio::test]
@@ -90,13 +97,8 @@ async fn guessing_is_slowed_down() {
 #[tokio::test]
 async fn twenty_homes_behind_one_router_enrol_at_once() {
     let (api, _) = open();
-    let layout = Layout::new(api.bench.directory.path().join("installation"));
-    let now = Timestamp::from_second(NOW).unwrap();
     for number in 1..=20 {
-        let home = HomeId::new(format!("nat-{number}")).unwrap();
-        let token = Claims::at(layout.claims()).issue(&home, now, TOKEN_LIFE).unwrap();
-        let csr = SigningRequest::new(&home).unwrap().request_pem;
-        let given = enroll(&api, &json!({"home": home, "token": token.reveal(), "csr": csr})).await;
+        let given = enroll_new(&api, &format!("nat-{number}")).await;
         assert_eq!(given.status, 201, "home {number}: {}", given.text());
     }
 }
@@ -109,11 +111,7 @@ async fn one_home_that_enrols_again_and_again_waits_alone() {
         assert_eq!(enroll(&api, &asked).await.status, 201, "the same key may ask again");
     }
     assert_eq!(enroll(&api, &asked).await.problem(), "too-many-requests");
-    let layout = Layout::new(api.bench.directory.path().join("installation"));
-    let (other, now) = (HomeId::new("home-8").unwrap(), Timestamp::from_second(NOW).unwrap());
-    let token = Claims::at(layout.claims()).issue(&other, now, TOKEN_LIFE).unwrap();
-    let csr = SigningRequest::new(&other).unwrap().request_pem;
-    assert_eq!(enroll(&api, &json!({"home": other, "token": token.reveal(), "csr": csr})).await.status, 201);
+    assert_eq!(enroll_new(&api, "home-8").await.status, 201);
 }
 
 #[tokio::test]
@@ -122,11 +120,8 @@ async fn behind_a_trusted_proxy_strangers_are_counted_by_their_own_address() {
     bench.app.trusted_proxies = ["127.0.0.1".parse().unwrap()].into();
     let (api, _) = open_with(bench);
     let guess = async |from: &str| {
-        let request = Request::post("/enroll")
-            .header("content-type", "application/json")
-            .header("x-forwarded-for", from)
-            .body(Body::from(asked("hwc_guess").to_string()));
-        api.send(request.unwrap()).await.problem()
+        let request = Request::post("/enroll").header("x-forwarded-for", from);
+        api.send_json(request, asked("hwc_guess").to_string()).await.problem()
     };
     for _ in 0..10 {
         assert_eq!(guess("198.51.100.7").await, "conflict");
@@ -151,8 +146,7 @@ fn wish(request: &SigningRequest, next: &SigningRequest, at: i64) -> Value {
 }
 
 async fn renew(api: &Api, body: &Value) -> Answer {
-    let request = Request::post("/renew").header("content-type", "application/json");
-    api.send(request.body(Body::from(body.to_string())).unwrap()).await
+    api.send_json(Request::post("/renew"), body.to_string()).await
 }
 
 /// An API where `home-7` has enrolled with this key.
@@ -173,11 +167,8 @@ async fn the_present_key_gets_a_certificate_for_the_next() {
     assert!(given.json()["certificate"].as_str().unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
     assert_eq!(api.bench.app.store.audit(None, 1).unwrap()[0].action, "home.renew");
     let stranger = renew(&api, &wish(&next, &next, NOW)).await;
-    assert_eq!(
-        stranger.problem(),
-        "conflict",
-        "a key that was certified a moment ago vouches for another, not for itself"
-    );
+    // A key that was certified a moment ago vouches for another, not for itself.
+    assert_eq!(stranger.problem(), "conflict");
 }
 
 #[tokio::test]

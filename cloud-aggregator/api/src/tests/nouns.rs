@@ -49,10 +49,8 @@ async fn a_retraining_is_asked_for_and_written_down() {
     let mut api = Api::new();
     let answer = api.call("POST", "/api/v1/runs", &api.operator, None).await;
     let asked = answer.json();
-    assert_eq!(
-        (answer.status.as_u16(), &asked["state"], &asked["by"]),
-        (202, &json!("queued"), &json!("token:operator"))
-    );
+    let said = (answer.status.as_u16(), &asked["state"], &asked["by"]);
+    assert_eq!(said, (202, &json!("queued"), &json!("token:operator")));
     let place = answer.headers["location"].to_str().unwrap().to_owned();
     assert_eq!(place, format!("/api/v1/run-requests/{}", asked["id"].as_str().unwrap()));
     assert_eq!(api.get(&place).await.json(), asked, "it is in the store before it is answered");
@@ -108,9 +106,8 @@ async fn the_audit_log_is_paged_as_every_list_and_knows_its_former_parameter() {
     let mut pages = Vec::new();
     for query in queries {
         let page = api.call("GET", &format!("/api/v1/audit?{query}"), &api.operator, None).await.json();
-        let lines: Vec<u64> =
-            page["items"].as_array().unwrap().iter().map(|line| line["index"].as_u64().unwrap()).collect();
-        pages.push((lines, page.get("next").cloned()));
+        let lines = page["items"].as_array().unwrap().iter().map(|line| line["index"].as_u64().unwrap());
+        pages.push((lines.collect::<Vec<_>>(), page.get("next").cloned()));
     }
     assert_eq!(pages, [(vec![3, 2], Some(json!("2"))), (vec![1], None), (vec![1], None), (vec![1], None)]);
     let answer = api.call("GET", "/api/v1/audit?after=x", &api.operator, None).await;
@@ -147,10 +144,8 @@ async fn who_comes_second_is_told_where_the_home_is_and_the_log_says_that_it_was
     let why: Value = serde_json::from_str(&lines[0].detail).unwrap();
     assert_eq!(why, json!({"reason": "odd", "why": "home a was changed meanwhile: it is excluded"}));
     let listed = api.get("/api/v1/exclusions").await.json();
-    assert_eq!(
-        (&listed["items"][0]["by"], &listed["items"][0]["reason"]),
-        (&json!("token:operator"), &json!("contradicts all"))
-    );
+    let first = &listed["items"][0];
+    assert_eq!((&first["by"], &first["reason"]), (&json!("token:operator"), &json!("contradicts all")));
 }
 
 #[tokio::test]
@@ -190,8 +185,8 @@ async fn what_was_refused_is_let_in_by_an_operator_with_a_reason_and_the_log_has
     let store = &api.bench.app.store;
     store.enrol_home(&home("a"), NOW).unwrap();
     let answers: Vec<_> = (2..=4).map(|sequence| record("a", sequence)).collect();
-    let forged: Vec<_> =
-        answers.iter().map(|answer| announcement(answer, 1).0).zip(answers.iter().map(payload)).collect();
+    let topics = answers.iter().map(|answer| announcement(answer, 1).0);
+    let forged: Vec<_> = topics.zip(answers.iter().map(payload)).collect();
     let taker = BatchTaker::new(Arc::clone(store), Arc::clone(&api.bench.app.metrics))
         .with_labels(LabelPolicy { unannounced_per_day: 0, ..LabelPolicy::default() });
     taker.take(&[announcement(&record("a", 9), 1)], NOW).unwrap();
@@ -222,24 +217,17 @@ async fn what_is_too_large_strange_or_elsewhere_is_a_problem_and_no_more() {
     let api = Api::new();
     let large = json!({"reason": "x".repeat(20_000)});
     let answer = api.call("POST", "/api/v1/runs/x/promote", &api.operator, Some(large)).await;
-    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (413, "too-large"));
+    assert_eq!(answer.told(), (413, "too-large".to_owned()));
     let extra = json!({"to": 1, "reason": "why", "force": true});
     let answer = api.call("POST", "/api/v1/releases/rollback", &api.operator, Some(extra)).await;
-    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (422, "invalid"));
+    assert_eq!(answer.told(), (422, "invalid".to_owned()));
     assert_eq!(api.get("/api/v1/nothing").await.problem(), "not-found");
     assert_eq!(api.call("PUT", "/api/v1/runs", &api.admin, None).await.problem(), "method-not-allowed");
-    let text = Request::post("/api/v1/releases/rollback")
-        .header("authorization", format!("Bearer {}", api.operator))
-        .body(Body::from("to=1"))
-        .unwrap();
-    let answer = api.send(text).await;
-    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (415, "unsupported-media-type"));
-    let broken = Request::post("/api/v1/releases/rollback")
-        .header("authorization", format!("Bearer {}", api.operator))
-        .header("content-type", "application/json")
-        .body(Body::from("{\"to\":"));
-    let answer = api.send(broken.unwrap()).await;
-    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (400, "malformed"));
+    let bearer = format!("Bearer {}", api.operator);
+    let post = || Request::post("/api/v1/releases/rollback").header("authorization", &bearer);
+    let text = api.send(post().body(Body::from("to=1")).unwrap()).await;
+    assert_eq!(text.told(), (415, "unsupported-media-type".to_owned()));
+    assert_eq!(api.send_json(post(), "{\"to\":").await.told(), (400, "malformed".to_owned()));
 }
 
 #[tokio::test]
@@ -248,11 +236,8 @@ async fn health_and_metrics_are_open_and_name_no_home() {
     api.bench.answers("secret-home", 1);
     for path in ["/healthz", "/readyz"] {
         let health = api.open(path).await;
-        assert_eq!(
-            (health.status.as_u16(), health.text().as_str()),
-            (200, r#"{"status":"able","parts":[]}"#),
-            "{path}"
-        );
+        assert_eq!(health.status, 200, "{path}");
+        assert_eq!(health.text(), r#"{"status":"able","parts":[]}"#, "{path}");
     }
     let metrics = api.open("/metrics").await;
     assert!(metrics.headers["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));

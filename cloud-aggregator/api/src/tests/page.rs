@@ -14,14 +14,6 @@ use hearthwatch_telemetry::metrics::Metrics;
 use super::{Answer, Api};
 use crate::bench::NOW;
 
-async fn login(api: &Api, token: &str) -> Answer {
-    let request = Request::post("/login")
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(Body::from(format!("token={token}")))
-        .unwrap();
-    api.send(request).await
-}
-
 async fn page(api: &Api, cookie: &str) -> Answer {
     api.send(Request::get("/").header("cookie", cookie).body(Body::empty()).unwrap()).await
 }
@@ -34,7 +26,7 @@ async fn the_page_asks_for_a_token_and_then_shows_the_fleet() {
     let answer = api.open("/").await;
     assert_eq!((answer.status.as_u16(), answer.headers["location"].to_str().unwrap()), (303, "/login"));
 
-    let entered = login(&api, &api.viewer).await;
+    let entered = api.login(&api.viewer).await;
     let cookie = entered.headers["set-cookie"].to_str().unwrap();
     assert!(cookie.starts_with("__Host-hearthwatch=hwt_"));
     assert!(cookie.ends_with("HttpOnly; SameSite=Strict; Secure"), "{cookie}");
@@ -53,8 +45,7 @@ async fn the_page_asks_for_a_token_and_then_shows_the_fleet() {
 #[tokio::test]
 async fn a_session_ends_when_its_token_is_withdrawn() {
     let api = Api::new();
-    let entered = login(&api, &api.viewer).await;
-    let pair = entered.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let pair = api.login(&api.viewer).await.cookie();
     assert_eq!(page(&api, &pair).await.status, 200);
     api.call("DELETE", "/api/v1/tokens/viewer", &api.admin, None).await;
     assert_eq!(page(&api, &pair).await.status, 303);
@@ -64,14 +55,14 @@ async fn a_session_ends_when_its_token_is_withdrawn() {
 async fn a_wrong_token_gets_the_form_again_and_after_ten_tries_a_pause() {
     let api = Api::new();
     for _ in 0..10 {
-        let answer = login(&api, "hwt_guess").await;
+        let answer = api.login("hwt_guess").await;
         assert_eq!(answer.status, 401);
         assert!(answer.text().contains("not known") && !answer.headers.contains_key("set-cookie"));
     }
-    let paused = login(&api, "hwt_guess").await;
+    let paused = api.login("hwt_guess").await;
     assert_eq!((paused.status.as_u16(), paused.problem().as_str()), (429, "too-many-requests"));
     assert_eq!(paused.headers["retry-after"], "6");
-    assert_eq!(login(&api, &api.viewer).await.status, 303, "who has a token does not pay for those who guess");
+    assert_eq!(api.login(&api.viewer).await.status, 303, "who has a token does not pay for those who guess");
 }
 
 #[tokio::test]
@@ -112,18 +103,14 @@ async fn what_was_refused_is_settled_from_the_page_by_an_operators_token_and_by_
     let taker = BatchTaker::new(Arc::clone(&store), Arc::new(Metrics::new())).with_labels(labels);
     store.enrol_home(&home("a"), 1).unwrap();
     taker.take(&[message(&record("a", 1)), message(&record("a", 2))], NOW).unwrap();
-    let entered = login(&api, &api.operator).await;
-    let cookie = entered.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let cookie = api.login(&api.operator).await.cookie();
     let rows = store.quarantine(0).unwrap();
     let shown = page(&api, &cookie).await.text();
     assert!(shown.contains(&format!("action=\"/quarantine/{}\"", rows[0].id)), "{shown}");
 
     let say = async |id: u64, form: String| {
-        let request = Request::post(format!("/quarantine/{id}"))
-            .header("content-type", "application/x-www-form-urlencoded")
-            .header("cookie", &cookie)
-            .body(Body::from(form));
-        api.send(request.unwrap()).await
+        let request = Request::post(format!("/quarantine/{id}")).header("cookie", &cookie);
+        api.send_form(request, form).await
     };
     let form = |token: &str, end: &str| format!("token={token}&reason=asked+the+resident&end={end}");
     let id = rows[0].id;
@@ -135,8 +122,6 @@ async fn what_was_refused_is_settled_from_the_page_by_an_operators_token_and_by_
     assert_eq!(say(rows[1].id, form(&api.operator, "discarded")).await.status, 303);
     assert_eq!(say(id, form(&api.operator, "lifted")).await.problem(), "not-found", "once");
     let ends: Vec<_> = store.quarantine(0).unwrap().into_iter().filter_map(|row| row.settled).collect();
-    assert_eq!(
-        ends.iter().map(|end| (end.end.as_str(), end.by.as_str())).collect::<Vec<_>>(),
-        [("lifted", "token:operator"), ("discarded", "token:operator")]
-    );
+    let ends: Vec<_> = ends.iter().map(|end| (end.end.as_str(), end.by.as_str())).collect();
+    assert_eq!(ends, [("lifted", "token:operator"), ("discarded", "token:operator")]);
 }

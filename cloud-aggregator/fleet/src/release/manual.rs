@@ -135,30 +135,16 @@ async fn approve(releases: &ReleaseService, run: RunRow, sha256: String) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_store::{ModelState, RunTrigger};
+    use hearthwatch_store::{ModelState, fixtures};
 
     use super::*;
 
     fn run(state: RunState, challenger: Option<&str>) -> RunRow {
-        RunRow {
-            id: "ab12".to_owned(),
-            snapshot: String::new(),
-            trigger: RunTrigger::Hand,
-            config: "{}".to_owned(),
-            champion: None,
-            state,
-            started_at: 0,
-            ended_at: None,
-            challenger: challenger.map(str::to_owned),
-            report: None,
-            failure: None,
-        }
+        RunRow { challenger: challenger.map(str::to_owned), ..fixtures::run("ab12", state) }
     }
 
     fn model(version: u64, sha256: &str, state: ModelState) -> ModelRow {
-        let (sha256, run) = (sha256.to_owned(), "ab12".to_owned());
-        let version = ModelVersion(version);
-        ModelRow { version, sha256, length: 1, weights_id: String::new(), run, state, created_at: 0, row_version: 1 }
+        fixtures::versioned(version, sha256, state)
     }
 
     #[test]

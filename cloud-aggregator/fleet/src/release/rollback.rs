@@ -37,20 +37,9 @@ pub async fn roll_back(releases: &ReleaseService, to: ModelVersion, by: &str) ->
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use hearthwatch_store::fixtures::versioned as model;
 
-    fn model(version: u64, sha256: &str, state: ModelState) -> ModelRow {
-        ModelRow {
-            version: ModelVersion(version),
-            sha256: sha256.to_owned(),
-            length: 7,
-            weights_id: "w".to_owned(),
-            run: "run".to_owned(),
-            state,
-            created_at: 0,
-            row_version: 1,
-        }
-    }
+    use super::*;
 
     #[test]
     fn going_back_to_where_one_is_or_never_was_is_refused() {

@@ -58,7 +58,7 @@ pub fn attest(
     keys: &[PublicKey],
 ) -> (Attestation, Option<Manifest>) {
     let Some(row) = manifest else { return (Attestation::Silent, None) };
-    let manifest = match row.signed.read(keys, home) {
+    let manifest = match row.signed.read_of(home, keys) {
         Ok(manifest) => manifest,
         Err(error) => return (Attestation::Unproven(error.to_string()), None),
     };
@@ -78,6 +78,7 @@ mod tests {
     use aws_lc_rs::signature::Ed25519KeyPair;
     use hearthwatch_protocol::assignment::SignedAssignment;
     use hearthwatch_protocol::seal::SigningKey;
+    use hearthwatch_protocol::statement::Statement as _;
     use hearthwatch_store::fixtures::home;
 
     use super::*;
@@ -87,29 +88,16 @@ mod tests {
     }
 
     fn said(model_version: u64, generation: u64, nonce: u8) -> ManifestRow {
-        let manifest = Manifest {
-            home: home("a"),
-            nonce: [nonce; 16],
-            generation,
-            agent_version: "0.1.0".to_owned(),
-            model_version: ModelVersion(model_version),
-            sha256: [0; 32],
-            at: 1,
-            vitals: None,
-        };
-        ManifestRow { home: home("a"), signed: manifest.sign(&key(1)).unwrap(), heard_at: 1 }
+        let (home, nonce, agent_version) = (home("a"), [nonce; 16], "0.1.0".to_owned());
+        let (model_version, sha256) = (ModelVersion(model_version), [0; 32]);
+        let manifest = Manifest { home, nonce, generation, agent_version, model_version, sha256, at: 1, vitals: None };
+        ManifestRow { home: manifest.home.clone(), signed: manifest.sign(&key(1)).unwrap(), heard_at: 1 }
     }
 
     fn order() -> AssignmentRow {
-        AssignmentRow {
-            home: home("a"),
-            generation: 4,
-            model_version: ModelVersion(3),
-            nonce: [9; 16],
-            issued_at: 1,
-            expires_at: 2,
-            signed: SignedAssignment::from_bytes(Vec::new()),
-        }
+        let (home, model_version, nonce) = (home("a"), ModelVersion(3), [9; 16]);
+        let signed = SignedAssignment::from_bytes(Vec::new());
+        AssignmentRow { home, generation: 4, model_version, nonce, issued_at: 1, expires_at: 2, signed }
     }
 
     fn judged(said: &ManifestRow) -> Attestation {

@@ -153,17 +153,30 @@ mod tests {
         OutcomeRow { stage: Some(stage), ..outcome(name, at, result) }
     }
 
+    static NOBODY: BTreeMap<HomeId, i64> = BTreeMap::new();
+
+    const NOTHING: Known<'_> = Known {
+        version: ModelVersion(3),
+        started_at: 0,
+        homes: &[],
+        assigned: &NOBODY,
+        outcomes: &[],
+        answers: &[],
+        vitals: &[],
+        now: 10,
+    };
+
     fn of(outcomes: &[OutcomeRow]) -> Evidence {
-        gather(&Known {
-            version: ModelVersion(3),
-            started_at: 0,
-            homes: &[],
-            assigned: &BTreeMap::new(),
-            outcomes,
-            answers: &[],
-            vitals: &[],
-            now: 10,
-        })
+        gather(&Known { outcomes, ..NOTHING })
+    }
+
+    fn told(vitals: &[Vitals]) -> Evidence {
+        gather(&Known { vitals, ..NOTHING })
+    }
+
+    fn alarms(evidence: &Evidence) -> bool {
+        let policy = crate::rollout::Policy::named("staged").unwrap();
+        super::super::gate::weigh(&policy, evidence).iter().any(super::super::gate::Finding::alarms)
     }
 
     #[test]
@@ -182,13 +195,12 @@ mod tests {
 
     #[test]
     fn a_fleet_behind_a_stale_mirror_stops_no_rollout() {
-        let outcomes: Vec<OutcomeRow> =
-            (0..1_000).map(|number| refused(&format!("home-{number}"), 5, UpdateStage::Verify)).collect();
-        let policy = crate::rollout::Policy::named("staged").unwrap();
-        assert!(super::super::gate::weigh(&policy, &of(&outcomes)).iter().all(|finding| !finding.alarms()));
-        let install: Vec<OutcomeRow> =
-            outcomes.into_iter().map(|outcome| OutcomeRow { stage: Some(UpdateStage::Install), ..outcome }).collect();
-        assert!(super::super::gate::weigh(&policy, &of(&install)).iter().any(super::super::gate::Finding::alarms));
+        let stale = |number| refused(&format!("home-{number}"), 5, UpdateStage::Verify);
+        let outcomes: Vec<OutcomeRow> = (0..1_000).map(stale).collect();
+        assert!(!alarms(&of(&outcomes)));
+        let installing = |outcome| OutcomeRow { stage: Some(UpdateStage::Install), ..outcome };
+        let install: Vec<OutcomeRow> = outcomes.into_iter().map(installing).collect();
+        assert!(alarms(&of(&install)));
     }
 
     #[test]
@@ -198,16 +210,9 @@ mod tests {
         let outcomes = [outcome("a", 10 * DAY + NOON, UpdateResult::Installed)];
         let answer = |name: &str, day, confirmed, dismissed| AnswerDay { home: home(name), day, confirmed, dismissed };
         let answers = [answer("a", 11, 0, 9), answer("c", 11, 1, 0), answer("b", 12, 0, 1), answer("a", 10, 5, 5)];
-        let evidence = gather(&Known {
-            version: ModelVersion(3),
-            started_at: 10 * DAY,
-            homes: &homes,
-            assigned: &assigned,
-            outcomes: &outcomes,
-            answers: &answers,
-            vitals: &[],
-            now: 13 * DAY + NOON,
-        });
+        let (started_at, now) = (10 * DAY, 13 * DAY + NOON);
+        let (homes, assigned, outcomes, answers) = (&homes, &assigned, &outcomes, &answers);
+        let evidence = gather(&Known { started_at, now, homes, assigned, outcomes, answers, ..NOTHING });
         let side = |homes, dismissed, confirmed| Side { homes, dismissed, confirmed };
         let eleventh = Day { with: side(1, 1, 0), without: side(2, 0, 1) };
         let twelfth = Day { with: side(1, 0, 0), without: side(1, 0, 0) };
@@ -219,62 +224,25 @@ mod tests {
     fn a_model_that_was_taken_back_counts_as_failed_once() {
         let back = UpdateResult::RolledBack { reason: "golden vectors".to_owned(), to: ModelVersion(2) };
         let outcomes = [outcome("a", 5, UpdateResult::Installed), outcome("a", 9, back)];
-        let evidence = gather(&Known {
-            version: ModelVersion(3),
-            started_at: 0,
-            homes: &[],
-            assigned: &BTreeMap::new(),
-            outcomes: &outcomes,
-            answers: &[],
-            vitals: &[],
-            now: 10,
-        });
+        let evidence = of(&outcomes);
         assert_eq!((evidence.installed, evidence.failed), (0, 1));
     }
 
     #[test]
     fn vitals_add_up_over_homes() {
-        let vitals = |disagreed| Vitals {
-            fault_checks: 8,
-            caught: 6,
-            caught_before: 7,
-            compared: 100,
-            disagreed,
-            ..Vitals::default()
-        };
-        let evidence = gather(&Known {
-            version: ModelVersion(3),
-            started_at: 0,
-            homes: &[],
-            assigned: &BTreeMap::new(),
-            outcomes: &[],
-            answers: &[],
-            vitals: &[vitals(5), vitals(6)],
-            now: 10,
-        });
+        let checked = Vitals { fault_checks: 8, caught: 6, caught_before: 7, compared: 100, ..Vitals::default() };
+        let vitals = |disagreed| Vitals { disagreed, ..checked };
+        let evidence = told(&[vitals(5), vitals(6)]);
         assert_eq!(evidence.fault_checks, Canaries { caught: 12, caught_before: 14 });
         assert_eq!((evidence.compared, evidence.disagreeing), (2, 1));
     }
     #[test]
     fn one_home_alone_cannot_stop_a_rollout_by_what_it_says_of_its_canaries() {
         let vitals = Vitals { fault_checks: u32::MAX, caught: 0, caught_before: u32::MAX, ..Vitals::default() };
-        let with = |vitals: &[Vitals]| {
-            gather(&Known {
-                version: ModelVersion(3),
-                started_at: 0,
-                homes: &[],
-                assigned: &BTreeMap::new(),
-                outcomes: &[],
-                answers: &[],
-                vitals,
-                now: 10,
-            })
-        };
-        let evidence = with(&[vitals]);
+        let evidence = told(&[vitals]);
         assert_eq!(evidence.fault_checks, Canaries { caught: 0, caught_before: 12 });
-        let policy = crate::rollout::Policy::named("staged").unwrap();
-        assert!(super::super::gate::weigh(&policy, &evidence).iter().all(|finding| !finding.alarms()));
+        assert!(!alarms(&evidence));
         let half = Vitals { fault_checks: 900, caught: 450, caught_before: 675, ..Vitals::default() };
-        assert_eq!(with(&[half]).fault_checks, Canaries { caught: 6, caught_before: 9 }, "the shares stay");
+        assert_eq!(told(&[half]).fault_checks, Canaries { caught: 6, caught_before: 9 }, "the shares stay");
     }
 }

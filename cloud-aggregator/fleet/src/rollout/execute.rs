@@ -12,12 +12,15 @@ use hearthwatch_ingest::MessagePublisher;
 use hearthwatch_protocol::assignment::{Assignment, Order};
 use hearthwatch_protocol::messages::ReleaseNotice;
 use hearthwatch_protocol::seal::SigningKey;
+use hearthwatch_protocol::statement::Statement as _;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_provision::Layout;
 use hearthwatch_provision::ledger::Ledger;
 use hearthwatch_store::clock::Clock;
 use hearthwatch_store::rollouts::{AnswerDay, AssignmentRow, RolloutRow, RolloutState};
-use hearthwatch_store::{Actor, Change, ModelState, Note, OutcomeRow, ReleaseRow, Store, StoreError, blocking};
+use hearthwatch_store::{
+    Actor, Change, ModelState, Note, OutcomeRow, ReleaseRow, Store, StoreError, StoreResult, blocking,
+};
 use hearthwatch_supervision::Progress;
 use hearthwatch_telemetry::event::Event;
 use hearthwatch_telemetry::metrics::Metrics;
@@ -181,7 +184,7 @@ impl Director {
     ///
     /// # Errors
     /// [`StoreError`]; what was stored before stays.
-    pub fn work(&self, store: &dyn Store, now: i64) -> Result<(), StoreError> {
+    pub fn work(&self, store: &dyn Store, now: i64) -> StoreResult<()> {
         for _ in 0..ATTEMPTS {
             match self.attempt(store, now) {
                 Err(error @ StoreError::Conflict { .. }) => tracing::info!(%error, "decided anew"),
@@ -191,7 +194,7 @@ impl Director {
         Ok(())
     }
 
-    fn attempt(&self, store: &dyn Store, now: i64) -> Result<(), StoreError> {
+    fn attempt(&self, store: &dyn Store, now: i64) -> StoreResult<()> {
         self.begin(store, now)?;
         let Some(seen) = self.read(store)? else { return Ok(()) };
         let decision = self.decide(&seen, now)?;
@@ -199,12 +202,12 @@ impl Director {
     }
 
     /// Reads all that a decision about the newest rollout rests on. `None` where there is nothing to decide.
-    fn read(&self, store: &dyn Store) -> Result<Option<Seen>, StoreError> {
+    fn read(&self, store: &dyn Store) -> StoreResult<Option<Seen>> {
         let Some(row) = store.rollouts(None, 1)?.pop() else { return Ok(None) };
         self.read_about(store, row)
     }
 
-    fn read_about(&self, store: &dyn Store, row: RolloutRow) -> Result<Option<Seen>, StoreError> {
+    fn read_about(&self, store: &dyn Store, row: RolloutRow) -> StoreResult<Option<Seen>> {
         let Some(release) = release_of(store, row.model_version)? else { return Ok(None) };
         let previous = match row.previous {
             Some(version) => release_of(store, version)?,
@@ -218,7 +221,7 @@ impl Director {
     }
 
     /// Decides, and signs what is to be ordered. Touches no store.
-    fn decide(&self, seen: &Seen, now: i64) -> Result<Decision, StoreError> {
+    fn decide(&self, seen: &Seen, now: i64) -> StoreResult<Decision> {
         let Seen { row, release, previous, fleet, .. } = seen;
         let (watched, assign) = self.watch(seen, now);
         if let Ok(mut lately) = self.lately.lock() {
@@ -250,7 +253,7 @@ impl Director {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when somebody wrote since: then nothing more of the decision is carried out.
-    fn write(&self, store: &dyn Store, seen: &Seen, decision: Decision, now: i64) -> Result<(), StoreError> {
+    fn write(&self, store: &dyn Store, seen: &Seen, decision: Decision, now: i64) -> StoreResult<()> {
         let row = &seen.row;
         let note = |action: &str, reason: &str| Note::because(now, Actor::System, action, reason);
         match decision {
@@ -283,7 +286,7 @@ impl Director {
     }
 
     /// After a fleet-wide roll-back: homes that come back, or come new, are ordered to the release before as well.
-    fn keep_back(&self, seen: &Seen, now: i64) -> Result<Decision, StoreError> {
+    fn keep_back(&self, seen: &Seen, now: i64) -> StoreResult<Decision> {
         let (fleet, Some(previous)) = (&seen.fleet, &seen.previous) else { return Ok(Decision::Nothing) };
         let version = previous.model_version;
         let other = |home: &&HomeId| fleet.orders.get(home).is_none_or(|order| order.model_version != version);
@@ -294,7 +297,7 @@ impl Director {
     }
 
     /// A rollout for the newest release, if it has none; the one before is superseded.
-    fn begin(&self, store: &dyn Store, now: i64) -> Result<(), StoreError> {
+    fn begin(&self, store: &dyn Store, now: i64) -> StoreResult<()> {
         let Some(release) = store.releases_before(None, 1)?.pop() else { return Ok(()) };
         let rollouts = store.rollouts(None, 0)?;
         if rollouts.iter().any(|row| row.model_version >= release.model_version) {
@@ -332,7 +335,7 @@ impl Director {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn look(&self, store: &dyn Store, version: ModelVersion) -> Result<Option<Watched>, StoreError> {
+    pub fn look(&self, store: &dyn Store, version: ModelVersion) -> StoreResult<Option<Watched>> {
         let Some(row) = store.rollout(version)? else { return Ok(None) };
         let seen = self.read_about(store, row)?;
         Ok(seen.map(|seen| self.watch(&seen, self.clock.now()).0))
@@ -343,7 +346,7 @@ impl Director {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn look_lately(&self, store: &dyn Store, version: ModelVersion) -> Result<Option<Watched>, StoreError> {
+    pub fn look_lately(&self, store: &dyn Store, version: ModelVersion) -> StoreResult<Option<Watched>> {
         let Some(row) = store.rollout(version)? else { return Ok(None) };
         let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
@@ -368,7 +371,7 @@ impl Director {
         store: &dyn Store,
         after: Option<&HomeId>,
         limit: usize,
-    ) -> Result<Vec<(HomeId, Option<ModelVersion>, Attestation)>, StoreError> {
+    ) -> StoreResult<Vec<(HomeId, Option<ModelVersion>, Attestation)>> {
         let fleet = Fleet::part(store, self.ledger.as_deref(), after, limit)?;
         let assigned = |home: &HomeId| fleet.orders.get(home).map(|order| order.model_version);
         let proven = fleet.proven.into_iter();
@@ -418,7 +421,7 @@ impl Director {
         previous: &ReleaseRow,
         fleet: &Fleet,
         now: i64,
-    ) -> Result<Vec<AssignmentRow>, StoreError> {
+    ) -> StoreResult<Vec<AssignmentRow>> {
         let homes: Vec<HomeId> = fleet.assigned(row.model_version).into_keys().collect();
         self.orders(fleet, &homes, previous, Order::RollBack, now)
     }
@@ -428,7 +431,7 @@ impl Director {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is none before, [`StoreError::Conflict`] when the row was changed since.
-    pub fn roll_back(&self, store: &dyn Store, row: &RolloutRow, note: &Note, reason: &str) -> Result<(), StoreError> {
+    pub fn roll_back(&self, store: &dyn Store, row: &RolloutRow, note: &Note, reason: &str) -> StoreResult<()> {
         let none = || StoreError::NotFound { noun: "release before", id: row.model_version.to_string() };
         let previous = release_of(store, row.previous.ok_or_else(none)?)?.ok_or_else(none)?;
         let fleet = Fleet::read(store, self.ledger.as_deref())?;
@@ -444,7 +447,7 @@ impl Director {
         release: &ReleaseRow,
         order: Order,
         now: i64,
-    ) -> Result<Vec<AssignmentRow>, StoreError> {
+    ) -> StoreResult<Vec<AssignmentRow>> {
         let broken = |cause: String| StoreError::Engine { action: "sign an assignment", cause };
         let sha256 = hex::decode(&release.sha256).ok().and_then(|bytes| bytes.try_into().ok());
         let sha256: [u8; 32] =
@@ -488,7 +491,7 @@ fn situation<'a>(
     Situation { policy, members, started_at, paused_seconds, forced, findings, now }
 }
 
-fn release_of(store: &dyn Store, version: ModelVersion) -> Result<Option<ReleaseRow>, StoreError> {
+fn release_of(store: &dyn Store, version: ModelVersion) -> StoreResult<Option<ReleaseRow>> {
     Ok(store.releases()?.into_iter().find(|row| row.model_version == version))
 }
 

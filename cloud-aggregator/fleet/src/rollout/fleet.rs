@@ -7,7 +7,7 @@ use hearthwatch_protocol::seal::PublicKey;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_provision::ledger::Ledger;
 use hearthwatch_store::rollouts::{AssignmentRow, ManifestRow};
-use hearthwatch_store::{Store, StoreError};
+use hearthwatch_store::{Store, StoreResult};
 
 use super::attest::{Attestation, attest};
 use super::execute::ORDER_SECONDS;
@@ -37,19 +37,14 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    pub fn read(store: &dyn Store, ledger: Option<&Ledger>) -> Result<Self, StoreError> {
+    pub fn read(store: &dyn Store, ledger: Option<&Ledger>) -> StoreResult<Self> {
         let homes: Vec<HomeId> =
             store.homes()?.into_iter().filter(|row| row.revoked_at.is_none()).map(|row| row.home).collect();
         Ok(Self::of(homes, store.assignments()?, store.manifests()?, ledger))
     }
 
     /// Only the homes after `after`, at most `limit` of them.
-    pub fn part(
-        store: &dyn Store,
-        ledger: Option<&Ledger>,
-        after: Option<&HomeId>,
-        limit: usize,
-    ) -> Result<Self, StoreError> {
+    pub fn part(store: &dyn Store, ledger: Option<&Ledger>, after: Option<&HomeId>, limit: usize) -> StoreResult<Self> {
         let mut homes = Vec::new();
         let mut after = after.cloned();
         // Homes that were shut out are passed over, so that a page is full wherever there are more.

@@ -158,22 +158,13 @@ pub(super) fn write(
 
 #[cfg(test)]
 mod tests {
+    use hearthwatch_store::fixtures::rollout;
+
     use super::*;
 
     fn row(state: RolloutState) -> RolloutRow {
-        RolloutRow {
-            model_version: ModelVersion(3),
-            previous: None,
-            policy: String::new(),
-            state,
-            forced: false,
-            started_at: 100,
-            paused_at: (state == RolloutState::Paused).then_some(150),
-            paused_seconds: 7,
-            ended_at: None,
-            reason: String::new(),
-            row_version: 1,
-        }
+        let paused_at = (state == RolloutState::Paused).then_some(150);
+        RolloutRow { state, paused_at, paused_seconds: 7, row_version: 1, ..rollout(ModelVersion(3)) }
     }
 
     #[test]

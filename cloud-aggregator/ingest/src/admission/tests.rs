@@ -10,8 +10,6 @@ use super::*;
 
 /// What is known of a well-behaved home.
 fn known(released: &BTreeSet<ModelVersion>) -> Known<'_> {
-    let labels = LabelPolicy::default();
-    let backing = Backing::default();
     Known {
         enrolled: true,
         before: None,
@@ -21,11 +19,19 @@ fn known(released: &BTreeSet<ModelVersion>) -> Known<'_> {
         recent: 0,
         announced: 0,
         quota: QUOTA_RECORDS,
-        labels,
-        backing,
+        labels: LabelPolicy::default(),
+        backing: Backing::default(),
         answered: None,
         now: NOW,
     }
+}
+
+static NONE: BTreeSet<ModelVersion> = BTreeSet::new();
+
+/// A good record on its topic.
+fn envelope() -> Envelope {
+    let (topic, payload) = message(&record("home-7", 3));
+    Envelope::open(&topic, payload)
 }
 
 fn judged(topic: &str, payload: Bytes) -> Admission {
@@ -103,13 +109,7 @@ fn a_payload_that_is_no_record_gets_the_word_for_what_is_wrong_with_it() {
     assert_eq!(refused(judged(topic, Bytes::from_static(b"hello"))), (RefusalReason::Malformed, false));
     let huge = Bytes::from(vec![0; PAYLOAD_BYTES_MAX + 1]);
     assert_eq!(refused(judged(topic, huge)), (RefusalReason::TooLarge, false));
-    let status = AgentStatus {
-        online: true,
-        agent_version: String::new(),
-        model_version: ModelVersion(0),
-        entities: 0,
-        outbox: 0,
-    };
+    let status = hearthwatch_store::fixtures::status(0);
     let status = Bytes::from(encode(&Message::Status(status)).unwrap());
     assert_eq!(refused(judged(topic, status)), (RefusalReason::Malformed, false), "a status on the feedback topic");
     assert_eq!(refused(changed(|record| record.sequence = Sequence(0))), (RefusalReason::Malformed, false));
@@ -142,40 +142,35 @@ fn a_topic_that_records_do_not_come_on_is_the_wrong_one() {
 
 #[test]
 fn a_stranger_is_refused_before_anything_it_says_is_believed() {
-    let released = BTreeSet::new();
-    let known = Known { enrolled: false, ..known(&released) };
-    let (topic, good) = message(&record("home-7", 3));
-    assert_eq!(refused(judge(&Envelope::open(&topic, good), &known)), (RefusalReason::UnknownHome, false));
-    let bad = Envelope::open(&topic, Bytes::from_static(b"?"));
-    assert_eq!(refused(judge(&bad, &known)), (RefusalReason::UnknownHome, false));
+    let known = Known { enrolled: false, ..known(&NONE) };
+    let bad = Envelope::open("hw/v1/home/home-7/up/feedback", Bytes::from_static(b"?"));
+    for said in [envelope(), bad] {
+        assert_eq!(refused(judge(&said, &known)), (RefusalReason::UnknownHome, false));
+    }
 }
 
 #[test]
 fn the_same_bytes_again_are_a_duplicate_and_other_bytes_a_replay() {
-    let released = BTreeSet::new();
-    let (topic, payload) = message(&record("home-7", 3));
-    let envelope = Envelope::open(&topic, payload);
+    let envelope = envelope();
     let key = envelope.key.clone().unwrap();
     let stored = Handled { key: key.clone(), digest: envelope.digest, refused: None };
-    let again = judge(&envelope, &Known { before: Some(&stored), ..known(&released) });
+    let again = judge(&envelope, &Known { before: Some(&stored), ..known(&NONE) });
     assert_eq!(again, Admission::Duplicate { key: key.clone(), refused: None });
 
     let reason = Some(RefusalReason::UnknownClass);
     let refused_before = Handled { refused: reason, ..stored.clone() };
-    let again = judge(&envelope, &Known { before: Some(&refused_before), ..known(&released) });
+    let again = judge(&envelope, &Known { before: Some(&refused_before), ..known(&NONE) });
     assert_eq!(again, Admission::Duplicate { key, refused: reason }, "the home is told its fate once more");
 
     let other = Handled { digest: [0; 32], ..stored };
-    let replay = judge(&envelope, &Known { before: Some(&other), ..known(&released) });
+    let replay = judge(&envelope, &Known { before: Some(&other), ..known(&NONE) });
     assert_eq!(refused(replay), (RefusalReason::ReplayedSequence, false));
 }
 
 #[test]
 fn the_record_over_the_quota_is_refused_and_the_one_before_is_not() {
-    let released = BTreeSet::new();
-    let (topic, payload) = message(&record("home-7", 3));
-    let envelope = Envelope::open(&topic, payload);
-    let with = |recent| judge(&envelope, &Known { recent, quota: 10, ..known(&released) });
+    let envelope = envelope();
+    let with = |recent| judge(&envelope, &Known { recent, quota: 10, ..known(&NONE) });
     assert!(matches!(with(9), Admission::Admit(_)));
     assert_eq!(refused(with(10)), (RefusalReason::QuotaExceeded, true));
 }
@@ -192,20 +187,16 @@ fn an_outcome_comes_in_for_its_home() {
 fn a_number_far_beyond_what_its_home_can_have_sent_is_refused_and_covered_by_no_receipt() {
     let most = ahead_max(QUOTA_RECORDS);
     assert_eq!(most, 1_052_000);
-    let released = BTreeSet::new();
     let judged = |sequence, through| {
         let (topic, payload) = message(&record("home-7", sequence));
-        judge(&Envelope::open(&topic, payload), &Known { through: Sequence(through), ..known(&released) })
+        judge(&Envelope::open(&topic, payload), &Known { through: Sequence(through), ..known(&NONE) })
     };
     for (sequence, through) in [(most, 0), (40 + most, 40), (1, u64::MAX), (i64::MAX as u64, i64::MAX as u64 - 1)] {
         assert!(matches!(judged(sequence, through), Admission::Admit(_)), "{sequence} after {through}");
     }
     for (sequence, through) in [(most + 1, 0), (i64::MAX as u64, 0), (i64::MAX as u64, 7)] {
-        assert_eq!(
-            refused(judged(sequence, through)),
-            (RefusalReason::SequenceAhead, false),
-            "{sequence} after {through}"
-        );
+        let refused = refused(judged(sequence, through));
+        assert_eq!(refused, (RefusalReason::SequenceAhead, false), "{sequence} after {through}");
     }
 }
 

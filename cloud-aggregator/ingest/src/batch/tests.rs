@@ -1,42 +1,11 @@
 //! Batches against a real store.
 
-use hearthwatch_protocol::messages::{
-    AgentStatus, FeatureWindow, FeedbackRecord, RefusalReason, Said, Verdict, WithdrawalScope,
-};
+use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, RefusalReason, Said, Verdict, WithdrawalScope};
 use hearthwatch_protocol::{Message, Topic, encode};
-use hearthwatch_store::FeedbackFilter;
 use hearthwatch_store::fixtures::{NOW, announcement, home, message, record};
 
 use super::*;
-
-struct World {
-    _directory: tempfile::TempDir,
-    store: Arc<dyn Store>,
-    taker: BatchTaker,
-}
-
-fn world() -> World {
-    let (directory, store) = hearthwatch_store::fixtures::store();
-    let store: Arc<dyn Store> = Arc::new(store);
-    store.enrol_home(&home("a"), 1).unwrap();
-    store.enrol_home(&home("b"), 1).unwrap();
-    let taker = BatchTaker::new(Arc::clone(&store), Arc::new(Metrics::new()));
-    World { _directory: directory, store, taker }
-}
-
-impl World {
-    fn take(&self, messages: &[(String, Bytes)], now: i64) -> Result<BatchReport, StoreError> {
-        self.taker.take(messages, now).map(bare)
-    }
-}
-
-/// Without the digests, which one test of their own looks at.
-fn bare(mut report: BatchReport) -> BatchReport {
-    for (_, receipt) in &mut report.receipts {
-        receipt.digests.clear();
-    }
-    report
-}
+use crate::fixtures::{World, bare, withdrawal, world};
 
 fn receipt(through: u64, refused: &[(u64, RefusalReason)]) -> Receipt {
     let refusal =
@@ -50,7 +19,7 @@ fn a_batch_is_stored_and_each_home_gets_one_receipt() {
     let messages = [record("b", 1), record("a", 1), record("b", 2)].map(|record| message(&record));
     let report = world.take(&messages, NOW).unwrap();
     assert_eq!(report.receipts, [(home("a"), receipt(1, &[])), (home("b"), receipt(2, &[]))]);
-    assert_eq!(world.store.feedback(&FeedbackFilter::default()).unwrap().len(), 3);
+    assert_eq!(world.stored().len(), 3);
 }
 
 #[test]
@@ -64,12 +33,12 @@ fn a_record_sent_twice_in_one_batch_is_stored_once() {
 #[test]
 fn a_home_that_sends_again_is_told_again_refusals_included() {
     let world = world();
-    let mut strange = record("a", 2);
-    strange.device_class = "ghosts".to_owned();
+    let strange = FeedbackRecord { device_class: "ghosts".to_owned(), ..record("a", 2) };
     let messages = [message(&record("a", 1)), message(&strange)];
-    let told = [(home("a"), receipt(2, &[(2, RefusalReason::UnknownClass)]))];
-    assert_eq!(world.take(&messages, NOW).unwrap().receipts, told);
-    assert_eq!(world.take(&messages, NOW).unwrap().receipts, told);
+    for _ in 0..2 {
+        let told = [(home("a"), receipt(2, &[(2, RefusalReason::UnknownClass)]))];
+        assert_eq!(world.take(&messages, NOW).unwrap().receipts, told);
+    }
     assert_eq!(world.store.quarantine(0).unwrap().len(), 1, "quarantined once");
 }
 
@@ -77,13 +46,11 @@ fn a_home_that_sends_again_is_told_again_refusals_included() {
 fn a_replay_with_other_bytes_changes_nothing_is_quarantined_and_the_home_is_told() {
     let world = world();
     world.take(&[message(&record("a", 1))], NOW).unwrap();
-    let mut other = record("a", 1);
-    other.score = 99.0;
+    let other = FeedbackRecord { score: 99.0, ..record("a", 1) };
     let report = world.take(&[message(&other)], NOW).unwrap();
     assert_eq!(report.receipts, [(home("a"), receipt(1, &[(1, RefusalReason::ReplayedSequence)]))]);
-    let kept = world.store.feedback(&FeedbackFilter::default()).unwrap();
-    assert_eq!(kept[0].record, record("a", 1));
-    let quarantined = world.store.quarantine(1).unwrap().remove(0);
+    assert_eq!(world.stored()[0].record, record("a", 1));
+    let quarantined = world.refused();
     assert_eq!((quarantined.reason, quarantined.home), (RefusalReason::ReplayedSequence, Some(home("a"))));
     assert_eq!(quarantined.prefix.len(), QUARANTINE_PREFIX_BYTES);
 }
@@ -91,12 +58,10 @@ fn a_replay_with_other_bytes_changes_nothing_is_quarantined_and_the_home_is_told
 #[test]
 fn a_home_that_asks_is_told_whose_bytes_stand_under_its_last_numbers() {
     let world = world();
-    let mut strange = record("a", 2);
-    strange.device_class = "ghosts".to_owned();
+    let strange = FeedbackRecord { device_class: "ghosts".to_owned(), ..record("a", 2) };
     let messages = [message(&record("a", 1)), message(&strange)];
     world.take(&messages, NOW).unwrap();
-    let mut other = record("a", 1);
-    other.score = 99.0;
+    let other = FeedbackRecord { score: 99.0, ..record("a", 1) };
     let told = world.taker.take(&[message(&other)], NOW).unwrap().receipts.remove(0).1;
     let said = [(1, &messages[0].1), (2, &messages[1].1), (1, &message(&other).1)]
         .map(|(sequence, payload)| told.says_of(Sequence(sequence), payload));
@@ -117,7 +82,7 @@ fn a_revoked_home_gets_no_receipt() {
     world.store.revoke_home(&home("a"), NOW).unwrap();
     let report = world.take(&[message(&record("a", 1))], NOW).unwrap();
     assert_eq!(report, BatchReport::default());
-    assert_eq!(world.store.quarantine(1).unwrap()[0].reason, RefusalReason::UnknownHome);
+    assert_eq!(world.refused().reason, RefusalReason::UnknownHome);
 }
 
 #[test]
@@ -135,22 +100,8 @@ fn the_quota_counts_what_is_in_the_same_batch_and_lets_go_after_a_day() {
 fn an_agent_that_comes_online_with_a_full_outbox_is_told_where_it_stands() {
     let world = world();
     world.take(&[message(&record("a", 1))], NOW).unwrap();
-    let status = AgentStatus {
-        online: true,
-        agent_version: "0.1.0".to_owned(),
-        model_version: ModelVersion(0),
-        entities: 1,
-        outbox: 1,
-    };
-    let payload = encode(&Message::Status(status)).unwrap().into();
-    let report = world.take(&[(Topic::Status(home("a")).to_string(), payload)], NOW).unwrap();
+    let report = world.take(&[status("a", 1)], NOW).unwrap();
     assert_eq!(report.receipts, [(home("a"), receipt(1, &[]))]);
-}
-
-fn withdrawal(home_name: &str, id: u64, scope: WithdrawalScope) -> (String, Bytes) {
-    let body = Withdrawal { home: home(home_name), id, scope, at: NOW - 5 };
-    let payload = encode(&Message::Withdrawal(body)).unwrap();
-    (Topic::Withdrawal(home(home_name)).to_string(), Bytes::from(payload))
 }
 
 #[test]
@@ -159,7 +110,7 @@ fn a_record_that_arrives_after_it_was_taken_back_stays_out_and_the_next_one_come
     world.take(&[message(&record("a", 1))], NOW).unwrap();
     world.take(&[withdrawal("a", 1, WithdrawalScope::Through(Sequence(2)))], NOW).unwrap();
     world.take(&[message(&record("a", 2))], NOW).unwrap();
-    assert_eq!(world.store.feedback(&FeedbackFilter::default()).unwrap(), []);
+    assert_eq!(world.stored(), []);
     let report = world.take(&[message(&record("a", 3))], NOW).unwrap();
     assert_eq!(report.receipts, [(home("a"), receipt(3, &[(2, RefusalReason::Withdrawn)]))]);
     assert_eq!(world.store.home(&home("a")).unwrap().unwrap().records, 1);
@@ -172,8 +123,8 @@ fn no_home_takes_back_what_is_another_homes() {
     let (_, payload) = withdrawal("b", 1, WithdrawalScope::Through(Sequence(9)));
     let report = world.take(&[(Topic::Withdrawal(home("a")).to_string(), payload)], NOW).unwrap();
     assert_eq!(report.withdrawn, []);
-    assert_eq!(world.store.feedback(&FeedbackFilter::default()).unwrap().len(), 1);
-    assert_eq!(world.store.quarantine(1).unwrap()[0].reason, RefusalReason::WrongHome);
+    assert_eq!(world.stored().len(), 1);
+    assert_eq!(world.refused().reason, RefusalReason::WrongHome);
 }
 
 fn refused(world: &World) -> Vec<(RefusalReason, String)> {
@@ -186,8 +137,7 @@ fn an_answer_after_its_announcement_is_stored_even_in_the_same_batch_and_teaches
     let answer = record("a", 2);
     let report = world.take(&[announcement(&answer, 1), message(&answer)], NOW).unwrap();
     assert_eq!((report.stored, report.receipts), (1, vec![(home("a"), receipt(2, &[]))]));
-    let stored = world.store.feedback(&FeedbackFilter::default()).unwrap();
-    assert!(!stored[0].grace);
+    assert!(!world.stored()[0].grace);
 }
 
 #[test]
@@ -208,8 +158,7 @@ fn an_answer_waits_a_day_for_what_never_comes_and_is_then_quarantined() {
     let world = world();
     world.take(&[announcement(&record("a", 9), 1)], NOW).unwrap();
     // Raised after the home's first announcement, so that no grace is given.
-    let later =
-        hearthwatch_protocol::messages::FeedbackRecord { raised_at: NOW + 1, answered_at: NOW + 2, ..record("a", 3) };
+    let later = FeedbackRecord { raised_at: NOW + 1, answered_at: NOW + 2, ..record("a", 3) };
     let take = |at| world.take(&[message(&later)], at).unwrap().receipts;
     assert_eq!(take(NOW + 10), [(home("a"), receipt(1, &[]))]);
     assert_eq!(take(NOW + 10 + GAP_PATIENCE_SECONDS - 1), [(home("a"), receipt(1, &[]))]);
@@ -224,7 +173,7 @@ fn an_agent_from_before_has_ten_answers_a_day_and_the_rest_waits_for_an_operator
     let messages: Vec<_> = (1..=11).map(|sequence| message(&record("a", sequence))).collect();
     let report = world.take(&messages, NOW).unwrap();
     assert_eq!(report.receipts, [(home("a"), receipt(11, &[(11, RefusalReason::QuotaExceeded)]))]);
-    assert!(world.store.feedback(&FeedbackFilter::default()).unwrap().iter().all(|row| row.grace));
+    assert!(world.stored().iter().all(|row| row.grace));
     let report = world.take(&[message(&record("a", 12))], NOW + QUOTA_SECONDS + 1).unwrap();
     assert_eq!(report.stored, 1, "the next day there are ten again");
 }
@@ -257,8 +206,7 @@ fn an_answer_that_a_home_says_once_more_is_covered_and_not_stored_again() {
     let repeated = FeedbackRecord { sequence: Sequence(5), ..changed.clone() };
     let told = world.take(&[message(&changed), message(&repeated)], NOW).unwrap();
     assert_eq!((told.stored, told.receipts), (1, vec![(home("a"), receipt(5, &[]))]));
-    let stored: Vec<u64> =
-        world.store.feedback(&FeedbackFilter::default()).unwrap().iter().map(|row| row.record.sequence.0).collect();
+    let stored: Vec<u64> = world.stored().iter().map(|row| row.record.sequence.0).collect();
     assert_eq!(stored, [1, 4]);
     assert_eq!(world.store.home(&home("a")).unwrap().unwrap().records, 2);
 }
@@ -269,27 +217,17 @@ fn an_answer_that_was_taken_back_does_not_come_again_by_a_home_that_forgot_it() 
     let (first, second) = (record("a", 1), FeedbackRecord { verdict: Verdict::Dismissed, ..record("a", 2) });
     let again = once_more(&second, 3);
     world.take(&[message(&first), message(&second), message(&again)], NOW).unwrap();
-    let take_back = |id, records: &[u64]| Withdrawal {
-        home: home("a"),
-        id,
-        scope: WithdrawalScope::Records(records.iter().copied().map(Sequence).collect()),
-        at: NOW,
-    };
     // The second by the number under which it came once more.
-    assert_eq!(world.store.withdraw(&take_back(1, &[1, 3]), NOW).unwrap().removed, 2);
+    let scope = WithdrawalScope::Records(vec![Sequence(1), Sequence(3)]);
+    let withdrawal = Withdrawal { home: home("a"), id: 1, scope, at: NOW };
+    assert_eq!(world.store.withdraw(&withdrawal, NOW).unwrap().removed, 2);
     let told = world.take(&[message(&once_more(&first, 4)), message(&once_more(&second, 5))], NOW).unwrap();
     assert_eq!((told.stored, told.receipts), (0, vec![(home("a"), receipt(5, &[]))]));
-    assert_eq!(world.store.feedback(&FeedbackFilter::default()).unwrap(), []);
+    assert_eq!(world.stored(), []);
 }
 
 fn status(home_name: &str, outbox: u32) -> (String, Bytes) {
-    let status = AgentStatus {
-        online: true,
-        agent_version: "0.1.0".to_owned(),
-        model_version: ModelVersion(0),
-        entities: 1,
-        outbox,
-    };
+    let status = hearthwatch_store::fixtures::status(outbox);
     (Topic::Status(home(home_name)).to_string(), encode(&Message::Status(status)).unwrap().into())
 }
 
@@ -300,7 +238,7 @@ fn a_number_that_no_home_counts_to_stops_nothing_and_its_home_is_told_where_it_s
     let last = FeedbackRecord { window: FeatureWindow::none(), ..record("a", i64::MAX as u64) };
     let report = world.take(&[message(&last)], NOW).unwrap();
     assert_eq!(report.receipts, [(home("a"), receipt(0, &[]))]);
-    let row = world.store.quarantine(0).unwrap().remove(0);
+    let row = world.refused();
     assert_eq!((row.reason, row.home), (RefusalReason::SequenceAhead, Some(home("a"))));
     assert_eq!(row.detail, "number 9223372036854775807, and a is heard up to 0");
     // A day later the gap would be given up.
@@ -323,16 +261,16 @@ fn a_home_whose_numbers_a_store_from_a_backup_does_not_know_is_taken_up_again() 
 #[test]
 fn a_message_that_was_set_aside_is_quarantined_with_its_cause_and_its_home_sends_it_no_more() {
     let world = world();
-    let (topic, payload) = message(&record("a", 1));
-    let report = bare(Take::set_aside(&world.taker, &topic, &payload, "panic: attempt to add", true, NOW).unwrap());
+    let message = message(&record("a", 1));
+    let report = bare(world.taker.set_aside(&message, "panic: attempt to add", true, NOW).unwrap());
     assert_eq!(report.receipts, [(home("a"), receipt(1, &[(1, RefusalReason::Malformed)]))]);
-    let row = world.store.quarantine(0).unwrap().remove(0);
+    let row = world.refused();
     assert_eq!((row.reason, row.detail.as_str()), (RefusalReason::Unstorable, "panic: attempt to add"));
     assert_eq!((row.home, row.sequence), (Some(home("a")), Some(Sequence(1))));
-    let again = world.take(&[(topic.clone(), payload.clone())], NOW).unwrap();
+    let again = world.take(std::slice::from_ref(&message), NOW).unwrap();
     assert_eq!(again.receipts, [(home("a"), receipt(1, &[(1, RefusalReason::Malformed)]))], "not tried again");
 
-    let report = Take::set_aside(&world.taker, &topic, &payload, "again", false, NOW).unwrap();
+    let report = world.taker.set_aside(&message, "again", false, NOW).unwrap();
     assert_eq!(report, BatchReport::default(), "nothing but the row");
     assert_eq!(world.store.quarantine(0).unwrap().len(), 2);
 }
@@ -341,7 +279,7 @@ fn a_message_that_was_set_aside_is_quarantined_with_its_cause_and_its_home_sends
 fn what_strangers_and_numbers_far_ahead_leave_behind_when_set_aside_is_a_row_alone() {
     let world = world();
     for message in [message(&record("nobody", 1)), message(&record("a", i64::MAX as u64))] {
-        let report = Take::set_aside(&world.taker, &message.0, &message.1, "why", true, NOW).unwrap();
+        let report = world.taker.set_aside(&message, "why", true, NOW).unwrap();
         assert_eq!(report, BatchReport::default());
     }
     assert_eq!(world.store.quarantine(0).unwrap().len(), 2);

@@ -30,7 +30,7 @@ fn spend(count: &Mutex<u32>) -> bool {
 }
 
 impl Take for Fake {
-    fn take(&self, messages: &[Message], _: i64) -> Result<BatchReport, StoreError> {
+    fn take(&self, messages: &[Message], _: i64) -> StoreResult<BatchReport> {
         *self.attempts.lock().unwrap() += 1;
         if spend(&self.away) {
             return Err(StoreError::Unavailable { action: "apply batch", cause: "disk is full".to_owned() });
@@ -49,24 +49,17 @@ impl Take for Fake {
         Ok(BatchReport { stored: messages.len() as u64, ..BatchReport::default() })
     }
 
-    fn set_aside(
-        &self,
-        topic: &str,
-        payload: &Bytes,
-        cause: &str,
-        covered: bool,
-        _: i64,
-    ) -> Result<BatchReport, StoreError> {
-        match &payload[..] {
+    fn set_aside(&self, message: &Message, cause: &str, covered: bool, _: i64) -> StoreResult<BatchReport> {
+        match &message.1[..] {
             b"panics always" if covered => panic!("and again"),
             b"panics for good" => panic!("and again"),
             _ => {}
         }
-        self.aside.lock().unwrap().push((topic.to_owned(), cause.to_owned(), covered));
+        self.aside.lock().unwrap().push((message.0.clone(), cause.to_owned(), covered));
         Ok(BatchReport::default())
     }
 
-    fn probe(&self) -> Result<(), StoreError> {
+    fn probe(&self) -> StoreResult<()> {
         if spend(&self.broken) { Err(error("no such table")) } else { Ok(()) }
     }
 }

@@ -134,14 +134,8 @@ async fn the_newest_release_is_said_on_each_connection_and_when_it_changes() {
     world.said.recv().await.unwrap();
     world.send.send(LinkEvent::Connected { session_present: true }).unwrap();
     world.said.recv().await.unwrap();
-    let said: Vec<_> = world
-        .recorder
-        .said
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|(topic, message, _)| (topic.clone(), message.clone()))
-        .collect();
+    let said = world.recorder.said.lock().unwrap();
+    let said: Vec<_> = said.iter().map(|(topic, message, _)| (topic.clone(), message.clone())).collect();
     let on = |version| ("hw/v1/fleet/release".to_owned(), Message::Release(notice(version)));
     assert_eq!(said, [on(1), on(2), on(2)]);
 }

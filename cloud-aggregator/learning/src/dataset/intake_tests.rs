@@ -1,66 +1,38 @@
 //! What comes in and is taken back again, up to the next data set.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use bytes::Bytes;
-use hearthwatch_ingest::{BatchReport, BatchTaker};
+use hearthwatch_ingest::fixtures::{World, withdrawal, world};
+use hearthwatch_protocol::Sequence;
 use hearthwatch_protocol::messages::{
-    FeatureWindow, Receipt, Refusal, RefusalReason, Withdrawal, WithdrawalReceipt, WithdrawalScope,
+    FeatureWindow, FeedbackRecord, Receipt, Refusal, RefusalReason, WithdrawalReceipt, WithdrawalScope,
 };
-use hearthwatch_protocol::{Message, Sequence, Topic, encode};
 use hearthwatch_store::fixtures::{NOW, announcement, home, message, record};
-use hearthwatch_store::{Actor, QuarantineChoice, QuarantineEnd, Store};
-use hearthwatch_telemetry::metrics::Metrics;
+use hearthwatch_store::{Actor, QuarantineChoice, QuarantineEnd};
 
+use super::whole::Whole;
 use super::{Consumed, take};
 
-struct World {
-    _directory: tempfile::TempDir,
-    store: Arc<dyn Store>,
-    taker: BatchTaker,
-}
-
-fn world() -> World {
-    let (directory, store) = hearthwatch_store::fixtures::store();
-    let store: Arc<dyn Store> = Arc::new(store);
-    store.enrol_home(&home("a"), 1).unwrap();
-    store.enrol_home(&home("b"), 1).unwrap();
-    let taker = BatchTaker::new(Arc::clone(&store), Arc::new(Metrics::new()));
-    World { _directory: directory, store, taker }
-}
-
-impl World {
-    /// Without the digests of its receipts.
-    fn take(&self, messages: &[(String, Bytes)], now: i64) -> BatchReport {
-        let mut report = self.taker.take(messages, now).unwrap();
-        report.receipts.iter_mut().for_each(|(_, receipt)| receipt.digests.clear());
-        report
-    }
-}
-
-fn withdrawal(home_name: &str, id: u64, scope: WithdrawalScope) -> (String, Bytes) {
-    let body = Withdrawal { home: home(home_name), id, scope, at: NOW - 5 };
-    let payload = encode(&Message::Withdrawal(body)).unwrap();
-    (Topic::Withdrawal(home(home_name)).to_string(), Bytes::from(payload))
+fn everything(world: &World) -> Whole {
+    take(world.store.as_ref(), "corpus", &Consumed::default()).unwrap()
 }
 
 #[test]
 fn what_a_home_takes_back_is_gone_from_the_next_snapshot_and_the_home_hears_it() {
     let world = world();
     let messages = [record("a", 1), record("a", 2), record("b", 1)].map(|record| message(&record));
-    world.take(&messages, NOW);
-    let before = take(world.store.as_ref(), "corpus", &Consumed::default()).unwrap();
+    world.take(&messages, NOW).unwrap();
+    let before = everything(&world);
     let taken_back = [withdrawal("a", 1, WithdrawalScope::Records(vec![Sequence(2), Sequence(9)]))];
-    let report = world.take(&taken_back, NOW + 1);
+    let report = world.take(&taken_back, NOW + 1).unwrap();
     let receipt = WithdrawalReceipt { id: 1, removed: 1, models: vec![], at: NOW + 1 };
     assert_eq!(report.withdrawn, [(home("a"), receipt.clone())]);
-    let after = take(world.store.as_ref(), "corpus", &Consumed::default()).unwrap();
+    let after = everything(&world);
     let left: Vec<_> = after.examples.iter().map(|example| example.key.to_string()).collect();
     assert_ne!(before.id, after.id);
     assert!(left.iter().all(|key| !key.starts_with("a/2")) && after.lineage.homes[&home("a")].answers == 1, "{left:?}");
     // Said again, because the receipt was lost: the same receipt, nothing more deleted.
-    assert_eq!(world.take(&taken_back, NOW + 9).withdrawn, [(home("a"), receipt)]);
+    assert_eq!(world.take(&taken_back, NOW + 9).unwrap().withdrawn, [(home("a"), receipt)]);
     let audit = world.store.audit(None, 10).unwrap();
     assert_eq!(audit.iter().filter(|line| line.action == "home.withdraw").count(), 1);
 }
@@ -68,10 +40,9 @@ fn what_a_home_takes_back_is_gone_from_the_next_snapshot_and_the_home_hears_it()
 #[test]
 fn a_verdict_without_a_window_is_stored_and_teaches_nothing() {
     let world = world();
-    let mut alone = record("a", 1);
-    alone.window = FeatureWindow::none();
-    assert_eq!(world.take(&[message(&alone)], NOW).stored, 1);
-    let snapshot = take(world.store.as_ref(), "corpus", &Consumed::default()).unwrap();
+    let alone = FeedbackRecord { window: FeatureWindow::none(), ..record("a", 1) };
+    assert_eq!(world.take(&[message(&alone)], NOW).unwrap().stored, 1);
+    let snapshot = everything(&world);
     assert_eq!((snapshot.examples.len(), snapshot.lineage.homes[&home("a")].windowless), (0, 1));
 }
 
@@ -81,14 +52,12 @@ fn an_answer_to_what_was_announced_otherwise_is_quarantined_whole_and_lifting_it
     let mut answer = record("a", 2);
     let announced = announcement(&answer, 1);
     answer.window.values[0] = 7.0;
-    let report = world.take(&[announced, message(&answer)], NOW);
+    let report = world.take(&[announced, message(&answer)], NOW).unwrap();
     let refused = vec![Refusal { sequence: Sequence(2), reason: RefusalReason::NotAnnounced }];
     assert_eq!(report.receipts, [(home("a"), Receipt { through: Sequence(2), refused, digests: vec![] })]);
-    let refused = world.store.quarantine(0).unwrap().remove(0);
-    assert_eq!(
-        (refused.reason, refused.detail.as_str()),
-        (RefusalReason::NotAnnounced, "announced with another window")
-    );
+    let refused = world.refused();
+    assert_eq!(refused.reason, RefusalReason::NotAnnounced);
+    assert_eq!(refused.detail, "announced with another window");
     // The champion has learnt from everything of this home so far; what is lifted later is new to it.
     let through = BTreeMap::from([(home("a"), Sequence(2))]);
     let consumed = Consumed { through, ..Consumed::default() };

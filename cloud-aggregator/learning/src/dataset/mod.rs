@@ -1,7 +1,6 @@
 //! What a run learns from: an immutable, hashed list of labelled windows, and the story of how it came about.
 
 mod format;
-mod influence;
 #[cfg(test)]
 mod intake_tests;
 pub mod quality;

@@ -9,7 +9,7 @@ use hearthwatch_detector::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_protocol::messages::{FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use hearthwatch_store::story::Lineage;
-use hearthwatch_store::{FeedbackFilter, FeedbackRow, Store, StoreError};
+use hearthwatch_store::{FeedbackFilter, FeedbackRow, Store, StoreError, StoreResult};
 
 use super::format::Writer;
 use super::quality::Check;
@@ -141,7 +141,7 @@ fn newest(examples: &mut Vec<Weighed>) {
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn choose(store: &dyn Store, corpus: &str, consumed: &Consumed) -> Result<Chosen, StoreError> {
+pub fn choose(store: &dyn Store, corpus: &str, consumed: &Consumed) -> StoreResult<Chosen> {
     let mut lineage = Lineage { corpus: corpus.to_owned(), ..Lineage::default() };
     let excluded: BTreeSet<HomeId> = store.excluded(0)?.into_iter().map(|row| row.home).collect();
     let (mut gathered, mut home) = (Gathered::default(), HomeAnswers::default());
@@ -172,7 +172,6 @@ pub fn choose(store: &dyn Store, corpus: &str, consumed: &Consumed) -> Result<Ch
     for example in examples.iter_mut().filter(|example| example.drawn) {
         example.weight = (example.weight / mean).min(WEIGHT_MAX);
     }
-    super::influence::cap(&mut examples);
     for example in &examples {
         lineage.homes.entry(example.key.home.clone()).or_default().examples += 1;
     }

@@ -141,15 +141,8 @@ impl Learner for ModelLearner {
 }
 
 fn answer(example: Example) -> HomeAnswer {
-    HomeAnswer {
-        home: example.key.home.to_string(),
-        example: FeedbackExample {
-            window: example.window,
-            class: example.class,
-            anomalous: example.anomalous,
-            weight: example.weight,
-        },
-    }
+    let Example { key, window, class, anomalous, weight, .. } = example;
+    HomeAnswer { home: key.home.to_string(), example: FeedbackExample { window, class, anomalous, weight } }
 }
 
 fn shown(progress: &Progress) -> Step {

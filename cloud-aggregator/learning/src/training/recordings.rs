@@ -162,10 +162,8 @@ mod tests {
         std::fs::write(directory.path().join("LINEAGE.md"), "words").unwrap();
         let found = files(set_of_homes(), directory.path()).unwrap();
         let found: Vec<_> = found.iter().map(|file| (file.name.as_str(), file.bytes.as_slice())).collect();
-        assert_eq!(
-            found,
-            [("homes/a.csv", b"packed".as_slice()), ("homes/b.csv", b"plain"), ("homes/c.csv", b"zipped")]
-        );
+        let expected = [("homes/a.csv", b"packed".as_slice()), ("homes/b.csv", b"plain"), ("homes/c.csv", b"zipped")];
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -207,12 +207,8 @@ mod tests {
         let read = |name: &str| std::fs::read_to_string(directory.path().join("runs").join(ID).join(name)).unwrap();
         assert_eq!(read("params.json"), "{\n  \"device\": \"flex\",\n  \"seed\": 7\n}\n");
         assert_eq!(read("metrics.csv"), "metric,step,value\ntraining_loss,1,2.5\ntraining_loss,2,1.25\nrecall,0,0.5\n");
-        assert_eq!(
-            read("run.json"),
-            format!(
-                "{{\n  \"run\": \"{ID}\",\n  \"state\": \"finished\",\n  \"began_at\": 1700000000,\n  \"ended_at\": 1700000060\n}}\n"
-            )
-        );
+        let times = "  \"began_at\": 1700000000,\n  \"ended_at\": 1700000060\n";
+        assert_eq!(read("run.json"), format!("{{\n  \"run\": \"{ID}\",\n  \"state\": \"finished\",\n{times}}}\n"));
         assert_eq!(run.mlflow(), None, "it was reported to no server");
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hearthwatch_ingest::Progress;
 use hearthwatch_store::release::{ReleaseError, Releases};
 use hearthwatch_store::run_requests::RunRequestRow;
-use hearthwatch_store::{RequestState, RunRow, RunState, RunTrigger, StoreError, blocking};
+use hearthwatch_store::{RequestState, RunRow, RunState, RunTrigger, StoreResult, blocking};
 use hearthwatch_telemetry::event::Event;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -165,7 +165,7 @@ impl Trainer {
         }
     }
 
-    async fn situation(&self, began_at: i64) -> Result<Situation, StoreError> {
+    async fn situation(&self, began_at: i64) -> StoreResult<Situation> {
         let now = self.job.clock.now();
         blocking(&self.job.store, move |store| {
             let last = store.runs(1)?.pop();

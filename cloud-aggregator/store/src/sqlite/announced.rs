@@ -1,11 +1,11 @@
 //! Table `announced`: alarms that homes told of before anybody answered them.
 
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
-use super::{engine, signed};
+use super::{query, signed};
 use crate::rows::AnnouncedRow;
-use crate::store::{ANNOUNCED_KEPT, IngestBatch, StoreError};
+use crate::store::{ANNOUNCED_KEPT, IngestBatch, StoreResult};
 
 pub(super) fn store(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlite::Result<()> {
     let mut insert = transaction.prepare(
@@ -32,28 +32,18 @@ pub(super) fn store(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusql
     Ok(())
 }
 
-pub(super) fn first(
-    connection: &Connection,
-    home: &HomeId,
-    alarm: &AlarmId,
-) -> Result<Option<AnnouncedRow>, StoreError> {
-    connection
-        .query_row(
-            "SELECT sequence, model_version, window, digest, received_at FROM announced
-                 WHERE home = ?1 AND alarm = ?2 ORDER BY sequence LIMIT 1",
-            [home.as_str(), alarm.as_str()],
-            |row| {
-                Ok(AnnouncedRow {
-                    home: home.clone(),
-                    sequence: Sequence(row.get(0)?),
-                    alarm: alarm.clone(),
-                    model_version: ModelVersion(row.get(1)?),
-                    window: row.get(2)?,
-                    digest: row.get(3)?,
-                    received_at: row.get(4)?,
-                })
-            },
-        )
-        .optional()
-        .map_err(engine("look up an announcement"))
+pub(super) fn first(connection: &Connection, home: &HomeId, alarm: &AlarmId) -> StoreResult<Option<AnnouncedRow>> {
+    let select = "SELECT sequence, model_version, window, digest, received_at FROM announced
+         WHERE home = ?1 AND alarm = ?2 ORDER BY sequence LIMIT 1";
+    query::first(connection, "look up an announcement", select, [home.as_str(), alarm.as_str()], |row| {
+        Ok(AnnouncedRow {
+            home: home.clone(),
+            sequence: Sequence(row.get(0)?),
+            alarm: alarm.clone(),
+            model_version: ModelVersion(row.get(1)?),
+            window: row.get(2)?,
+            digest: row.get(3)?,
+            received_at: row.get(4)?,
+        })
+    })
 }

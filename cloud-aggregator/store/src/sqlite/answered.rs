@@ -3,9 +3,10 @@
 use hearthwatch_protocol::{AlarmId, HomeId, Sequence};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{corrupt, engine, signed};
+use super::query::{first, word};
+use super::signed;
 use crate::rows::{ANSWERED_KEPT_SECONDS, AnsweredRow, FeedbackRow};
-use crate::store::{IngestBatch, StoreError};
+use crate::store::{IngestBatch, StoreResult};
 
 /// Notes stored answers; of several to one alarm the highest number counts.
 pub(super) fn note(transaction: &Transaction<'_>, row: &FeedbackRow) -> rusqlite::Result<()> {
@@ -39,19 +40,12 @@ pub(super) fn store_repeated(transaction: &Transaction<'_>, batch: &IngestBatch)
     Ok(())
 }
 
-pub(super) fn last(connection: &Connection, home: &HomeId, alarm: &AlarmId) -> Result<Option<AnsweredRow>, StoreError> {
+pub(super) fn last(connection: &Connection, home: &HomeId, alarm: &AlarmId) -> StoreResult<Option<AnsweredRow>> {
     let select = "SELECT sequence, verdict, answered_at, withdrawn_at FROM answered WHERE home = ?1 AND alarm = ?2";
-    let row: Option<(u64, String, i64, Option<i64>)> = connection
-        .query_row(select, [home.as_str(), alarm.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-        })
-        .optional()
-        .map_err(engine("look up an answer"))?;
-    row.map(|(sequence, word, answered_at, withdrawn_at)| {
-        let verdict = word.parse().map_err(|_| corrupt("answered", &word))?;
-        Ok(AnsweredRow { sequence: Sequence(sequence), verdict, answered_at, withdrawn_at })
+    first(connection, "look up an answer", select, [home.as_str(), alarm.as_str()], |row| {
+        let (sequence, verdict) = (Sequence(row.get(0)?), word("answered", row, 1)?);
+        Ok(AnsweredRow { sequence, verdict, answered_at: row.get(2)?, withdrawn_at: row.get(3)? })
     })
-    .transpose()
 }
 
 /// The number under which what came as `sequence` is stored; itself, where it was no repetition.

@@ -1,10 +1,10 @@
 //! Changes with their line of the audit log, in one transaction.
 
 use hearthwatch_protocol::HomeId;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, Transaction};
 use serde_json::{Value, json};
 
-use super::{StoreError, corrupt, engine, homes, models, people, rollouts};
+use super::{StoreError, StoreResult, corrupt, homes, models, people, query, rollouts};
 use crate::change::{Change, Note};
 use crate::rollouts::{AssignmentRow, RolloutRow};
 use crate::rows::{AuditEntry, AuditRow, ModelState};
@@ -16,7 +16,7 @@ struct Done {
     after: Value,
 }
 
-pub(super) fn change(tx: &Transaction<'_>, change: &Change, note: &Note) -> Result<AuditRow, StoreError> {
+pub(super) fn change(tx: &Transaction<'_>, change: &Change, note: &Note) -> StoreResult<AuditRow> {
     let Done { subject, before, after } = match change {
         Change::Rollout(row) => rollout(tx, row)?,
         Change::RollBack { row, orders } => roll_back(tx, row, orders)?,
@@ -44,7 +44,7 @@ pub(super) fn change(tx: &Transaction<'_>, change: &Change, note: &Note) -> Resu
     people::append_audit(tx, &AuditEntry { at: note.at, actor, action, subject, detail: detail.to_string() })
 }
 
-fn rollout(tx: &Transaction<'_>, row: &RolloutRow) -> Result<Done, StoreError> {
+fn rollout(tx: &Transaction<'_>, row: &RolloutRow) -> StoreResult<Done> {
     let told =
         |row: &RolloutRow| json!({"state": row.state.as_str(), "forced": row.forced, "row_version": row.row_version});
     let before = rollouts::one(tx, row.model_version)?.as_ref().map_or(Value::Null, told);
@@ -53,7 +53,7 @@ fn rollout(tx: &Transaction<'_>, row: &RolloutRow) -> Result<Done, StoreError> {
 }
 
 /// The rollout's version is looked at first: orders and models follow only if nobody wrote since.
-fn roll_back(tx: &Transaction<'_>, row: &RolloutRow, orders: &[AssignmentRow]) -> Result<Done, StoreError> {
+fn roll_back(tx: &Transaction<'_>, row: &RolloutRow, orders: &[AssignmentRow]) -> StoreResult<Done> {
     let done = rollout(tx, row)?;
     for order in orders {
         match rollouts::add_assignment(tx, row.model_version, order) {
@@ -77,8 +77,8 @@ fn roll_back(tx: &Transaction<'_>, row: &RolloutRow, orders: &[AssignmentRow]) -
     Ok(done)
 }
 
-fn access(tx: &Transaction<'_>, home: &HomeId, revoked_at: Option<i64>) -> Result<Done, StoreError> {
-    let told = || -> Result<Value, StoreError> {
+fn access(tx: &Transaction<'_>, home: &HomeId, revoked_at: Option<i64>) -> StoreResult<Done> {
+    let told = || -> StoreResult<Value> {
         let row = homes::one(tx, home)?;
         let row = row.ok_or_else(|| StoreError::NotFound { noun: "home", id: home.to_string() })?;
         let state = if row.revoked_at.is_some() { "revoked" } else { "admitted" };
@@ -90,14 +90,11 @@ fn access(tx: &Transaction<'_>, home: &HomeId, revoked_at: Option<i64>) -> Resul
 }
 
 /// Whether a home is learned from, and why not.
-fn learning(connection: &Connection, home: &HomeId) -> Result<Value, StoreError> {
+fn learning(connection: &Connection, home: &HomeId) -> StoreResult<Value> {
     let select = "SELECT reason, by FROM exclusions WHERE home = ?1 AND lifted_at IS NULL";
-    let found: Option<(String, String)> = connection
-        .query_row(select, params![home.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()
-        .map_err(engine("look up an exclusion"))?;
-    Ok(match found {
-        Some((reason, by)) => json!({"state": "excluded", "reason": reason, "by": by}),
-        None => json!({"state": "included"}),
-    })
+    let found = query::first(connection, "look up an exclusion", select, [home.as_str()], |row| {
+        let (reason, by): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok(json!({"state": "excluded", "reason": reason, "by": by}))
+    })?;
+    Ok(found.unwrap_or_else(|| json!({"state": "included"})))
 }

@@ -11,11 +11,12 @@ use hearthwatch_protocol::messages::{
 use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, RecordKey, Sequence, decode};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use super::query::{self, Fault, all};
 use super::{announced, answered, corrupt, engine, homes, limited, outcomes, quarantine, rollouts, signed};
 use crate::rows::{AnnouncedRow, Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, Received};
-use crate::store::{GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch, StoreError};
+use crate::store::{GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch, StoreResult};
 
-pub(super) fn apply(transaction: &Transaction<'_>, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError> {
+pub(super) fn apply(transaction: &Transaction<'_>, batch: &IngestBatch) -> StoreResult<Vec<HomeProgress>> {
     let mut touched: BTreeSet<&HomeId> = batch.asking.iter().collect();
     store_feedback(transaction, batch).map_err(engine("store feedback"))?;
     announced::store(transaction, batch).map_err(engine("store announcements"))?;
@@ -36,19 +37,19 @@ pub(super) fn apply(transaction: &Transaction<'_>, batch: &IngestBatch) -> Resul
     touched.extend(&batch.awaiting);
     let mut steps = Advance::prepare(transaction).map_err(engine("advance"))?;
     let progress = touched.into_iter().filter_map(|home| steps.advance(home, batch).transpose());
-    progress.collect()
+    progress.collect::<Result<_, Fault>>().map_err(Fault::during("advance"))
 }
 
 /// Stores a batch with a little of everything, of a home of which there need be none, and takes it back: an error means that the fault is
 /// not in what homes send.
-pub(super) fn probe(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+pub(super) fn probe(transaction: &Transaction<'_>) -> StoreResult<()> {
     transaction.execute_batch("SAVEPOINT probe").map_err(engine("probe"))?;
     let result = apply_samples(transaction);
     transaction.execute_batch("ROLLBACK TO probe; RELEASE probe").map_err(engine("probe"))?;
     result
 }
 
-fn apply_samples(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+fn apply_samples(transaction: &Transaction<'_>) -> StoreResult<()> {
     let not_an_id = |error: hearthwatch_protocol::IdError| corrupt("probe", error);
     let (home, alarm) = (HomeId::new("probe").map_err(not_an_id)?, AlarmId::new("probe").map_err(not_an_id)?);
     let (digest, at) = ([0; 32], 0);
@@ -186,35 +187,31 @@ impl<'a> Advance<'a> {
     }
 
     /// `None` for a home that is not enrolled.
-    fn advance(&mut self, home: &HomeId, batch: &IngestBatch) -> Result<Option<HomeProgress>, StoreError> {
+    fn advance(&mut self, home: &HomeId, batch: &IngestBatch) -> Result<Option<HomeProgress>, Fault> {
         let (at, awaiting) = (batch.at, batch.awaiting.contains(home));
-        let found: Option<(i64, Option<i64>)> = self
-            .where_it_is
-            .query_row([home.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()
-            .map_err(engine("advance"))?;
+        let found = self.where_it_is.query_row([home.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((before, mut gap_since)) = found else { return Ok(None) };
-        let mut through = self.contiguous(home, before).map_err(engine("advance"))?;
+        let mut through = self.contiguous(home, before)?;
         if through > before {
             gap_since = None;
         }
         let mut lost = 0;
-        let next = self.next_after(home, through).map_err(engine("advance"))?;
+        let next = self.next_after(home, through)?;
         match (next, gap_since) {
             // An answer that waits for what it rests on is a later one that is not here.
             (None, since) => gap_since = awaiting.then(|| since.unwrap_or(at)),
             (Some(_), None) => gap_since = Some(at),
             (Some(next), Some(since)) if at.saturating_sub(since) >= GAP_PATIENCE_SECONDS => {
                 lost = next.abs_diff(through).saturating_sub(1);
-                through = self.contiguous(home, next).map_err(engine("advance"))?;
-                let again = self.next_after(home, through).map_err(engine("advance"))?;
+                through = self.contiguous(home, next)?;
+                let again = self.next_after(home, through)?;
                 gap_since = again.map(|_| at);
             }
             (Some(_), Some(_)) => {}
         }
-        self.save.execute(params![home.as_str(), through, gap_since]).map_err(engine("advance"))?;
+        self.save.execute(params![home.as_str(), through, gap_since])?;
         let refused = self.refused(home, before, through)?;
-        let digests = self.digests(home, through).map_err(engine("advance"))?;
+        let digests = self.digests(home, through)?;
         Ok(Some(HomeProgress { home: home.clone(), through: Sequence(through.unsigned_abs()), refused, digests, lost }))
     }
 
@@ -243,52 +240,41 @@ impl<'a> Advance<'a> {
         Ok((after.saturating_add(1)..=through).map(|sequence| known.get(&sequence).copied()).collect())
     }
 
-    fn refused(&mut self, home: &HomeId, after: i64, through: i64) -> Result<Vec<Refusal>, StoreError> {
-        let rows = self
-            .refused_between
-            .query_map(params![home.as_str(), after, through], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))
-            .map_err(engine("advance"))?;
-        rows.map(|row| {
-            let (sequence, reason) = row.map_err(engine("advance"))?;
-            Ok(Refusal { sequence: Sequence(sequence), reason: reason_from(&reason)? })
-        })
-        .collect()
+    fn refused(&mut self, home: &HomeId, after: i64, through: i64) -> Result<Vec<Refusal>, Fault> {
+        let rows = self.refused_between.query_and_then(params![home.as_str(), after, through], |row| {
+            Ok(Refusal { sequence: Sequence(row.get(0)?), reason: reason_from(&row.get::<_, String>(1)?)? })
+        });
+        rows?.collect()
     }
 }
 
-pub(super) fn handled(connection: &Connection, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError> {
-    let mut statement = connection
-        .prepare(
-            "SELECT digest, NULL FROM feedback WHERE home = ?1 AND sequence = ?2
-                 UNION ALL SELECT digest, reason FROM refused WHERE home = ?1 AND sequence = ?2
-                 UNION ALL SELECT digest, NULL FROM announced WHERE home = ?1 AND sequence = ?2
-                 UNION ALL SELECT digest, NULL FROM repeated WHERE home = ?1 AND sequence = ?2",
-        )
-        .map_err(engine("look up records"))?;
-    let mut found = Vec::new();
-    for key in keys {
-        let row: Option<(Digest, Option<String>)> = statement
-            .query_row(params![key.home.as_str(), signed(key.sequence.0)], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()
-            .map_err(engine("look up records"))?;
-        if let Some((digest, reason)) = row {
-            let refused = reason.as_deref().map(reason_from).transpose()?;
-            found.push(Handled { key: key.clone(), digest, refused });
+pub(super) fn handled(connection: &Connection, keys: &[RecordKey]) -> StoreResult<Vec<Handled>> {
+    let select = "SELECT digest, NULL FROM feedback WHERE home = ?1 AND sequence = ?2
+         UNION ALL SELECT digest, reason FROM refused WHERE home = ?1 AND sequence = ?2
+         UNION ALL SELECT digest, NULL FROM announced WHERE home = ?1 AND sequence = ?2
+         UNION ALL SELECT digest, NULL FROM repeated WHERE home = ?1 AND sequence = ?2";
+    let look_up = || -> Result<Vec<Handled>, Fault> {
+        let mut statement = connection.prepare(select)?;
+        let mut found = Vec::new();
+        for key in keys {
+            let mut rows = statement.query(params![key.home.as_str(), signed(key.sequence.0)])?;
+            if let Some(row) = rows.next()? {
+                let refused = row.get::<_, Option<String>>(1)?.as_deref().map(reason_from).transpose()?;
+                found.push(Handled { key: key.clone(), digest: row.get(0)?, refused });
+            }
         }
-    }
-    Ok(found)
+        Ok(found)
+    };
+    look_up().map_err(Fault::during("look up records"))
 }
 
-pub(super) fn received_since(connection: &Connection, home: &HomeId, since: i64) -> Result<Received, StoreError> {
-    connection
-        .query_row(
-            "SELECT count(*), coalesce(sum(grace), 0),
-                 (SELECT count(*) FROM announced WHERE home = ?1 AND received_at >= ?2)
-                 FROM feedback WHERE home = ?1 AND received_at >= ?2",
-            params![home.as_str(), since],
-            |row| Ok(Received { answers: row.get(0)?, unannounced: row.get(1)?, announcements: row.get(2)? }),
-        )
-        .map_err(engine("count received"))
+pub(super) fn received_since(connection: &Connection, home: &HomeId, since: i64) -> StoreResult<Received> {
+    let select = "SELECT count(*), coalesce(sum(grace), 0),
+         (SELECT count(*) FROM announced WHERE home = ?1 AND received_at >= ?2)
+         FROM feedback WHERE home = ?1 AND received_at >= ?2";
+    query::one(connection, "count received", select, params![home.as_str(), since], |row| {
+        Ok(Received { answers: row.get(0)?, unannounced: row.get(1)?, announcements: row.get(2)? })
+    })
 }
 
 pub(super) fn handled_between(
@@ -296,23 +282,17 @@ pub(super) fn handled_between(
     home: &HomeId,
     after: Sequence,
     before: Sequence,
-) -> Result<u64, StoreError> {
-    connection
-        .query_row(
-            "SELECT (SELECT count(*) FROM feedback WHERE home = ?1 AND sequence > ?2 AND sequence < ?3)
-                 + (SELECT count(*) FROM refused WHERE home = ?1 AND sequence > ?2 AND sequence < ?3)
-                 + (SELECT count(*) FROM announced WHERE home = ?1 AND sequence > ?2 AND sequence < ?3)
-                 + (SELECT count(*) FROM repeated WHERE home = ?1 AND sequence > ?2 AND sequence < ?3)",
-            params![home.as_str(), signed(after.0), signed(before.0)],
-            |row| row.get(0),
-        )
-        .map_err(engine("count handled"))
+) -> StoreResult<u64> {
+    let select = "SELECT (SELECT count(*) FROM feedback WHERE home = ?1 AND sequence > ?2 AND sequence < ?3)
+         + (SELECT count(*) FROM refused WHERE home = ?1 AND sequence > ?2 AND sequence < ?3)
+         + (SELECT count(*) FROM announced WHERE home = ?1 AND sequence > ?2 AND sequence < ?3)
+         + (SELECT count(*) FROM repeated WHERE home = ?1 AND sequence > ?2 AND sequence < ?3)";
+    let values = params![home.as_str(), signed(after.0), signed(before.0)];
+    query::one(connection, "count handled", select, values, |row| row.get(0))
 }
 
-const FEEDBACK: &str = "SELECT payload, digest, received_at, grace, lift FROM feedback";
-
 /// In order of (home, sequence), after a key.
-pub(super) fn feedback(connection: &Connection, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, StoreError> {
+pub(super) fn feedback(connection: &Connection, filter: &FeedbackFilter) -> StoreResult<Vec<FeedbackRow>> {
     // One statement for each case: with `?1 IS NULL OR …` no index would be used to find the first row.
     let (home, after) = (filter.home.as_ref().map(HomeId::as_str), filter.after.as_ref());
     // Before every key: no name is empty, and no number is below 0.
@@ -335,7 +315,7 @@ pub(super) fn feedback(connection: &Connection, filter: &FeedbackFilter) -> Resu
     }
 }
 
-pub(super) fn feedback_of(connection: &Connection, keys: &[RecordKey]) -> Result<Vec<FeedbackRow>, StoreError> {
+pub(super) fn feedback_of(connection: &Connection, keys: &[RecordKey]) -> StoreResult<Vec<FeedbackRow>> {
     let one = |key: &RecordKey| {
         let values = params![key.home.as_str(), signed(key.sequence.0)];
         select_feedback(connection, "WHERE home = ?1 AND sequence = ?2", values)
@@ -347,41 +327,44 @@ fn select_feedback(
     connection: &Connection,
     clause: &str,
     values: impl rusqlite::Params,
-) -> Result<Vec<FeedbackRow>, StoreError> {
-    let mut statement = connection.prepare(&format!("{FEEDBACK} {clause}")).map_err(engine("list feedback"))?;
-    let rows = statement
-        .query_map(values, |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
-        .map_err(engine("list feedback"))?;
-    rows.map(|row| {
-        let (payload, digest, received_at, grace, lift) = row.map_err(engine("list feedback"))?;
-        match decode(&payload) {
-            Ok(Message::Feedback(record)) => {
-                Ok(FeedbackRow { record, payload: Bytes::from(payload), digest, received_at, grace, lift })
-            }
-            Ok(other) => Err(corrupt("feedback", format!("holds a {}", other.kind()))),
-            Err(error) => Err(corrupt("feedback", error)),
-        }
+) -> StoreResult<Vec<FeedbackRow>> {
+    let select = format!("SELECT payload, digest, received_at, grace, lift FROM feedback {clause}");
+    all(connection, "list feedback", &select, values, |row| {
+        let payload: Vec<u8> = row.get(0)?;
+        Ok(FeedbackRow {
+            record: feedback_in("feedback", &payload)?,
+            payload: payload.into(),
+            digest: row.get(1)?,
+            received_at: row.get(2)?,
+            grace: row.get(3)?,
+            lift: row.get(4)?,
+        })
     })
-    .collect()
 }
 
-pub(super) fn totals(connection: &Connection) -> Result<FeedbackTotals, StoreError> {
+/// The answer that a payload in `table` is.
+pub(super) fn feedback_in(table: &'static str, payload: &[u8]) -> StoreResult<FeedbackRecord> {
+    match decode(payload) {
+        Ok(Message::Feedback(record)) => Ok(record),
+        Ok(other) => Err(corrupt(table, format!("holds a {}", other.kind()))),
+        Err(error) => Err(corrupt(table, error)),
+    }
+}
+
+pub(super) fn totals(connection: &Connection) -> StoreResult<FeedbackTotals> {
     let select = "SELECT records, confirmed, dismissed, expected, answering FROM totals";
-    let mut statement = connection.prepare(select).map_err(engine("count feedback"))?;
-    statement
-        .query_row([], |row| {
-            Ok(FeedbackTotals {
-                records: row.get(0)?,
-                confirmed: row.get(1)?,
-                dismissed: row.get(2)?,
-                expected: row.get(3)?,
-                homes: row.get(4)?,
-            })
+    query::one(connection, "count feedback", select, [], |row| {
+        Ok(FeedbackTotals {
+            records: row.get(0)?,
+            confirmed: row.get(1)?,
+            dismissed: row.get(2)?,
+            expected: row.get(3)?,
+            homes: row.get(4)?,
         })
-        .map_err(engine("count feedback"))
+    })
 }
 
 /// The reason that a stored word stands for: the same word as on the wire.
-pub(super) fn reason_from(word: &str) -> Result<RefusalReason, StoreError> {
+pub(super) fn reason_from(word: &str) -> StoreResult<RefusalReason> {
     serde_json::from_value(serde_json::Value::String(word.to_owned())).map_err(|error| corrupt("refused", error))
 }

@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use hearthwatch_protocol::{Message, decode};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use sha2::{Digest as _, Sha256};
 
-use super::{SqliteStore, engine, people};
+use super::{SqliteStore, engine, people, query};
 use crate::lineage::{Fault, Finding, LineageReport};
 use crate::release::origin;
 use crate::rows::{AuditEntry, Digest};
-use crate::store::StoreError;
+use crate::store::StoreResult;
 
 /// A table whose rows are sealed in the chain, and how a row becomes text.
 struct Kind {
@@ -95,7 +95,7 @@ impl Kind {
 }
 
 /// Sets the triggers up on a writing connection, and seals what was there before there were seals.
-pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+pub(super) fn prepare(connection: &mut Connection) -> StoreResult<()> {
     let mut script =
         "CREATE TEMP TABLE touched (kind TEXT, subject TEXT, PRIMARY KEY (kind, subject)) WITHOUT ROWID;".to_owned();
     for kind in &KINDS {
@@ -109,9 +109,8 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     }
     connection.execute_batch(&script).map_err(engine("prepare lineage"))?;
     let transaction = connection.transaction().map_err(engine("prepare lineage"))?;
-    let sealed: bool = transaction
-        .query_row("SELECT EXISTS (SELECT 1 FROM lineage)", [], |row| row.get(0))
-        .map_err(engine("prepare lineage"))?;
+    let sealed = "SELECT EXISTS (SELECT 1 FROM lineage)";
+    let sealed: bool = query::one(&transaction, "prepare lineage", sealed, [], |row| row.get(0))?;
     if !sealed {
         for kind in &KINDS {
             let all = format!("INSERT INTO touched SELECT '{}', {} FROM {}", kind.name, kind.subject(""), kind.table);
@@ -123,7 +122,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
 }
 
 /// Appends the digests of every row that this transaction touched.
-pub(super) fn seal(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+pub(super) fn seal(transaction: &Transaction<'_>) -> StoreResult<()> {
     append(transaction).map_err(engine("seal rows"))
 }
 
@@ -184,22 +183,19 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be read; what is wrong with what it holds is in the report.
-    pub fn verify_lineage(&self) -> Result<LineageReport, StoreError> {
+    pub fn verify_lineage(&self) -> StoreResult<LineageReport> {
         let reader = self.read();
         let (mut sealed, lines, head, mut findings) = chain(&reader).map_err(engine("read lineage"))?;
         let mut rows = Vec::new();
         for kind in &KINDS {
-            let mut statement = reader.prepare(&kind.digests()).map_err(engine("read lineage"))?;
-            let mut found = statement.query([]).map_err(engine("read lineage"))?;
             let mut count = 0;
-            while let Some(row) = found.next().map_err(engine("read lineage"))? {
-                let (subject, text): (String, String) =
-                    (row.get(0).map_err(engine("read lineage"))?, row.get(1).map_err(engine("read lineage"))?);
+            let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, Sha256::digest(row.get::<_, String>(1)?)));
+            for (subject, now) in query::all(&reader, "read lineage", &kind.digests(), [], read)? {
                 count += 1;
                 let fault = match sealed.remove(&(kind.name.to_owned(), subject.clone())) {
                     None => Fault::Foreign,
                     Some(digest) if digest.is_empty() => Fault::Foreign,
-                    Some(digest) if digest[..] != Sha256::digest(text.as_bytes())[..] => Fault::Edited,
+                    Some(digest) if digest[..] != now[..] => Fault::Edited,
                     Some(_) => continue,
                 };
                 findings.push(Finding { kind: kind.name.to_owned(), subject, fault });
@@ -295,7 +291,7 @@ fn links(reader: &Connection) -> rusqlite::Result<Vec<Finding>> {
 }
 
 /// Lines of the audit log that do not follow from the ones before.
-fn audit(reader: &Connection) -> Result<Vec<Finding>, StoreError> {
+fn audit(reader: &Connection) -> StoreResult<Vec<Finding>> {
     let mut rows = people::audit(reader, None, 0)?;
     rows.reverse();
     let (mut previous, mut index, mut findings): (Digest, u64, Vec<Finding>) = ([0; 32], 0, Vec::new());

@@ -11,6 +11,7 @@ mod models;
 mod outcomes;
 mod people;
 mod quarantine;
+mod query;
 mod readers;
 mod rollouts;
 mod run_requests;
@@ -35,7 +36,7 @@ use crate::rows::{
     HomeRow, ModelRow, ModelState, OutcomeKey, OutcomeRow, OutcomeTotals, QuarantineChoice, QuarantineEnd,
     QuarantineRow, Received, ReleaseRow, RunRow, Settled, SnapshotRow, TokenRow, WithdrawalRow,
 };
-use crate::store::{Handled, HomeProgress, IngestBatch, NewModel, Store, StoreError};
+use crate::store::{Handled, HomeProgress, IngestBatch, NewModel, Store, StoreError, StoreResult};
 
 /// Every change of the schema, in order; `user_version` counts how many a file has seen.
 const MIGRATIONS: &[&str] = &[
@@ -65,7 +66,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`StoreError::Engine`] when it cannot be opened, [`StoreError::NewerSchema`] when a newer program wrote it.
-    pub fn open(file: &Path) -> Result<Self, StoreError> {
+    pub fn open(file: &Path) -> StoreResult<Self> {
         create_private(file)?;
         let mut writer = connect(file)?;
         migrate(&mut writer)?;
@@ -85,11 +86,7 @@ impl SqliteStore {
     }
 
     /// Runs `work` in a transaction that is durable when this returns; an error undoes all of it.
-    fn write<T>(
-        &self,
-        action: &'static str,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    fn write<T>(&self, action: &'static str, work: impl FnOnce(&Transaction<'_>) -> StoreResult<T>) -> StoreResult<T> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(engine(action))?;
         let result = work(&transaction)?;
@@ -101,7 +98,7 @@ impl SqliteStore {
 
 /// Makes the file if it is not there, for its owner alone: SQLite would make it readable for all, and gives the files that it
 /// keeps beside it the same mode.
-fn create_private(file: &Path) -> Result<(), StoreError> {
+fn create_private(file: &Path) -> StoreResult<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             Err(StoreError::Engine { action: "open", cause: format!("{}: {error}", file.display()) })
@@ -110,7 +107,7 @@ fn create_private(file: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn connect(file: &Path) -> Result<Connection, StoreError> {
+fn connect(file: &Path) -> StoreResult<Connection> {
     let connection = Connection::open(file).map_err(engine("open"))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(engine("open"))?;
     connection
@@ -121,10 +118,9 @@ fn connect(file: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+fn migrate(connection: &mut Connection) -> StoreResult<()> {
     let known = MIGRATIONS.len();
-    let found: u32 =
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(engine("read schema version"))?;
+    let found = schema_version(connection).map_err(engine("read schema version"))?;
     let pending = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..));
     let Some(pending) = pending else {
         return Err(StoreError::NewerSchema { found, known: u32::try_from(known).unwrap_or(u32::MAX) });
@@ -136,6 +132,10 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         transaction.commit().map_err(engine("migrate"))?;
     }
     Ok(())
+}
+
+fn schema_version(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// Turns the engine's error into ours.
@@ -176,6 +176,19 @@ fn corrupt(table: &'static str, cause: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt { table, cause: cause.to_string() }
 }
 
+/// What the loser of a race is told: where the row is `now`, and its version.
+fn lost(noun: &'static str, id: String, now: Option<(&str, u64)>) -> StoreError {
+    match now {
+        None => StoreError::NotFound { noun, id },
+        Some((present, row_version)) => StoreError::Conflict { noun, id, present: present.to_owned(), row_version },
+    }
+}
+
+/// Of a change of one row: an error if there was none to change.
+fn found(changed: usize, noun: &'static str, id: impl std::fmt::Display) -> StoreResult<()> {
+    if changed > 0 { Ok(()) } else { Err(StoreError::NotFound { noun, id: id.to_string() }) }
+}
+
 /// SQLite's integers are signed; nothing here counts so far that it matters.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -186,94 +199,89 @@ fn limited(limit: usize) -> i64 {
     if limit == 0 { -1 } else { i64::try_from(limit).unwrap_or(i64::MAX) }
 }
 
-fn home_id(table: &'static str, text: String) -> Result<HomeId, StoreError> {
-    HomeId::new(text).map_err(|error| corrupt(table, error))
-}
-
 impl Store for SqliteStore {
     fn engine(&self) -> &'static str {
         "sqlite"
     }
 
-    fn enrol_home(&self, home: &HomeId, at: i64) -> Result<bool, StoreError> {
+    fn enrol_home(&self, home: &HomeId, at: i64) -> StoreResult<bool> {
         self.write("enrol home", |transaction| homes::enrol(transaction, home, at))
     }
 
-    fn revoke_home(&self, home: &HomeId, at: i64) -> Result<(), StoreError> {
+    fn revoke_home(&self, home: &HomeId, at: i64) -> StoreResult<()> {
         self.write("revoke home", |transaction| homes::set_revoked(transaction, home, Some(at)))
     }
 
-    fn restore_home(&self, home: &HomeId) -> Result<(), StoreError> {
+    fn restore_home(&self, home: &HomeId) -> StoreResult<()> {
         self.write("restore home", |transaction| homes::set_revoked(transaction, home, None))
     }
 
-    fn home(&self, home: &HomeId) -> Result<Option<HomeRow>, StoreError> {
+    fn home(&self, home: &HomeId) -> StoreResult<Option<HomeRow>> {
         homes::one(&self.look_up(), home)
     }
 
-    fn homes_after(&self, after: Option<&HomeId>, limit: usize) -> Result<Vec<HomeRow>, StoreError> {
+    fn homes_after(&self, after: Option<&HomeId>, limit: usize) -> StoreResult<Vec<HomeRow>> {
         homes::list(&self.read(), after, limit)
     }
 
-    fn fleet_totals(&self) -> Result<FleetTotals, StoreError> {
+    fn fleet_totals(&self) -> StoreResult<FleetTotals> {
         homes::totals(&self.look_up())
     }
 
-    fn apply(&self, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError> {
+    fn apply(&self, batch: &IngestBatch) -> StoreResult<Vec<HomeProgress>> {
         self.write("apply batch", |transaction| ingest::apply(transaction, batch))
     }
 
-    fn probe(&self) -> Result<(), StoreError> {
+    fn probe(&self) -> StoreResult<()> {
         self.write("probe", |transaction| {
             ingest::probe(transaction)?;
             // Written again as it is: a page goes to the log and to the disk, and nothing changes.
-            let version: u32 =
-                transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(engine("probe"))?;
+            let version = schema_version(transaction).map_err(engine("probe"))?;
             transaction.pragma_update(None, "user_version", version).map_err(engine("probe"))
         })
     }
 
-    fn withdraw(&self, withdrawal: &Withdrawal, at: i64) -> Result<WithdrawalRow, StoreError> {
+    fn withdraw(&self, withdrawal: &Withdrawal, at: i64) -> StoreResult<WithdrawalRow> {
         self.write("withdraw", |transaction| withdrawals::withdraw(transaction, withdrawal, at))
     }
 
-    fn withdrawals(&self, limit: usize) -> Result<Vec<WithdrawalRow>, StoreError> {
+    fn withdrawals(&self, limit: usize) -> StoreResult<Vec<WithdrawalRow>> {
         withdrawals::list(&self.read(), limit)
     }
 
-    fn handled(&self, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError> {
+    fn handled(&self, keys: &[RecordKey]) -> StoreResult<Vec<Handled>> {
         ingest::handled(&self.look_up(), keys)
     }
 
-    fn received_since(&self, home: &HomeId, since: i64) -> Result<Received, StoreError> {
+    fn received_since(&self, home: &HomeId, since: i64) -> StoreResult<Received> {
         ingest::received_since(&self.look_up(), home, since)
     }
 
-    fn announced(&self, home: &HomeId, alarm: &AlarmId) -> Result<Option<AnnouncedRow>, StoreError> {
+    fn announced(&self, home: &HomeId, alarm: &AlarmId) -> StoreResult<Option<AnnouncedRow>> {
         announced::first(&self.look_up(), home, alarm)
     }
 
-    fn answered(&self, home: &HomeId, alarm: &AlarmId) -> Result<Option<AnsweredRow>, StoreError> {
+    fn answered(&self, home: &HomeId, alarm: &AlarmId) -> StoreResult<Option<AnsweredRow>> {
         answered::last(&self.look_up(), home, alarm)
     }
 
-    fn handled_between(&self, home: &HomeId, after: Sequence, before: Sequence) -> Result<u64, StoreError> {
+    fn handled_between(&self, home: &HomeId, after: Sequence, before: Sequence) -> StoreResult<u64> {
         ingest::handled_between(&self.look_up(), home, after, before)
     }
 
-    fn feedback(&self, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, StoreError> {
+    fn feedback(&self, filter: &FeedbackFilter) -> StoreResult<Vec<FeedbackRow>> {
         ingest::feedback(&self.read(), filter)
     }
 
-    fn feedback_of(&self, keys: &[RecordKey]) -> Result<Vec<FeedbackRow>, StoreError> {
+    fn feedback_of(&self, keys: &[RecordKey]) -> StoreResult<Vec<FeedbackRow>> {
         ingest::feedback_of(&self.read(), keys)
     }
 
-    fn feedback_totals(&self) -> Result<FeedbackTotals, StoreError> {
+    fn feedback_totals(&self) -> StoreResult<FeedbackTotals> {
         ingest::totals(&self.look_up())
     }
 
-    fn quarantine_before(&self, before: Option<u64>, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
+    fn quarantine_before(&self, before: Option<u64>, limit: usize) -> StoreResult<Vec<QuarantineRow>> {
         quarantine::list(&self.read(), before, limit)
     }
 
@@ -284,72 +292,72 @@ impl Store for SqliteStore {
         by: &Actor,
         reason: &str,
         at: i64,
-    ) -> Result<Settled, StoreError> {
+    ) -> StoreResult<Settled> {
         let by = by.to_string();
         self.write("settle quarantine", |transaction| quarantine::settle(transaction, choice, end, (&by, reason), at))
     }
 
-    fn put_snapshot(&self, row: &SnapshotRow) -> Result<(), StoreError> {
+    fn put_snapshot(&self, row: &SnapshotRow) -> StoreResult<()> {
         self.write("put snapshot", |transaction| learning::put_snapshot(transaction, row))
     }
 
-    fn snapshot(&self, id: &str) -> Result<Option<SnapshotRow>, StoreError> {
+    fn snapshot(&self, id: &str) -> StoreResult<Option<SnapshotRow>> {
         learning::snapshot(&self.look_up(), id)
     }
 
-    fn snapshots_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<SnapshotRow>, StoreError> {
+    fn snapshots_after(&self, after: Option<&str>, limit: usize) -> StoreResult<Vec<SnapshotRow>> {
         learning::snapshots(&self.read(), after, limit)
     }
 
-    fn newest_recall(&self) -> Result<Option<String>, StoreError> {
+    fn newest_recall(&self) -> StoreResult<Option<String>> {
         learning::newest_recall(&self.look_up())
     }
 
-    fn put_run(&self, row: &RunRow) -> Result<(), StoreError> {
+    fn put_run(&self, row: &RunRow) -> StoreResult<()> {
         self.write("put run", |transaction| learning::put_run(transaction, row))
     }
 
-    fn run(&self, id: &str) -> Result<Option<RunRow>, StoreError> {
+    fn run(&self, id: &str) -> StoreResult<Option<RunRow>> {
         learning::run(&self.look_up(), id)
     }
 
-    fn runs_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<RunRow>, StoreError> {
+    fn runs_after(&self, after: Option<&str>, limit: usize) -> StoreResult<Vec<RunRow>> {
         learning::runs(&self.read(), after, limit)
     }
 
-    fn promote_run(&self, id: &str) -> Result<(), StoreError> {
+    fn promote_run(&self, id: &str) -> StoreResult<()> {
         self.write("promote run", |transaction| learning::promote_run(transaction, id))
     }
 
-    fn add_model(&self, model: &NewModel) -> Result<ModelRow, StoreError> {
+    fn add_model(&self, model: &NewModel) -> StoreResult<ModelRow> {
         self.write("add model", |transaction| models::add(transaction, model))
     }
 
-    fn model(&self, version: ModelVersion) -> Result<Option<ModelRow>, StoreError> {
+    fn model(&self, version: ModelVersion) -> StoreResult<Option<ModelRow>> {
         models::one(&self.look_up(), version)
     }
 
-    fn models_before(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<ModelRow>, StoreError> {
+    fn models_before(&self, before: Option<ModelVersion>, limit: usize) -> StoreResult<Vec<ModelRow>> {
         models::list(&self.read(), before, limit)
     }
 
-    fn champion(&self) -> Result<Option<ModelRow>, StoreError> {
+    fn champion(&self) -> StoreResult<Option<ModelRow>> {
         models::champion(&self.look_up())
     }
 
-    fn set_model_state(&self, seen: &ModelRow, state: ModelState) -> Result<(), StoreError> {
+    fn set_model_state(&self, seen: &ModelRow, state: ModelState) -> StoreResult<()> {
         self.write("set model state", |transaction| models::set_state(transaction, seen, state))
     }
 
-    fn put_release(&self, row: &ReleaseRow) -> Result<(), StoreError> {
+    fn put_release(&self, row: &ReleaseRow) -> StoreResult<()> {
         self.write("put release", |transaction| models::put_release(transaction, row))
     }
 
-    fn releases_before(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<ReleaseRow>, StoreError> {
+    fn releases_before(&self, before: Option<ModelVersion>, limit: usize) -> StoreResult<Vec<ReleaseRow>> {
         models::releases(&self.read(), before, limit)
     }
 
-    fn outcomes(&self, version: Option<ModelVersion>, limit: usize) -> Result<Vec<OutcomeRow>, StoreError> {
+    fn outcomes(&self, version: Option<ModelVersion>, limit: usize) -> StoreResult<Vec<OutcomeRow>> {
         outcomes::list(&self.read(), version, limit)
     }
 
@@ -358,39 +366,39 @@ impl Store for SqliteStore {
         version: ModelVersion,
         after: Option<&OutcomeKey>,
         limit: usize,
-    ) -> Result<Vec<OutcomeRow>, StoreError> {
+    ) -> StoreResult<Vec<OutcomeRow>> {
         outcomes::list_after(&self.read(), version, after, limit)
     }
 
-    fn outcome_totals(&self, version: ModelVersion) -> Result<OutcomeTotals, StoreError> {
+    fn outcome_totals(&self, version: ModelVersion) -> StoreResult<OutcomeTotals> {
         outcomes::totals(&self.read(), version)
     }
 
-    fn change(&self, change: &Change, note: &Note) -> Result<AuditRow, StoreError> {
+    fn change(&self, change: &Change, note: &Note) -> StoreResult<AuditRow> {
         self.write("change", |transaction| change::change(transaction, change, note))
     }
 
-    fn put_token(&self, row: &TokenRow) -> Result<(), StoreError> {
+    fn put_token(&self, row: &TokenRow) -> StoreResult<()> {
         self.write("put token", |transaction| people::put_token(transaction, row))
     }
 
-    fn token_by_hash(&self, hash: &Digest) -> Result<Option<TokenRow>, StoreError> {
+    fn token_by_hash(&self, hash: &Digest) -> StoreResult<Option<TokenRow>> {
         people::token_by_hash(&self.look_up(), hash)
     }
 
-    fn tokens_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<TokenRow>, StoreError> {
+    fn tokens_after(&self, after: Option<&str>, limit: usize) -> StoreResult<Vec<TokenRow>> {
         people::tokens(&self.read(), after, limit)
     }
 
-    fn revoke_token(&self, name: &str, at: i64) -> Result<(), StoreError> {
+    fn revoke_token(&self, name: &str, at: i64) -> StoreResult<()> {
         self.write("revoke token", |transaction| people::revoke_token(transaction, name, at))
     }
 
-    fn append_audit(&self, entry: &AuditEntry) -> Result<AuditRow, StoreError> {
+    fn append_audit(&self, entry: &AuditEntry) -> StoreResult<AuditRow> {
         self.write("append audit", |transaction| people::append_audit(transaction, entry))
     }
 
-    fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+    fn audit(&self, before: Option<u64>, limit: usize) -> StoreResult<Vec<AuditRow>> {
         people::audit(&self.read(), before, limit)
     }
 }
@@ -432,13 +440,8 @@ mod tests {
         )
         .unwrap();
         // A line by the rule of its time: the actor is a bare name.
-        let entry = AuditEntry {
-            at: 5,
-            actor: Actor::Untyped("ada".to_owned()),
-            action: "home.revoke".to_owned(),
-            subject: "a".to_owned(),
-            detail: "{}".to_owned(),
-        };
+        let actor = Actor::Untyped("ada".to_owned());
+        let entry = AuditEntry { at: 5, actor, ..crate::fixtures::entry("home.revoke", "a") };
         people::append_audit(&old, &entry).unwrap();
         drop(old);
         let store = SqliteStore::open(&file).unwrap();

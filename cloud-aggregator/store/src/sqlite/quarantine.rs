@@ -2,17 +2,19 @@
 
 use bytes::Bytes;
 use hearthwatch_protocol::messages::RefusalReason;
-use hearthwatch_protocol::{HomeId, Message, Sequence, decode};
-use rusqlite::{Connection, Transaction, params};
+use hearthwatch_protocol::{HomeId, Sequence};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, Transaction, params};
 use sha2::{Digest as _, Sha256};
 
-use super::ingest::reason_from;
-use super::{corrupt, engine, home_id, limited, people, signed};
+use super::ingest::{feedback_in, reason_from};
+use super::query::{self, all, run, word};
+use super::{engine, limited, people, signed};
 use crate::actor::Actor;
 use crate::rows::{AuditEntry, QuarantineChoice, QuarantineEnd, QuarantineRow, Settled, Settlement};
 use crate::store::{
     IngestBatch, QUARANTINE_HOME_PAYLOADS_MAX, QUARANTINE_HOME_ROWS_MAX, QUARANTINE_PAYLOADS_MAX, QUARANTINE_ROWS_MAX,
-    StoreError,
+    StoreResult,
 };
 
 pub(super) fn store(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlite::Result<()> {
@@ -111,46 +113,29 @@ fn level(held: &[u64], share: u64, all: u64) -> Vec<u64> {
 }
 
 /// Newest first, before the id `before`.
-pub(super) fn list(
-    connection: &Connection,
-    before: Option<u64>,
-    limit: usize,
-) -> Result<Vec<QuarantineRow>, StoreError> {
+pub(super) fn list(connection: &Connection, before: Option<u64>, limit: usize) -> StoreResult<Vec<QuarantineRow>> {
     let before = before.map_or(i64::MAX, signed);
-    let mut statement = connection
-        .prepare(
-            "SELECT id, reason, detail, topic, home, sequence, prefix, length, at, payload, settled, settled_by,
-                 settled_at FROM quarantine WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
-        )
-        .map_err(engine("list quarantine"))?;
-    let rows = statement
-        .query_map(params![before, limited(limit)], |row| {
-            let words: (String, Option<String>, Option<String>) = (row.get(1)?, row.get(4)?, row.get(10)?);
-            let settled: (Option<String>, Option<i64>) = (row.get(11)?, row.get(12)?);
-            let read = QuarantineRow {
-                id: row.get(0)?,
-                reason: RefusalReason::Malformed,
-                detail: row.get(2)?,
-                topic: row.get(3)?,
-                home: None,
-                sequence: row.get::<_, Option<u64>>(5)?.map(Sequence),
-                prefix: row.get(6)?,
-                length: row.get(7)?,
-                payload: row.get::<_, Option<Vec<u8>>>(9)?.map(Bytes::from),
-                settled: None,
-                at: row.get(8)?,
-            };
-            Ok((words, settled, read))
+    let select = "SELECT id, reason, detail, topic, home, sequence, prefix, length, at, payload, settled, settled_by,
+         settled_at FROM quarantine WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+    let is_there = |row: &Row<'_>, column| Ok::<_, rusqlite::Error>(row.get_ref(column)? != ValueRef::Null);
+    all(connection, "list quarantine", select, params![before, limited(limit)], |row| {
+        let home = if is_there(row, 4)? { Some(query::home("quarantine", row, 4)?) } else { None };
+        let end = if is_there(row, 10)? { Some(word("quarantine", row, 10)?) } else { None };
+        let (by, at): (Option<String>, Option<i64>) = (row.get(11)?, row.get(12)?);
+        Ok(QuarantineRow {
+            id: row.get(0)?,
+            reason: reason_from(&row.get::<_, String>(1)?)?,
+            detail: row.get(2)?,
+            topic: row.get(3)?,
+            home,
+            sequence: row.get::<_, Option<u64>>(5)?.map(Sequence),
+            prefix: row.get(6)?,
+            length: row.get(7)?,
+            payload: row.get::<_, Option<Vec<u8>>>(9)?.map(Bytes::from),
+            settled: end.zip(by).zip(at).map(|((end, by), at)| Settlement { end, by, at }),
+            at: row.get(8)?,
         })
-        .map_err(engine("list quarantine"))?;
-    rows.map(|row| {
-        let ((reason, home, end), (by, at), read) = row.map_err(engine("list quarantine"))?;
-        let home = home.map(|home| home_id("quarantine", home)).transpose()?;
-        let end = end.map(|word| QuarantineEnd::parse(&word).ok_or_else(|| corrupt("quarantine", word))).transpose()?;
-        let settled = end.zip(by).zip(at).map(|((end, by), at)| Settlement { end, by, at });
-        Ok(QuarantineRow { reason: reason_from(&reason)?, home, settled, ..read })
     })
-    .collect()
 }
 
 /// Settles the rows that `choice` means.
@@ -160,7 +145,7 @@ pub(super) fn settle(
     end: QuarantineEnd,
     (by, reason): (&str, &str),
     at: i64,
-) -> Result<Settled, StoreError> {
+) -> StoreResult<Settled> {
     let mut settled = Settled::default();
     let chosen = chosen(transaction, choice).map_err(engine("settle quarantine"))?;
     let mut ends = Vec::new();
@@ -193,12 +178,9 @@ pub(super) fn settle(
             continue;
         }
         settled.rows += 1;
-        transaction
-            .execute(
-                "UPDATE quarantine SET settled = ?2, settled_by = ?3, settled_at = ?4, payload = NULL WHERE id = ?1",
-                params![id, end.as_str(), by, at],
-            )
-            .map_err(engine("settle quarantine"))?;
+        let update =
+            "UPDATE quarantine SET settled = ?2, settled_by = ?3, settled_at = ?4, payload = NULL WHERE id = ?1";
+        run(transaction, "settle quarantine", update, params![id, end.as_str(), by, at])?;
     }
     settled.audit = Some(line);
     Ok(settled)
@@ -220,31 +202,19 @@ fn chosen(transaction: &Transaction<'_>, choice: &QuarantineChoice) -> rusqlite:
 }
 
 /// Stores an answer that was refused before; false where its number is settled otherwise by now (stored, or taken back).
-fn admit(transaction: &Transaction<'_>, payload: &[u8], line: u64, at: i64) -> Result<bool, StoreError> {
-    let record = match decode(payload) {
-        Ok(Message::Feedback(record)) => record,
-        Ok(other) => return Err(corrupt("quarantine", format!("holds a {}", other.kind()))),
-        Err(error) => return Err(corrupt("quarantine", error)),
-    };
+fn admit(transaction: &Transaction<'_>, payload: &[u8], line: u64, at: i64) -> StoreResult<bool> {
+    let record = feedback_in("quarantine", payload)?;
     let (home, sequence) = (record.home.as_str(), signed(record.sequence.0));
     let digest = Sha256::digest(payload).to_vec();
-    let refused = transaction
-        .execute(
-            "DELETE FROM refused WHERE home = ?1 AND sequence = ?2 AND digest = ?3 AND reason <> ?4",
-            params![home, sequence, digest, RefusalReason::Withdrawn.as_str()],
-        )
-        .map_err(engine("lift"))?;
-    if refused == 0 {
+    let delete = "DELETE FROM refused WHERE home = ?1 AND sequence = ?2 AND digest = ?3 AND reason <> ?4";
+    if run(transaction, "lift", delete, params![home, sequence, digest, RefusalReason::Withdrawn.as_str()])? == 0 {
         return Ok(false);
     }
-    transaction
-        .execute(
-            "INSERT INTO feedback (home, sequence, digest, verdict, received_at, payload, lift)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![home, sequence, digest, <&str>::from(record.verdict), at, payload, signed(line)],
-        )
-        .map_err(engine("lift"))?;
-    transaction.execute("UPDATE homes SET records = records + 1 WHERE home = ?1", [home]).map_err(engine("lift"))?;
+    let insert = "INSERT INTO feedback (home, sequence, digest, verdict, received_at, payload, lift)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let values = params![home, sequence, digest, <&str>::from(record.verdict), at, payload, signed(line)];
+    run(transaction, "lift", insert, values)?;
+    run(transaction, "lift", "UPDATE homes SET records = records + 1 WHERE home = ?1", [home])?;
     Ok(true)
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use super::{StoreError, connect, engine};
+use super::{StoreResult, connect, engine};
 
 /// Connections for lists, sums and whole tables: as many as pages are drawn at a time on a small machine. Each holds up to 2 MB of
 /// the file.
@@ -25,7 +25,7 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn open(file: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open(file: &Path) -> StoreResult<Self> {
         Ok(Self { long: Stack::open(file, LONG)?, short: Stack::open(file, SHORT)? })
     }
 
@@ -46,13 +46,13 @@ struct Stack {
 }
 
 impl Stack {
-    fn open(file: &Path, count: usize) -> Result<Self, StoreError> {
+    fn open(file: &Path, count: usize) -> StoreResult<Self> {
         let connect = |_| {
             let connection = connect(file)?;
             connection.pragma_update(None, "query_only", true).map_err(engine("open"))?;
             Ok(connection)
         };
-        let idle = (0..count).map(connect).collect::<Result<Vec<_>, StoreError>>()?;
+        let idle = (0..count).map(connect).collect::<StoreResult<Vec<_>>>()?;
         Ok(Self { idle: Mutex::new(idle), given_back: Condvar::new() })
     }
 

@@ -1,11 +1,11 @@
 //! The sums that are kept equal a full count, whatever was written in whatever order.
 
+use hearthwatch_protocol::Sequence;
 use hearthwatch_protocol::messages::{AgentStatus, Verdict, Withdrawal, WithdrawalScope};
-use hearthwatch_protocol::{ModelVersion, Sequence};
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixtures::{NOW, home, record, row};
+use crate::fixtures::{NOW, home, record, row, status};
 use crate::rollouts::{AnswerDay, RolloutStore as _};
 use crate::rows::FeedbackRow;
 
@@ -92,9 +92,7 @@ fn play(steps: &[Step]) -> (tempfile::TempDir, SqliteStore) {
                 store.withdraw(&withdrawal, NOW).unwrap();
             }
             Step::Status { home: whose, online, outbox } => {
-                let (agent_version, model_version) = ("0.1.0".to_owned(), ModelVersion(1));
-                let status = AgentStatus { online, outbox, agent_version, model_version, entities: 3 };
-                let statuses = vec![(home(&name(whose)), status)];
+                let statuses = vec![(home(&name(whose)), AgentStatus { online, ..status(outbox) })];
                 store.apply(&IngestBatch { statuses, at: NOW, ..IngestBatch::default() }).unwrap();
             }
             Step::Revoke(whose) => store.revoke_home(&home(&name(whose)), NOW).unwrap(),

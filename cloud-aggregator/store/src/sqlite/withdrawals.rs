@@ -4,76 +4,67 @@ use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::messages::{RefusalReason, Withdrawal, WithdrawalScope};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{answered, engine, home_id, limited, quarantine, signed};
+use super::query::{self, all, first};
+use super::{answered, engine, limited, quarantine, signed};
 use crate::rows::WithdrawalRow;
-use crate::store::{StoreError, WITHDRAWN_AHEAD_MAX};
+use crate::store::{StoreResult, WITHDRAWN_AHEAD_MAX};
 
 /// What stands for the hash of bytes that were never seen here: no record hashes to it.
 const NEVER_SEEN: [u8; 32] = [0; 32];
 
-pub(super) fn withdraw(tx: &Transaction<'_>, withdrawal: &Withdrawal, at: i64) -> Result<WithdrawalRow, StoreError> {
+pub(super) fn withdraw(tx: &Transaction<'_>, withdrawal: &Withdrawal, at: i64) -> StoreResult<WithdrawalRow> {
     if let Some(row) = find(tx, &withdrawal.home, withdrawal.id)? {
         return Ok(row);
     }
+    let removed = carry_out(tx, withdrawal, at).map_err(engine("withdraw"))?;
+    Ok(WithdrawalRow { home: withdrawal.home.clone(), id: withdrawal.id, asked_at: withdrawal.at, removed, at })
+}
+
+/// How many answers and announcements are gone.
+fn carry_out(tx: &Transaction<'_>, withdrawal: &Withdrawal, at: i64) -> rusqlite::Result<u64> {
     let home = withdrawal.home.as_str();
     let (mut answers, mut announcements) = (0, 0);
     match &withdrawal.scope {
         WithdrawalScope::Through(last) => {
-            (answers, announcements) = remove_through(tx, home, signed(last.0)).map_err(engine("withdraw"))?;
-            settle_ahead(tx, home, signed(last.0)).map_err(engine("withdraw"))?;
-            answered::withdraw(tx, home, 0, signed(last.0), at).map_err(engine("withdraw"))?;
-            quarantine::forget(tx, home, 0, signed(last.0), at).map_err(engine("withdraw"))?;
+            (answers, announcements) = remove_through(tx, home, signed(last.0))?;
+            settle_ahead(tx, home, signed(last.0))?;
+            answered::withdraw(tx, home, 0, signed(last.0), at)?;
+            quarantine::forget(tx, home, 0, signed(last.0), at)?;
         }
         WithdrawalScope::Records(records) => {
-            let last = settled_ahead(tx, home).map_err(engine("withdraw"))?;
+            let last = settled_ahead(tx, home)?;
             // Numbers that the home cannot have given yet settle nothing.
             for sequence in records.iter().filter(|sequence| signed(sequence.0) <= last) {
                 // What came once more is taken back where it is stored.
-                let sequence = answered::original(tx, home, signed(sequence.0)).map_err(engine("withdraw"))?;
-                answered::withdraw(tx, home, sequence, sequence, at).map_err(engine("withdraw"))?;
-                let removed = remove(tx, home, sequence).map_err(engine("withdraw"))?;
+                let sequence = answered::original(tx, home, signed(sequence.0))?;
+                answered::withdraw(tx, home, sequence, sequence, at)?;
+                let removed = remove(tx, home, sequence)?;
                 (answers, announcements) = (answers + removed.0, announcements + removed.1);
-                quarantine::forget(tx, home, sequence, sequence, at).map_err(engine("withdraw"))?;
+                quarantine::forget(tx, home, sequence, sequence, at)?;
             }
         }
     }
-    tx.execute("UPDATE homes SET records = max(0, records - ?2) WHERE home = ?1", params![home, signed(answers)])
-        .map_err(engine("withdraw"))?;
+    tx.execute("UPDATE homes SET records = max(0, records - ?2) WHERE home = ?1", params![home, signed(answers)])?;
     let removed: u64 = answers + announcements;
-    tx.execute(
-        "INSERT INTO withdrawals (home, id, asked_at, removed, at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![home, signed(withdrawal.id), withdrawal.at, signed(removed), at],
-    )
-    .map_err(engine("withdraw"))?;
-    Ok(WithdrawalRow { home: withdrawal.home.clone(), id: withdrawal.id, asked_at: withdrawal.at, removed, at })
+    let insert = "INSERT INTO withdrawals (home, id, asked_at, removed, at) VALUES (?1, ?2, ?3, ?4, ?5)";
+    tx.execute(insert, params![home, signed(withdrawal.id), withdrawal.at, signed(removed), at])?;
+    Ok(removed)
 }
 
-pub(super) fn list(connection: &Connection, limit: usize) -> Result<Vec<WithdrawalRow>, StoreError> {
-    let mut statement = connection
-        .prepare("SELECT home, id, asked_at, removed, at FROM withdrawals ORDER BY at DESC, home, id DESC LIMIT ?1")
-        .map_err(engine("list withdrawals"))?;
-    let rows = statement
-        .query_map([limited(limit)], |row| {
-            Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-        })
-        .map_err(engine("list withdrawals"))?;
-    rows.map(|row| {
-        let (home, id, asked_at, removed, at) = row.map_err(engine("list withdrawals"))?;
-        Ok(WithdrawalRow { home: home_id("withdrawals", home)?, id, asked_at, removed, at })
+pub(super) fn list(connection: &Connection, limit: usize) -> StoreResult<Vec<WithdrawalRow>> {
+    let select = "SELECT home, id, asked_at, removed, at FROM withdrawals ORDER BY at DESC, home, id DESC LIMIT ?1";
+    all(connection, "list withdrawals", select, [limited(limit)], |row| {
+        let home = query::home("withdrawals", row, 0)?;
+        Ok(WithdrawalRow { home, id: row.get(1)?, asked_at: row.get(2)?, removed: row.get(3)?, at: row.get(4)? })
     })
-    .collect()
 }
 
-fn find(tx: &Transaction<'_>, home: &HomeId, id: u64) -> Result<Option<WithdrawalRow>, StoreError> {
-    let found = tx
-        .query_row(
-            "SELECT asked_at, removed, at FROM withdrawals WHERE home = ?1 AND id = ?2",
-            params![home.as_str(), signed(id)],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-        )
-        .optional()
-        .map_err(engine("withdraw"))?;
-    Ok(found.map(|(asked_at, removed, at)| WithdrawalRow { home: home.clone(), id, asked_at, removed, at }))
+fn find(tx: &Transaction<'_>, home: &HomeId, id: u64) -> StoreResult<Option<WithdrawalRow>> {
+    let select = "SELECT asked_at, removed, at FROM withdrawals WHERE home = ?1 AND id = ?2";
+    first(tx, "withdraw", select, params![home.as_str(), signed(id)], |row| {
+        let (asked_at, removed, at) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(WithdrawalRow { home: home.clone(), id, asked_at, removed, at })
+    })
 }
 
 /// Deletes one answer or announcement, and settles its number so that a late copy of it stays out. How many of either.

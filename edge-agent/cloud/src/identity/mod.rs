@@ -158,18 +158,6 @@ async fn look(identity: &Identity, now: i64, stop: &CancellationToken) -> Result
     renew(identity, place, now, stop).await.map(Some)
 }
 
-/// Runs what waits for the disk on a thread that may. A panic there goes on here.
-async fn off_the_workers<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Only a runtime that is shutting down does not begin a piece of work.
-            Err(_) => std::future::pending().await,
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,13 +3,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hearthwatch_protocol::HomeId;
-use hearthwatch_protocol::renewal::{Renewal, RenewalRefusal};
+use hearthwatch_protocol::renewal::Renewal;
+use hearthwatch_protocol::statement::{Statement as _, StatementRefusal};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::Identity;
 use super::pair::PairError;
-use super::{Identity, off_the_workers};
+use crate::off_the_workers;
 use crate::pinned::{self, AskError, PinnedError};
 
 /// Largest answer that is read: a certificate of 1 KiB, or a sentence.
@@ -34,7 +36,7 @@ pub enum RenewError {
     Pair(#[from] PairError),
     /// The request could not be signed.
     #[error(transparent)]
-    Renewal(#[from] RenewalRefusal),
+    Renewal(#[from] StatementRefusal),
     /// The file of the fleet's authority.
     #[error(transparent)]
     Authority(#[from] PinnedError),

@@ -42,7 +42,7 @@ pub(super) fn draw(picture: &Picture<'_>, theme: Theme) -> String {
     let mut y = MARGIN + LARGE;
     text(&mut body, (MARGIN, y), LARGE, "ink", "start", &shorten(&sentence.title, LARGE, WIDTH - 2.0 * MARGIN));
     y += MEDIUM + 7.0;
-    let severity = words.severity(alarm.severity);
+    let severity = urgency(alarm.severity, picture.language);
     let headline = format!("{severity} · {when}");
     // Both on one line where they fit, else one below the other.
     if text_width(&headline, MEDIUM) <= WIDTH - 2.0 * MARGIN {
@@ -195,7 +195,7 @@ impl<'a> Plot<'a> {
         if picture.shown.alarm.end.is_some_and(|end| end <= self.to) {
             let _ = write!(body, "<path class=\"edge\" d=\"M{right:.1} {top:.1}V{bottom:.1}\"/>");
         }
-        let word = Words::of(picture.language).alarm;
+        let word = "alarm";
         let half = text_width(word, SMALL) / 2.0;
         let middle = f32::midpoint(left, right).clamp(PLOT_LEFT + half, PLOT_RIGHT - half);
         text(body, (middle, top - 3.0), SMALL, "call", "middle", word);
@@ -352,41 +352,27 @@ fn legend(body: &mut String, y: f32, points: &[Point], binary: bool, words: &Wor
 
 /// The words of the drawing in one language.
 struct Words {
-    severities: [&'static str; 3],
     nothing: &'static str,
     local_time: &'static str,
-    alarm: &'static str,
     measured: &'static str,
     usual: &'static str,
 }
 
 impl Words {
     fn of(language: Language) -> Self {
-        match language {
-            Language::English => Self {
-                severities: ["Worth a look", "Look at this today", "Look at this now"],
-                nothing: "Nothing was measured in this time.",
-                local_time: "local time",
-                alarm: "alarm",
-                measured: "measured",
-                usual: "usual",
-            },
-            Language::Dutch => Self {
-                severities: ["Even bekijken", "Bekijk dit vandaag", "Bekijk dit nu"],
-                nothing: "In deze tijd is niets gemeten.",
-                local_time: "plaatselijke tijd",
-                alarm: "alarm",
-                measured: "gemeten",
-                usual: "gewoon",
-            },
+        Self {
+            nothing: language.pick("Nothing was measured in this time.", "In deze tijd is niets gemeten."),
+            local_time: language.pick("local time", "plaatselijke tijd"),
+            measured: language.pick("measured", "gemeten"),
+            usual: language.pick("usual", "gewoon"),
         }
     }
+}
 
-    fn severity(&self, severity: Severity) -> &'static str {
-        match severity {
-            Severity::Info => self.severities[0],
-            Severity::Warning => self.severities[1],
-            Severity::Critical => self.severities[2],
-        }
+fn urgency(severity: Severity, language: Language) -> &'static str {
+    match severity {
+        Severity::Info => language.pick("Worth a look", "Even bekijken"),
+        Severity::Warning => language.pick("Look at this today", "Bekijk dit vandaag"),
+        Severity::Critical => language.pick("Look at this now", "Bekijk dit nu"),
     }
 }

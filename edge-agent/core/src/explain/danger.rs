@@ -14,10 +14,7 @@ use crate::alarm::StoredAlarm;
 pub(super) fn title(shown: &StoredAlarm, language: Language) -> String {
     if shown.alarm.kind == AnomalyKind::Warm {
         let name = shown.place.name_of(&shown.entity_id);
-        return match language {
-            Language::English => format!("{name} is too warm"),
-            Language::Dutch => format!("{name} is te warm"),
-        };
+        return language.pick(format!("{name} is too warm"), format!("{name} is te warm"));
     }
     let what = what(shown.class, language);
     match &shown.place.area {
@@ -36,11 +33,10 @@ pub(super) fn message(shown: &StoredAlarm, timezone: &TimeZone, language: Langua
     if let Some(value) = shown.alarm.observed.filter(|_| !shown.class.is_binary()) {
         at = format!("{at}: {}", with_unit(value, &DisplayUnit::of(shown.class, &shown.unit)));
     }
-    match (language, shown.place.area.is_some()) {
-        (_, false) => format!("{title}, {at}."),
-        (Language::English, true) => format!("{title}, {at}. Reported by {name}."),
-        (Language::Dutch, true) => format!("{title}, {at}. Gemeld door {name}."),
+    if shown.place.area.is_none() {
+        return format!("{title}, {at}.");
     }
+    language.pick(format!("{title}, {at}. Reported by {name}."), format!("{title}, {at}. Gemeld door {name}."))
 }
 
 /// How warm, for how long, and what was usual.
@@ -50,12 +46,10 @@ fn warm(shown: &StoredAlarm, language: Language) -> String {
     let value = alarm.observed.map(|value| with_unit(value, &unit)).unwrap_or_default();
     let (title, usual) = (title(shown, language), with_unit(alarm.usual, &unit));
     let lasted = hours(alarm.amount, language);
-    match language {
-        Language::English => {
-            format!("{title}: {value}, for {lasted} now; usually {usual} at the most. Look at the food in it.")
-        }
-        Language::Dutch => format!("{title}: {value}, al {lasted}; gewoonlijk hooguit {usual}. Kijk wat erin ligt."),
-    }
+    language.pick(
+        format!("{title}: {value}, for {lasted} now; usually {usual} at the most. Look at the food in it."),
+        format!("{title}: {value}, al {lasted}; gewoonlijk hooguit {usual}. Kijk wat erin ligt."),
+    )
 }
 
 fn what(class: DeviceClass, language: Language) -> &'static str {
@@ -70,8 +64,5 @@ fn what(class: DeviceClass, language: Language) -> &'static str {
         DeviceClass::Tamper => ("Tampering detected", "Sabotage gemeld"),
         _ => ("Unsafe state reported", "Onveilige toestand gemeld"),
     };
-    match language {
-        Language::English => english,
-        Language::Dutch => dutch,
-    }
+    language.pick(english, dutch)
 }

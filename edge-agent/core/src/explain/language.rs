@@ -48,9 +48,15 @@ impl Language {
     /// The language tag for `<html lang>`, for example `nl`.
     #[must_use]
     pub fn tag(self) -> &'static str {
+        self.pick("en", "nl")
+    }
+
+    /// Of the same in both languages, the one in this language.
+    #[must_use]
+    pub fn pick<T>(self, english: T, dutch: T) -> T {
         match self {
-            Self::English => "en",
-            Self::Dutch => "nl",
+            Self::English => english,
+            Self::Dutch => dutch,
         }
     }
 
@@ -58,83 +64,46 @@ impl Language {
     #[must_use]
     pub fn kind(self, kind: AnomalyKind) -> &'static str {
         use AnomalyKind as K;
-        match (self, kind) {
-            (Self::English, K::Level) => "unusual value",
-            (Self::English, K::Change) => "sudden change",
-            (Self::English, K::Noise) => "restless",
-            (Self::English, K::Peers) => "out of step",
-            (Self::English, K::Flat) => "stuck",
-            (Self::English, K::Silent) => "silent",
-            (Self::English, K::Physics) => "impossible value",
-            (Self::English, K::TimeInState) => "on or off for too long",
-            (Self::English, K::Rate) => "switches too often",
-            (Self::English, K::Alert) => "warning",
-            (Self::English, K::Pattern) => "unusual pattern",
-            (Self::English, K::Habit) => "broken habit",
-            (Self::English, K::Running) => "still on",
-            (Self::English, K::Stopped) => "does not start",
-            (Self::English, K::Leak) => "water keeps running",
-            (Self::English, K::Burst) => "very much water",
-            (Self::English, K::Warm) => "too warm",
-            (Self::English, K::Battery) => "battery nearly empty",
-            (Self::English, K::FewReports) => "reports ever less",
-            (Self::English, K::Production) => "makes less power than usual",
-            (Self::English, K::QuietHour) => "active at an unusual hour",
-            (Self::English, K::Damp) => "stays damp",
-            (Self::English, K::Beyond) => "far more than ever",
-            (Self::English, K::Offline) => "many sensors unavailable",
-            (Self::English, K::Cold) => "gets cold though heating runs",
-            (Self::Dutch, K::Running) => "nog steeds aan",
-            (Self::Dutch, K::Stopped) => "start niet",
-            (Self::Dutch, K::Leak) => "water blijft lopen",
-            (Self::Dutch, K::Burst) => "heel veel water",
-            (Self::Dutch, K::Warm) => "te warm",
-            (Self::Dutch, K::Battery) => "batterij bijna leeg",
-            (Self::Dutch, K::FewReports) => "meldt steeds minder",
-            (Self::Dutch, K::Production) => "wekt minder op dan gewoonlijk",
-            (Self::Dutch, K::QuietHour) => "actief op een ongewoon uur",
-            (Self::Dutch, K::Damp) => "blijft vochtig",
-            (Self::Dutch, K::Beyond) => "veel meer dan ooit",
-            (Self::Dutch, K::Offline) => "veel sensoren niet beschikbaar",
-            (Self::Dutch, K::Cold) => "wordt koud hoewel de verwarming draait",
-            (Self::Dutch, K::Level) => "ongewone waarde",
-            (Self::Dutch, K::Change) => "plotse verandering",
-            (Self::Dutch, K::Noise) => "onrustig",
-            (Self::Dutch, K::Peers) => "uit de pas",
-            (Self::Dutch, K::Flat) => "blijft steken",
-            (Self::Dutch, K::Silent) => "zwijgt",
-            (Self::Dutch, K::Physics) => "onmogelijke waarde",
-            (Self::Dutch, K::TimeInState) => "te lang aan of uit",
-            (Self::Dutch, K::Rate) => "schakelt te vaak",
-            (Self::Dutch, K::Alert) => "waarschuwing",
-            (Self::Dutch, K::Pattern) => "ongewoon patroon",
-            (Self::Dutch, K::Habit) => "verbroken gewoonte",
-        }
+        let (english, dutch) = match kind {
+            K::Level => ("unusual value", "ongewone waarde"),
+            K::Change => ("sudden change", "plotse verandering"),
+            K::Noise => ("restless", "onrustig"),
+            K::Peers => ("out of step", "uit de pas"),
+            K::Flat => ("stuck", "blijft steken"),
+            K::Silent => ("silent", "zwijgt"),
+            K::Physics => ("impossible value", "onmogelijke waarde"),
+            K::TimeInState => ("on or off for too long", "te lang aan of uit"),
+            K::Rate => ("switches too often", "schakelt te vaak"),
+            K::Alert => ("warning", "waarschuwing"),
+            K::Pattern => ("unusual pattern", "ongewoon patroon"),
+            K::Habit => ("broken habit", "verbroken gewoonte"),
+            K::Running => ("still on", "nog steeds aan"),
+            K::Stopped => ("does not start", "start niet"),
+            K::Leak => ("water keeps running", "water blijft lopen"),
+            K::Burst => ("very much water", "heel veel water"),
+            K::Warm => ("too warm", "te warm"),
+            K::Battery => ("battery nearly empty", "batterij bijna leeg"),
+            K::FewReports => ("reports ever less", "meldt steeds minder"),
+            K::Production => ("makes less power than usual", "wekt minder op dan gewoonlijk"),
+            K::QuietHour => ("active at an unusual hour", "actief op een ongewoon uur"),
+            K::Damp => ("stays damp", "blijft vochtig"),
+            K::Beyond => ("far more than ever", "veel meer dan ooit"),
+            K::Offline => ("many sensors unavailable", "veel sensoren niet beschikbaar"),
+            K::Cold => ("gets cold though heating runs", "wordt koud hoewel de verwarming draait"),
+        };
+        self.pick(english, dutch)
     }
 
     /// The day of a moment, such as `3 May`; the year is clear to who lives there.
     #[must_use]
     pub fn day(self, at: i64, timezone: &TimeZone) -> String {
-        const DUTCH: [&str; 12] = [
-            "januari",
-            "februari",
-            "maart",
-            "april",
-            "mei",
-            "juni",
-            "juli",
-            "augustus",
-            "september",
-            "oktober",
-            "november",
-            "december",
-        ];
+        const DUTCH: &str = "januari februari maart april mei juni juli augustus september oktober november december";
         let Ok(at) = Timestamp::from_second(at) else { return at.to_string() };
         let at = at.to_zoned(timezone.clone());
         match self {
             Self::English => at.strftime("%-d %B").to_string(),
             Self::Dutch => {
-                let month = usize::try_from(at.month()).ok().and_then(|month| DUTCH.get(month - 1)).copied();
+                let month = DUTCH.split(' ').nth(usize::from(at.month().unsigned_abs()) - 1);
                 format!("{} {}", at.day(), month.unwrap_or_default())
             }
         }
@@ -178,50 +147,37 @@ impl Language {
     #[must_use]
     pub fn brief(self, day: &DayInBrief<'_>) -> String {
         let DayInBrief { watched, shown, suppressed, withheld, questions } = *day;
-        let mut parts = Vec::new();
-        match self {
-            Self::English => {
-                parts.push(match shown {
-                    (0, _) => format!("Nothing unusual in the last day; {watched} sensors watched."),
-                    (1, names) => format!("One alarm in the last day: {names}."),
-                    (count, names) => format!("{count} alarms in the last day: {names}."),
-                });
-                if suppressed.0 > 0 {
-                    parts.push(format!("Kept back: {} ({}).", suppressed.0, suppressed.1));
-                }
-                if withheld.0 > 0 {
-                    parts.push(format!(
-                        "Not told, since you have had all the alarms that you asked for: {} ({}).",
-                        withheld.0, withheld.1
-                    ));
-                }
-                match questions {
-                    0 => {}
-                    1 => parts.push("One question waits for your answer.".to_owned()),
-                    count => parts.push(format!("{count} questions wait for your answer.")),
-                }
-            }
-            Self::Dutch => {
-                parts.push(match shown {
-                    (0, _) => format!("Niets ongewoons de voorbije dag; {watched} sensoren in het oog gehouden."),
-                    (1, names) => format!("Eén alarm de voorbije dag: {names}."),
-                    (count, names) => format!("{count} alarmen de voorbije dag: {names}."),
-                });
-                if suppressed.0 > 0 {
-                    parts.push(format!("Niet gemeld: {} ({}).", suppressed.0, suppressed.1));
-                }
-                if withheld.0 > 0 {
-                    parts.push(format!(
-                        "Niet gemeld omdat u al zoveel alarmen kreeg als u vroeg: {} ({}).",
-                        withheld.0, withheld.1
-                    ));
-                }
-                match questions {
-                    0 => {}
-                    1 => parts.push("Eén vraag wacht op een antwoord.".to_owned()),
-                    count => parts.push(format!("{count} vragen wachten op een antwoord.")),
-                }
-            }
+        let mut parts = vec![match shown {
+            (0, _) => self.pick(
+                format!("Nothing unusual in the last day; {watched} sensors watched."),
+                format!("Niets ongewoons de voorbije dag; {watched} sensoren in het oog gehouden."),
+            ),
+            (1, names) => self
+                .pick(format!("One alarm in the last day: {names}."), format!("Eén alarm de voorbije dag: {names}.")),
+            (count, names) => self.pick(
+                format!("{count} alarms in the last day: {names}."),
+                format!("{count} alarmen de voorbije dag: {names}."),
+            ),
+        }];
+        if suppressed.0 > 0 {
+            let kept = self.pick("Kept back", "Niet gemeld");
+            parts.push(format!("{kept}: {} ({}).", suppressed.0, suppressed.1));
+        }
+        if withheld.0 > 0 {
+            let why = self.pick(
+                "Not told, since you have had all the alarms that you asked for",
+                "Niet gemeld omdat u al zoveel alarmen kreeg als u vroeg",
+            );
+            parts.push(format!("{why}: {} ({}).", withheld.0, withheld.1));
+        }
+        match questions {
+            0 => {}
+            1 => parts
+                .push(self.pick("One question waits for your answer.", "Eén vraag wacht op een antwoord.").to_owned()),
+            count => parts.push(self.pick(
+                format!("{count} questions wait for your answer."),
+                format!("{count} vragen wachten op een antwoord."),
+            )),
         }
         parts.join(" ")
     }

@@ -35,31 +35,21 @@ pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) ->
     let title = title(shown, language);
     let how_unusual = how_unusual(shown, language);
     let since = local(alarm.start, timezone, "%H:%M");
-    let mut parts = match language {
-        _ if alarm.kind.is_danger() => vec![danger::message(shown, timezone, language)],
+    let mut parts = if alarm.kind.is_danger() {
+        vec![danger::message(shown, timezone, language)]
+    } else {
         // A rule says in its own sentence what is usual.
-        Language::English if how_unusual.is_empty() => vec![what(shown, language), format!("Since {since}.")],
-        Language::Dutch if how_unusual.is_empty() => vec![what(shown, language), format!("Sinds {since}.")],
-        Language::English => vec![what(shown, language), format!("Since {since}; {how_unusual}.")],
-        Language::Dutch => vec![what(shown, language), format!("Sinds {since}; {how_unusual}.")],
+        let comma = if how_unusual.is_empty() { "" } else { "; " };
+        vec![what(shown, language), format!("{} {since}{comma}{how_unusual}.", language.pick("Since", "Sinds"))]
     };
     if !shown.moved_with.is_empty() {
-        let others = shown.moved_with.join(", ");
-        parts.push(match language {
-            Language::English => format!("Also unusual: {others}."),
-            Language::Dutch => format!("Ook ongewoon: {others}."),
-        });
+        let also = language.pick("Also unusual", "Ook ongewoon");
+        parts.push(format!("{also}: {}.", shown.moved_with.join(", ")));
     }
     parts.extend(common_cause(shown, language));
     parts.extend(shown.precedent.as_ref().map(|before| precedent(before, timezone, language)));
     if shown.asks {
-        parts.push(
-            match language {
-                Language::English => "Was this real?",
-                Language::Dutch => "Was dit echt?",
-            }
-            .to_owned(),
-        );
+        parts.push(language.pick("Was this real?", "Was dit echt?").to_owned());
     }
     Sentence { title, message: parts.join(" "), how_unusual }
 }
@@ -68,11 +58,8 @@ pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) ->
 #[must_use]
 pub fn title(shown: &StoredAlarm, language: Language) -> String {
     let (name, kind) = (shown.place.name_of(&shown.entity_id), shown.alarm.kind);
-    let manner = match (language, kind == AnomalyKind::Running && shown.class.opens()) {
-        (Language::English, true) => "still open",
-        (Language::Dutch, true) => "nog steeds open",
-        (_, false) => language.kind(kind),
-    };
+    let is_open = kind == AnomalyKind::Running && shown.class.opens();
+    let manner = if is_open { language.pick("still open", "nog steeds open") } else { language.kind(kind) };
     match &shown.place.area {
         _ if kind.is_danger() => danger::title(shown, language),
         Some(area) if !name.to_lowercase().contains(&area.to_lowercase()) => {
@@ -85,122 +72,84 @@ pub fn title(shown: &StoredAlarm, language: Language) -> String {
 /// A heading for an entity that still warns of danger after its alarm was answered as a test.
 #[must_use]
 pub fn still_warns(name: &str, language: Language) -> String {
-    match language {
-        Language::English => format!("{name}: still warns of danger"),
-        Language::Dutch => format!("{name}: waarschuwt nog steeds voor gevaar"),
-    }
+    format!("{name}: {}", language.pick("still warns of danger", "waarschuwt nog steeds voor gevaar"))
 }
 
 /// The answer to an earlier alarm: “On 3 May Ann called one like this expected: “the boiler was serviced”.”
 #[must_use]
 pub fn precedent(before: &Precedent, timezone: &TimeZone, language: Language) -> String {
     let (day, reason) = (language.day(before.raised_at, timezone), before.reason.as_str());
-    match language {
-        Language::English => {
-            let by = if before.by.is_empty() { "somebody" } else { &before.by };
-            let word = match before.verdict {
-                Verdict::Confirmed => "real",
-                Verdict::Dismissed => "a false alarm",
-                Verdict::Expected => "expected",
-            };
-            format!("On {day} {by} called one like this {word}: “{reason}”.")
-        }
-        Language::Dutch => {
-            let by = if before.by.is_empty() { "iemand" } else { &before.by };
-            let word = match before.verdict {
-                Verdict::Confirmed => "echt",
-                Verdict::Dismissed => "een vals alarm",
-                Verdict::Expected => "verwacht",
-            };
-            format!("Op {day} noemde {by} er zo een {word}: “{reason}”.")
-        }
-    }
+    let by = if before.by.is_empty() { language.pick("somebody", "iemand") } else { &before.by };
+    let (english, dutch) = match before.verdict {
+        Verdict::Confirmed => ("real", "echt"),
+        Verdict::Dismissed => ("a false alarm", "een vals alarm"),
+        Verdict::Expected => ("expected", "verwacht"),
+    };
+    language.pick(
+        format!("On {day} {by} called one like this {english}: “{reason}”."),
+        format!("Op {day} noemde {by} er zo een {dutch}: “{reason}”."),
+    )
 }
 
 /// Where to look first when several alarms have one cause.
 fn common_cause(shown: &StoredAlarm, language: Language) -> Option<String> {
     let count = u32::from(shown.merged_count) + 1;
-    match (shown.cause?, &shown.place.device, language) {
-        (Cause::Connection, _, Language::English) => {
-            Some(format!("{count} sensors went quiet together: look first at what connects them."))
+    let (english, dutch) = match (shown.cause?, &shown.place.device) {
+        (Cause::Connection, _) => (
+            format!("{count} sensors went quiet together: look first at what connects them."),
+            format!("{count} sensoren vielen samen stil: kijk eerst naar wat ze verbindt."),
+        ),
+        (Cause::Device, Some(device)) => {
+            (format!("All {count} belong to {device}."), format!("Alle {count} horen bij {device}."))
         }
-        (Cause::Connection, _, Language::Dutch) => {
-            Some(format!("{count} sensoren vielen samen stil: kijk eerst naar wat ze verbindt."))
-        }
-        (Cause::Device, Some(device), Language::English) => Some(format!("All {count} belong to {device}.")),
-        (Cause::Device, Some(device), Language::Dutch) => Some(format!("Alle {count} horen bij {device}.")),
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(language.pick(english, dutch))
 }
 
 /// What was seen, beside what was expected.
 fn what(shown: &StoredAlarm, language: Language) -> String {
     let alarm = &shown.alarm;
     let unit = &DisplayUnit::of(shown.class, &shown.unit);
-    if alarm.kind == AnomalyKind::Running && shown.class.opens() {
-        return still_open(alarm, language);
-    }
-    if let Some(found) = finding::what(alarm, unit, language) {
-        return found;
-    }
-    match (alarm.kind, alarm.observed) {
-        (AnomalyKind::Physics, Some(observed)) => impossible(&with_unit(observed, unit), language),
-        (AnomalyKind::Silent, _) => silent(alarm, language),
-        (AnomalyKind::Flat, _) => flat(alarm, language),
-        (AnomalyKind::TimeInState, _) if alarm.amount > 0.0 => time_in_state(alarm, language),
-        (AnomalyKind::Rate, _) => rate(alarm, language),
-        _ => beside_band(alarm, unit, language),
-    }
-}
-
-fn still_open(alarm: &Alarm, language: Language) -> String {
-    let (lasted, longest) = (hours(alarm.amount, language), hours(alarm.usual, language));
-    match language {
-        Language::English => {
-            format!("Open for {lasted} now; in the last four weeks never for longer than {longest}.")
+    let (lasted, usual) = (hours(alarm.amount, language), hours(alarm.usual, language));
+    let (english, dutch) = match (alarm.kind, alarm.observed) {
+        (AnomalyKind::Running, _) if shown.class.opens() => (
+            format!("Open for {lasted} now; in the last four weeks never for longer than {usual}."),
+            format!("Staat al {lasted} open; in de laatste vier weken nooit langer dan {usual}."),
+        ),
+        (AnomalyKind::Physics, Some(observed)) => {
+            let value = with_unit(observed, unit);
+            (
+                format!("{value}, which cannot be: the sensor is broken or badly connected."),
+                format!("{value}, wat niet kan: de sensor is stuk of slecht verbonden."),
+            )
         }
-        Language::Dutch => format!("Staat al {lasted} open; in de laatste vier weken nooit langer dan {longest}."),
-    }
-}
-
-fn impossible(value: &str, language: Language) -> String {
-    match language {
-        Language::English => format!("{value}, which cannot be: the sensor is broken or badly connected."),
-        Language::Dutch => format!("{value}, wat niet kan: de sensor is stuk of slecht verbonden."),
-    }
-}
-
-fn silent(alarm: &Alarm, language: Language) -> String {
-    let (lasted, usual) = (hours(alarm.amount, language), hours(alarm.usual, language));
-    match language {
-        Language::English => format!("No report for {lasted}, usually at most {usual}."),
-        Language::Dutch => format!("Geen bericht sinds {lasted}, anders hooguit {usual}."),
-    }
-}
-
-fn flat(alarm: &Alarm, language: Language) -> String {
-    let (lasted, usual) = (hours(alarm.amount, language), hours(alarm.usual, language));
-    match language {
-        Language::English => format!("Has not moved for {lasted}, usually at most {usual}."),
-        Language::Dutch => format!("Beweegt al {lasted} niet, anders hooguit {usual}."),
-    }
-}
-
-fn time_in_state(alarm: &Alarm, language: Language) -> String {
-    let (on, duration) = (alarm.observed.is_some_and(|share| share > 0.5), hours(alarm.amount, language));
-    match (language, on) {
-        (Language::English, true) => format!("On for {duration}, long for this hour of the week."),
-        (Language::English, false) => format!("Off for {duration}, long for this hour of the week."),
-        (Language::Dutch, true) => format!("Al {duration} aan, lang voor dit uur van de week."),
-        (Language::Dutch, false) => format!("Al {duration} uit, lang voor dit uur van de week."),
-    }
-}
-
-fn rate(alarm: &Alarm, language: Language) -> String {
-    match language {
-        Language::English => format!("{:.0} times in an hour, usually {:.0}.", alarm.amount, alarm.usual),
-        Language::Dutch => format!("{:.0} keer in een uur, gewoonlijk {:.0}.", alarm.amount, alarm.usual),
-    }
+        (AnomalyKind::Silent, _) => (
+            format!("No report for {lasted}, usually at most {usual}."),
+            format!("Geen bericht sinds {lasted}, anders hooguit {usual}."),
+        ),
+        (AnomalyKind::Flat, _) => (
+            format!("Has not moved for {lasted}, usually at most {usual}."),
+            format!("Beweegt al {lasted} niet, anders hooguit {usual}."),
+        ),
+        (AnomalyKind::TimeInState, observed) if alarm.amount > 0.0 => {
+            let (state, toestand) =
+                if observed.is_some_and(|share| share > 0.5) { ("On", "aan") } else { ("Off", "uit") };
+            (
+                format!("{state} for {lasted}, long for this hour of the week."),
+                format!("Al {lasted} {toestand}, lang voor dit uur van de week."),
+            )
+        }
+        (AnomalyKind::Rate, _) => (
+            format!("{:.0} times in an hour, usually {:.0}.", alarm.amount, alarm.usual),
+            format!("{:.0} keer in een uur, gewoonlijk {:.0}.", alarm.amount, alarm.usual),
+        ),
+        _ => {
+            let found = finding::what(alarm, unit, language);
+            return found.unwrap_or_else(|| beside_band(alarm, unit, language));
+        }
+    };
+    language.pick(english, dutch)
 }
 
 /// The observed value beside the band in which it was expected; the kind alone where nothing was observed.
@@ -209,10 +158,7 @@ fn beside_band(alarm: &Alarm, unit: &DisplayUnit, language: Language) -> String 
         (Some(observed), Some(band)) => {
             let [value, low, high] = numbers([observed, band.low, band.high].map(|value| unit.convert(value)));
             let (value, high) = (named(value, unit), named(high, unit));
-            match language {
-                Language::English => format!("{value}, expected {low} to {high}."),
-                Language::Dutch => format!("{value}, verwacht {low} tot {high}."),
-            }
+            language.pick(format!("{value}, expected {low} to {high}."), format!("{value}, verwacht {low} tot {high}."))
         }
         (Some(observed), None) => format!("{}.", with_unit(observed, unit)),
         (None, _) => format!("{}.", language.kind(alarm.kind)),
@@ -237,20 +183,13 @@ fn how_unusual(shown: &StoredAlarm, language: Language) -> String {
     } else {
         ("unlike anything seen here", "anders dan alles wat hier gezien is")
     };
-    match language {
-        Language::English => english,
-        Language::Dutch => dutch,
-    }
-    .to_owned()
+    language.pick(english, dutch).to_owned()
 }
 
 pub(super) fn hours(hours: f32, language: Language) -> String {
-    let (minutes, long, days) = match language {
-        Language::English => ("min", "h", "days"),
-        Language::Dutch => ("min", "uur", "dagen"),
-    };
+    let (long, days) = language.pick(("h", "days"), ("uur", "dagen"));
     if hours < 1.0 {
-        format!("{:.0} {minutes}", hours * 60.0)
+        format!("{:.0} min", hours * 60.0)
     } else if hours < 48.0 {
         format!("{hours:.1} {long}")
     } else {
@@ -273,32 +212,24 @@ mod tests {
     use hearthwatch_detector::alarm::{Alarm, Severity};
     use hearthwatch_detector::class::DeviceClass;
     use hearthwatch_detector::finding::Band;
-    use hearthwatch_detector::reading::EntityInfo;
-    use hearthwatch_protocol::ModelVersion;
 
     use super::*;
+    use crate::fixtures;
     use crate::preferences::Place;
 
     fn freezer(kind: AnomalyKind, amount: f32, usual: f32) -> StoredAlarm {
         let alarm = Alarm {
-            id: "00d1".into(),
-            entity: 0,
             start: 1_690_887_600, // 2023-08-01T11:00:00Z
-            end: None,
-            raised_at: 1_690_888_800,
-            severity: Severity::Warning,
             score: 5.0,
-            threshold: 3.0,
             observed: Some(-8.24),
             band: Some(Band { low: -20.0, expected: -18.0, high: -16.5 }),
             kind,
             amount,
             usual,
-            reason: String::new(),
+            ..fixtures::alarm("00d1", 1_690_888_800)
         };
-        let info = EntityInfo { entity_id: "sensor.f".into(), class: DeviceClass::Temperature, unit: "°C".into() };
         let place = Place { name: Some("Freezer".into()), area: Some("Cellar".into()), device: None };
-        StoredAlarm::new(alarm, &info, place, ModelVersion(1))
+        StoredAlarm { place, ..fixtures::stored(alarm, &fixtures::thermometer("sensor.f")) }
     }
 
     fn said(alarm: &StoredAlarm, language: Language) -> (String, String) {
@@ -322,10 +253,10 @@ mod tests {
 
     #[test]
     fn a_door_is_open_and_an_oven_is_on() {
-        let info = EntityInfo { entity_id: "binary_sensor.d".into(), class: DeviceClass::Door, unit: String::new() };
+        let info = fixtures::info("binary_sensor.d", DeviceClass::Door, "");
         let alarm = Alarm { observed: Some(1.0), band: None, ..freezer(AnomalyKind::Running, 1.5, 1.0 / 6.0).alarm };
         let place = Place { name: Some("Fridge door".into()), area: None, device: None };
-        let door = StoredAlarm::new(alarm, &info, place, ModelVersion(1));
+        let door = StoredAlarm { place, ..fixtures::stored(alarm, &info) };
         let words = "Open for 1.5 h now; in the last four weeks never for longer than 10 min. Since 13:00.";
         assert_eq!(said(&door, Language::English), ("Fridge door: still open".to_owned(), words.to_owned()));
         let words = "Staat al 1.5 uur open; in de laatste vier weken nooit langer dan 10 min. Sinds 13:00.";
@@ -336,12 +267,11 @@ mod tests {
 
     #[test]
     fn a_warning_of_danger_says_what_where_and_when() {
-        let info =
-            EntityInfo { entity_id: "binary_sensor.leak".into(), class: DeviceClass::Moisture, unit: String::new() };
+        let info = fixtures::info("binary_sensor.leak", DeviceClass::Moisture, "");
         let alarm =
             Alarm { severity: Severity::Critical, observed: Some(1.0), ..freezer(AnomalyKind::Alert, 1.0, 0.0).alarm };
         let place = Place { name: Some("Laundry leak".into()), area: Some("Laundry".into()), device: None };
-        let mut leak = StoredAlarm::new(alarm, &info, place, ModelVersion(1));
+        let mut leak = StoredAlarm { place, ..fixtures::stored(alarm, &info) };
         let words = ("Water detected in Laundry", "Water detected in Laundry, 13:00. Reported by Laundry leak.");
         assert_eq!(said(&leak, Language::English), (words.0.to_owned(), words.1.to_owned()));
         leak.place.area = None;

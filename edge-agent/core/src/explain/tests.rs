@@ -1,36 +1,22 @@
 //! Drawings are documents: they parse, they say what they must, they hold nothing of the home's that could break them.
 
-use hearthwatch_detector::alarm::{Alarm, Severity};
+use hearthwatch_detector::alarm::Alarm;
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::finding::AnomalyKind;
-use hearthwatch_protocol::ModelVersion;
 use resvg::usvg::roxmltree::Document;
 
 use super::*;
-use crate::preferences::Place;
+use crate::fixtures::{self, info, thermometer};
 
 const START: i64 = 1_690_887_600; // 2023-08-01T11:00:00Z
 
-fn info(entity_id: &str, class: DeviceClass, unit: &str) -> EntityInfo {
-    EntityInfo { entity_id: entity_id.into(), class, unit: unit.into() }
-}
-
 fn alarm(reason: &str) -> Alarm {
     Alarm {
-        id: "3f5c0d9a71b2e684".into(),
-        entity: 0,
         start: START,
         end: Some(START + 7_200),
-        raised_at: START + 1_200,
-        severity: Severity::Warning,
         score: 4.5,
-        threshold: 3.0,
         observed: Some(8.2),
-        band: None,
-        kind: AnomalyKind::Level,
-        amount: 0.0,
-        usual: 0.0,
         reason: reason.into(),
+        ..fixtures::alarm("3f5c0d9a71b2e684", START + 1_200)
     }
 }
 
@@ -48,7 +34,7 @@ fn points() -> Vec<Point> {
 
 fn draw(info: &EntityInfo, alarm: &Alarm, points: &[Point], theme: Theme) -> String {
     let timezone = TimeZone::get("Europe/London").unwrap();
-    let shown = &StoredAlarm::new(alarm.clone(), info, Place::default(), ModelVersion(1));
+    let shown = &fixtures::stored(alarm.clone(), info);
     svg(&Picture { shown, info, language: Language::English, points, timezone: &timezone }, theme)
 }
 
@@ -61,35 +47,45 @@ fn words(svg: &str) -> Vec<String> {
         .collect()
 }
 
-#[test]
-fn a_drawing_says_what_where_when_and_why_in_local_time() {
-    let info = info("sensor.freezer_temperature", DeviceClass::Temperature, "°C");
-    let svg = draw(&info, &alarm("8.0 °C where 3.0 to 5.0 °C is usual at this hour"), &points(), Theme::Light);
-    let words = words(&svg);
-    for expected in [
-        "Freezer temperature: unusual value",
-        "Look at this today · Tue 1 Aug 12:00 – 14:00",
-        "Temperature, °C",
-        "local time, Europe/London",
-        "alarm",
-        "measured",
-        "usual",
-    ] {
+fn assert_says(words: &[String], expected: &[&str]) {
+    for expected in expected {
         assert!(words.iter().any(|text| text == expected), "{expected:?} is not in {words:?}");
     }
 }
 
 #[test]
+fn a_drawing_says_what_where_when_and_why_in_local_time() {
+    let info = thermometer("sensor.freezer_temperature");
+    let svg = draw(&info, &alarm("8.0 °C where 3.0 to 5.0 °C is usual at this hour"), &points(), Theme::Light);
+    let words = words(&svg);
+    assert_says(
+        &words,
+        &[
+            "Freezer temperature: unusual value",
+            "Look at this today · Tue 1 Aug 12:00 – 14:00",
+            "Temperature, °C",
+            "local time, Europe/London",
+            "alarm",
+            "measured",
+            "usual",
+        ],
+    );
+}
+
+#[test]
 fn the_message_reads_under_the_title_and_a_period_of_days_has_a_line_of_its_own() {
-    let info = info("sensor.freezer_temperature", DeviceClass::Temperature, "°C");
+    let info = thermometer("sensor.freezer_temperature");
     let mut long = alarm("");
     long.end = Some(START + 3 * 86_400);
     let words = words(&draw(&info, &long, &points(), Theme::Light));
-    for expected in
-        ["8.20\u{a0}°C. Since 12:00; clearly unusual here.", "Look at this today", "Tue 1 Aug 12:00 – Fri 4 Aug 12:00"]
-    {
-        assert!(words.iter().any(|text| text == expected), "{expected:?} is not in {words:?}");
-    }
+    assert_says(
+        &words,
+        &[
+            "8.20\u{a0}°C. Since 12:00; clearly unusual here.",
+            "Look at this today",
+            "Tue 1 Aug 12:00 – Fri 4 Aug 12:00",
+        ],
+    );
 }
 
 #[test]
@@ -102,7 +98,7 @@ fn names_and_reasons_cannot_break_out_of_the_document() {
 
 #[test]
 fn only_the_automatic_theme_asks_for_the_viewers_preference() {
-    let info = info("sensor.a", DeviceClass::Temperature, "°C");
+    let info = thermometer("sensor.a");
     let drawn = |theme| draw(&info, &alarm("why"), &points(), theme);
     assert!(drawn(Theme::Auto).contains("prefers-color-scheme: dark"));
     assert!(!drawn(Theme::Light).contains("@media"));
@@ -132,7 +128,7 @@ fn every_kind_of_entity_and_every_lack_of_points_is_drawn_without_nonsense() {
 
 #[test]
 fn pixels_hold_text_without_any_font_on_the_machine() {
-    let info = info("sensor.freezer_temperature", DeviceClass::Temperature, "°C");
+    let info = thermometer("sensor.freezer_temperature");
     let with = draw(&info, &alarm("8.0 °C where 3.0 to 5.0 °C is usual at this hour"), &points(), Theme::Dark);
     let png = png(&with).unwrap();
     assert!(png.starts_with(b"\x89PNG"));

@@ -1,20 +1,19 @@
 //! A home's memory gone through once more.
 
-use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::grid::{FEATURES, WINDOW_STEPS};
 use hearthwatch_detector::reading::Value;
-use hearthwatch_edge_store::history::{History, StepRow};
+use hearthwatch_edge_core::fixtures::thermometer;
+use hearthwatch_edge_store::history::StepRow;
 
 use super::*;
 
 const DAY: i64 = 86_400;
 
 /// A month of one room, five degrees too cold on the afternoon of the last day but two.
-fn remembered(days: i64) -> (tempfile::TempDir, HistoryReader, HomeDetail) {
+fn remembered(days: i64) -> (tempfile::TempDir, History, HomeDetail) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("history.sqlite");
-    let info =
-        EntityInfo { entity_id: "sensor.room".to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
+    let info = thermometer("sensor.room");
     let mut history = History::open(&path).unwrap();
     history.know(0, &info).unwrap();
     let cold = (days - 2) * DAY + 14 * 3_600;
@@ -45,7 +44,7 @@ fn remembered(days: i64) -> (tempfile::TempDir, HistoryReader, HomeDetail) {
         unit_doubts: Vec::new(),
         looks: Vec::new(),
     };
-    (dir, HistoryReader::open(&path).unwrap(), home)
+    (dir, History::open_to_read(&path).unwrap(), home)
 }
 
 #[test]

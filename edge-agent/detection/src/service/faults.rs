@@ -75,37 +75,17 @@ pub(super) fn stand_ins(faults: &[FaultTime], step_end: i64) -> BTreeMap<u32, Op
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_detector::alarm::Severity;
-    use hearthwatch_detector::class::DeviceClass;
-    use hearthwatch_detector::finding::AnomalyKind;
-    use hearthwatch_protocol::ModelVersion;
+    use hearthwatch_edge_core::fixtures;
 
     use super::*;
-    use hearthwatch_edge_core::preferences::Place;
 
     const DAY: i64 = 86_400;
 
     #[test]
     fn an_alarm_that_ended_this_second_does_not_last_and_one_without_an_end_does() {
-        let info = EntityInfo { entity_id: "sensor.a".into(), class: DeviceClass::Temperature, unit: "°C".into() };
+        let info = fixtures::thermometer("sensor.a");
         let of = |end| {
-            let alarm = Alarm {
-                id: "1".into(),
-                entity: 0,
-                start: 0,
-                end,
-                raised_at: 600,
-                severity: Severity::Warning,
-                score: 9.0,
-                threshold: 1.0,
-                observed: None,
-                band: None,
-                kind: AnomalyKind::Level,
-                amount: 0.0,
-                usual: 0.0,
-                reason: String::new(),
-            };
-            let alarm = ShownAlarm::new(alarm, &info, Place::default(), ModelVersion::ROUTINE);
+            let alarm = fixtures::stored(Alarm { end, score: 9.0, threshold: 1.0, ..fixtures::alarm("1", 600) }, &info);
             faults(&[alarm], std::slice::from_ref(&info), 2 * DAY)
         };
         let fault = FaultTime { entity: 0, from: 0, until: 2 * DAY, lasts: true };

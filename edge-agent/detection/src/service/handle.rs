@@ -209,74 +209,58 @@ impl DetectorService {
         self.steps.listening.then_some((self.steps.closed, self.is_relearning()))
     }
 
-    /// Carries out one command. Who asked may have gone: then the answer is dropped.
+    /// Carries out one command.
     fn obey(&mut self, command: DetectorCommand) {
+        use DetectorCommand as C;
         match command {
-            DetectorCommand::Timezone(timezone) => self.set_timezone(timezone),
-            DetectorCommand::AddEntities(infos, reply) => {
-                let _ = reply.send(self.add_entities(infos));
-            }
-            DetectorCommand::KnownClasses(reply) => {
-                let _ = reply.send(self.known_classes());
-            }
-            DetectorCommand::Recall(now, reply) => {
-                let _ = reply.send(self.recall(now));
-            }
-            DetectorCommand::Learn(readings, until, reply) => {
+            C::Timezone(timezone) => self.set_timezone(timezone),
+            C::AddEntities(infos, reply) => give(reply, self.add_entities(infos)),
+            C::KnownClasses(reply) => give(reply, self.known_classes()),
+            C::Recall(now, reply) => give(reply, self.recall(now)),
+            C::Learn(readings, until, reply) => {
                 self.learn(&readings, until);
-                let _ = reply.send(());
+                give(reply, ());
             }
-            DetectorCommand::Listening(listening, now) => self.set_listening(listening, now),
-            DetectorCommand::Ingest(readings) => self.ingest(&readings),
-            DetectorCommand::Tick(now) => self.tick(now),
-            DetectorCommand::Answer { alarm, verdict, by, reason, at } => {
+            C::Listening(listening, now) => self.set_listening(listening, now),
+            C::Ingest(readings) => self.ingest(&readings),
+            C::Tick(now) => self.tick(now),
+            C::Answer { alarm, verdict, by, reason, at } => {
                 self.answer(alarm.as_deref(), verdict, &by, reason.as_ref(), at);
             }
-            DetectorCommand::Change(change, now, reply) => {
-                let _ = reply.send(self.change(change, now));
-            }
-            DetectorCommand::Snooze(alarm, until, now) => self.snooze(&alarm, until, now),
-            DetectorCommand::Register(places, ids, now, reply) => {
-                let _ = reply.send(self.register(places, &ids, now));
-            }
-            DetectorCommand::Depart(entity_ids) => self.depart(entity_ids),
-            DetectorCommand::Backfill(readings, reply) => {
+            C::Change(change, now, reply) => give(reply, self.change(change, now)),
+            C::Snooze(alarm, until, now) => self.snooze(&alarm, until, now),
+            C::Register(places, ids, now, reply) => give(reply, self.register(places, &ids, now)),
+            C::Depart(entity_ids) => self.depart(entity_ids),
+            C::Backfill(readings, reply) => {
                 self.backfill(&readings);
-                let _ = reply.send(());
+                give(reply, ());
             }
-            DetectorCommand::Relearn => self.relearn(),
-            DetectorCommand::TakeOver(relearning, reply) => {
+            C::Relearn => self.relearn(),
+            C::TakeOver(relearning, reply) => {
                 if let Some(spent) = self.take_over(relearning) {
-                    let _ = reply.send(spent);
+                    give(reply, spent);
                 }
             }
-            DetectorCommand::Language(language) => self.set_language(language),
-            DetectorCommand::Picture(alarm_id, reply) => {
-                let _ = reply.send(self.picture(&alarm_id));
-            }
-            DetectorCommand::ReplaceModel(model, version, reply) => {
+            C::Language(language) => self.set_language(language),
+            C::Picture(alarm_id, reply) => give(reply, self.picture(&alarm_id)),
+            C::ReplaceModel(model, version, reply) => {
                 self.replace_model(model, version);
-                let _ = reply.send(());
+                give(reply, ());
             }
-            DetectorCommand::Recover(rows, now) => self.recover(&rows, now),
-            DetectorCommand::Tally(since, reply) => {
-                let _ = reply.send(self.tally(since));
-            }
-            DetectorCommand::TrialWindows(now, reply) => {
-                let _ = reply.send(self.trial_windows(now));
-            }
-            DetectorCommand::Look(reply) => {
-                let _ = reply.send(Box::new(self.look()));
-            }
-            DetectorCommand::NoteMiss { entity_id, at, now, reply } => {
-                let _ = reply.send(self.note_miss(&entity_id, at, now));
-            }
-            DetectorCommand::DeclareMiss(report, now, reply) => {
-                let _ = reply.send(self.declare_miss(&report, now));
-            }
-            DetectorCommand::KeepBacktest(backtest, records) => self.keep_backtest(&backtest, &records),
+            C::Recover(rows, now) => self.recover(&rows, now),
+            C::Tally(since, reply) => give(reply, self.tally(since)),
+            C::TrialWindows(now, reply) => give(reply, self.trial_windows(now)),
+            C::Look(reply) => give(reply, Box::new(self.look())),
+            C::NoteMiss { entity_id, at, now, reply } => give(reply, self.note_miss(&entity_id, at, now)),
+            C::DeclareMiss(report, now, reply) => give(reply, self.declare_miss(&report, now)),
+            C::KeepBacktest(backtest, records) => self.keep_backtest(&backtest, &records),
         }
     }
+}
+
+/// Answers a command. Who asked may have gone: then the answer is dropped.
+fn give<T>(reply: oneshot::Sender<T>, answer: T) {
+    let _ = reply.send(answer);
 }
 
 impl DetectorHandle {

@@ -100,10 +100,7 @@ impl Device {
     pub fn document(&self, removed: &[(String, String)]) -> Value {
         let mut components = serde_json::Map::new();
         for (key, platform) in Self::COMPONENTS {
-            let mut component = self.component(key);
-            component["platform"] = platform.into();
-            component["unique_id"] = format!("{OWN_UNIQUE_ID_PREFIX}{}_{key}", self.node).into();
-            components.insert(key.to_owned(), component);
+            components.insert(key.to_owned(), self.component(key, platform));
         }
         for (key, platform) in removed {
             // A component with nothing but its platform is taken away; one that is merely left out would stay for ever.
@@ -127,190 +124,80 @@ impl Device {
         })
     }
 
-    /// The settings of one of [`Self::COMPONENTS`], without its platform and id.
-    fn component(&self, key: &str) -> Value {
-        self.alarm_component(key)
-            .or_else(|| self.answer_component(key))
-            .or_else(|| self.preference_component(key))
-            .or_else(|| self.detector_component(key))
-            .or_else(|| self.update_component(key))
-            .unwrap_or_default()
+    /// The settings of one of [`Self::COMPONENTS`].
+    fn component(&self, key: &str, platform: &str) -> Value {
+        let mut component = own_settings(key);
+        component["platform"] = platform.into();
+        component["unique_id"] = format!("{OWN_UNIQUE_ID_PREFIX}{}_{key}", self.node).into();
+        let mut set = |setting: &str, name: &str| component[setting] = self.topic(name).into();
+        match platform {
+            "button" => {}
+            "image" => set("image_topic", key),
+            _ => set("state_topic", key),
+        }
+        if ["alarm", "score", "false_alarms", "readiness", "model"].contains(&key) {
+            set("json_attributes_topic", &format!("{key}/attributes"));
+        }
+        match (key, platform) {
+            ("confirm" | "dismiss" | "expected", _) => set("command_topic", "command/verdict"),
+            ("update", _) => set("command_topic", "command/install"),
+            ("roll_back", _) | (_, "select" | "switch" | "number" | "text") => {
+                set("command_topic", &format!("command/{key}"));
+            }
+            _ => {}
+        }
+        component
     }
+}
 
-    /// Alarms, their pictures, and what is unusual now.
-    fn alarm_component(&self, key: &str) -> Option<Value> {
-        Some(match key {
-            "alarm" => json!({
-                "name": "Alarm",
-                "device_class": "problem",
-                "state_topic": self.topic("alarm"),
-                "json_attributes_topic": self.topic("alarm/attributes"),
-            }),
-            "unusual" => json!({
-                "name": "What is unusual",
-                "icon": "mdi:home-search",
-                "state_topic": self.topic("unusual"),
-            }),
-            "picture" => json!({
-                "name": "Alarm picture",
-                "image_topic": self.topic("picture"),
-                "content_type": "image/png",
-            }),
-            "picture_dark" => json!({
-                "name": "Alarm picture on dark",
-                "image_topic": self.topic("picture_dark"),
-                "content_type": "image/png",
-            }),
-            "last_alarm" => json!({
-                "name": "Last alarm",
-                "device_class": "timestamp",
-                "state_topic": self.topic("last_alarm"),
-            }),
-            "event" => json!({
-                "name": "Alarm event",
-                "icon": "mdi:bell-ring",
-                "event_types": NoticeKind::WORDS.iter().chain(&[BRIEF_EVENT]).collect::<Vec<_>>(),
-                "state_topic": self.topic("event"),
-            }),
-            _ => return None,
-        })
-    }
-
-    /// Preferences that residents change in Home Assistant.
-    fn preference_component(&self, key: &str) -> Option<Value> {
-        Some(match key {
-            "house_mode" => json!({
-                "name": "House mode",
-                "icon": "mdi:home-account",
-                "options": HomeMode::ALL.map(HomeMode::as_str),
-                "state_topic": self.topic("house_mode"),
-                "command_topic": self.topic("command/house_mode"),
-            }),
-            "pause" => json!({
-                "name": "Pause",
-                "icon": "mdi:pause-circle",
-                "entity_category": "config",
-                "state_topic": self.topic("pause"),
-                "command_topic": self.topic("command/pause"),
-            }),
-            "budget" => json!({
-                "name": "Alarms a week",
-                "icon": "mdi:bell-cog",
-                "entity_category": "config",
-                "min": BUDGET_MIN,
-                "max": BUDGET_MAX,
-                "step": BUDGET_MIN,
-                "mode": "box",
-                "state_topic": self.topic("budget"),
-                "command_topic": self.topic("command/budget"),
-            }),
-            "quiet_hours" => json!({
-                "name": "Quiet hours",
-                "icon": "mdi:sleep",
-                "entity_category": "config",
-                "pattern": format!("^(off|{TIME}-{TIME})$"),
-                "max": 11,
-                "state_topic": self.topic("quiet_hours"),
-                "command_topic": self.topic("command/quiet_hours"),
-            }),
-            "brief" => json!({
-                "name": "Daily brief",
-                "icon": "mdi:newspaper",
-                "entity_category": "config",
-                "pattern": format!("^(off|{TIME})$"),
-                "max": 5,
-                "state_topic": self.topic("brief"),
-                "command_topic": self.topic("command/brief"),
-            }),
-            _ => return None,
-        })
-    }
-
-    /// What the detector and its model do; diagnostics, except for the score.
-    fn detector_component(&self, key: &str) -> Option<Value> {
-        Some(match key {
-            "readiness" => json!({
-                "name": "Readiness",
-                "icon": "mdi:school",
-                "entity_category": "diagnostic",
-                "state_topic": self.topic("readiness"),
-                "json_attributes_topic": self.topic("readiness/attributes"),
-            }),
-            "score" => json!({
-                "name": "Score",
-                "icon": "mdi:gauge",
-                "state_class": "measurement",
-                "unit_of_measurement": "%",
-                "suggested_display_precision": 0,
-                "state_topic": self.topic("score"),
-                "json_attributes_topic": self.topic("score/attributes"),
-            }),
-            "model" => json!({
-                "name": "Model version",
-                "icon": "mdi:brain",
-                "entity_category": "diagnostic",
-                "state_topic": self.topic("model"),
-                "json_attributes_topic": self.topic("model/attributes"),
-            }),
-            "mode" => json!({
-                "name": "Mode",
-                "icon": "mdi:information-outline",
-                "entity_category": "diagnostic",
-                "state_topic": self.topic("mode"),
-            }),
-            _ => return None,
-        })
-    }
-
-    /// Updates of the model, as residents request them.
-    fn update_component(&self, key: &str) -> Option<Value> {
-        Some(match key {
-            "update" => json!({
-                "name": "Model update",
-                "device_class": "firmware",
-                "entity_category": "config",
-                "state_topic": self.topic("update"),
-                "command_topic": self.topic("command/install"),
-                "payload_install": "install",
-            }),
-            "roll_back" => json!({
-                "name": "Roll back model",
-                "icon": "mdi:undo",
-                "entity_category": "config",
-                "command_topic": self.topic("command/roll_back"),
-                "payload_press": "roll_back",
-            }),
-            _ => return None,
-        })
-    }
-
-    /// Residents' answers: buttons, and how many were given or are asked for.
-    fn answer_component(&self, key: &str) -> Option<Value> {
-        let button = |name: &str, icon: &str, verdict: &str| {
-            json!({
-                "name": name,
-                "icon": icon,
-                "command_topic": self.topic("command/verdict"),
-                "payload_press": verdict,
-            })
-        };
-        Some(match key {
-            "questions" => json!({
-                "name": "Open questions",
-                "icon": "mdi:chat-question",
-                "state_topic": self.topic("questions"),
-            }),
-            "false_alarms" => json!({
-                "name": "False alarms this month",
-                "icon": "mdi:bell-cancel",
-                "state_class": "measurement",
-                "state_topic": self.topic("false_alarms"),
-                "json_attributes_topic": self.topic("false_alarms/attributes"),
-            }),
-            "confirm" => button("Real", "mdi:check-circle", "confirmed"),
-            "dismiss" => button("False alarm", "mdi:close-circle", "dismissed"),
-            "expected" => button("Expected", "mdi:calendar-check", "expected"),
-            _ => return None,
-        })
+/// The settings of a component that are its own: all but platform, id and topics.
+fn own_settings(key: &str) -> Value {
+    match key {
+        "alarm" => json!({"name": "Alarm", "device_class": "problem"}),
+        "unusual" => json!({"name": "What is unusual", "icon": "mdi:home-search"}),
+        "picture" => json!({"name": "Alarm picture", "content_type": "image/png"}),
+        "picture_dark" => json!({"name": "Alarm picture on dark", "content_type": "image/png"}),
+        "last_alarm" => json!({"name": "Last alarm", "device_class": "timestamp"}),
+        "event" => {
+            let kinds: Vec<&str> = NoticeKind::WORDS.into_iter().chain([BRIEF_EVENT]).collect();
+            json!({"name": "Alarm event", "icon": "mdi:bell-ring", "event_types": kinds})
+        }
+        "house_mode" => {
+            json!({"name": "House mode", "icon": "mdi:home-account", "options": HomeMode::ALL.map(HomeMode::as_str)})
+        }
+        "pause" => json!({"name": "Pause", "icon": "mdi:pause-circle", "entity_category": "config"}),
+        "budget" => json!({
+            "name": "Alarms a week", "icon": "mdi:bell-cog", "entity_category": "config",
+            "min": BUDGET_MIN, "max": BUDGET_MAX, "step": BUDGET_MIN, "mode": "box",
+        }),
+        "quiet_hours" => json!({
+            "name": "Quiet hours", "icon": "mdi:sleep", "entity_category": "config",
+            "pattern": format!("^(off|{TIME}-{TIME})$"), "max": 11,
+        }),
+        "brief" => json!({
+            "name": "Daily brief", "icon": "mdi:newspaper", "entity_category": "config",
+            "pattern": format!("^(off|{TIME})$"), "max": 5,
+        }),
+        "readiness" => json!({"name": "Readiness", "icon": "mdi:school", "entity_category": "diagnostic"}),
+        "score" => json!({
+            "name": "Score", "icon": "mdi:gauge", "state_class": "measurement",
+            "unit_of_measurement": "%", "suggested_display_precision": 0,
+        }),
+        "model" => json!({"name": "Model version", "icon": "mdi:brain", "entity_category": "diagnostic"}),
+        "mode" => json!({"name": "Mode", "icon": "mdi:information-outline", "entity_category": "diagnostic"}),
+        "update" => json!({
+            "name": "Model update", "device_class": "firmware", "entity_category": "config", "payload_install": "install",
+        }),
+        "roll_back" => json!({
+            "name": "Roll back model", "icon": "mdi:undo", "entity_category": "config", "payload_press": "roll_back",
+        }),
+        "questions" => json!({"name": "Open questions", "icon": "mdi:chat-question"}),
+        "false_alarms" => {
+            json!({"name": "False alarms this month", "icon": "mdi:bell-cancel", "state_class": "measurement"})
+        }
+        "confirm" => json!({"name": "Real", "icon": "mdi:check-circle", "payload_press": "confirmed"}),
+        "dismiss" => json!({"name": "False alarm", "icon": "mdi:close-circle", "payload_press": "dismissed"}),
+        "expected" => json!({"name": "Expected", "icon": "mdi:calendar-check", "payload_press": "expected"}),
+        _ => Value::default(),
     }
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::device::Device;
 
 /// Topics of a device that hold retained messages beside its discovery document.
-const RETAINED: [&str; 22] = [
+const RETAINED: [&str; 23] = [
+    "unusual",
     "alarm",
     "alarm/attributes",
     "picture",

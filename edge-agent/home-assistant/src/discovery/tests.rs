@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use hearthwatch_detector::alarm::{Alarm, Severity, Verdict};
-use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::finding::{AnomalyKind, Band};
-use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_edge_core::backtest::Backtest;
+use hearthwatch_edge_core::fixtures;
 use hearthwatch_edge_core::mode::Mode;
-use hearthwatch_edge_core::preferences::Place;
 use hearthwatch_edge_core::preferences::{Change, DailyTime, HomeMode, QuietHours};
 use hearthwatch_edge_detection::service::{EntityReadiness, HomeView, Notice, NoticeKind, Readiness, ShownAlarm};
 use hearthwatch_edge_update::UpdateView;
@@ -21,32 +19,37 @@ use super::stale::Published;
 use super::states::{event, states};
 
 fn shown() -> ShownAlarm {
-    let info =
-        EntityInfo { entity_id: "sensor.freezer".to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
     let alarm = Alarm {
-        id: "00d1f3a2b4c5d6e7".to_owned(),
-        entity: 0,
-        start: 0,
-        end: None,
-        raised_at: 600,
         severity: Severity::Critical,
         score: 9.0,
         threshold: 3.25,
         observed: Some(12.1),
         band: Some(Band { low: -20.0, expected: -18.0, high: -16.0 }),
-        kind: AnomalyKind::Level,
-        amount: 0.0,
-        usual: 0.0,
         reason: "Freezer at 12.1 °C, where -18 °C is usual.".to_owned(),
+        ..fixtures::alarm("00d1f3a2b4c5d6e7", 600)
     };
-    ShownAlarm::new(alarm, &info, Place::default(), ModelVersion(3))
+    ShownAlarm { model_version: ModelVersion(3), ..fixtures::stored(alarm, &fixtures::thermometer("sensor.freezer")) }
 }
 
 fn state(view: &HomeView, name: &str) -> String {
+    state_with(view, &UpdateView::default(), name)
+}
+
+fn state_with(view: &HomeView, updates: &UpdateView, name: &str) -> String {
     let device = Device::new("home-7");
     let topic = device.topic(name);
-    let states = states(&device, view, &UpdateView::default(), &Mode::default());
+    let states = states(&device, view, updates, &Mode::default());
     states.into_iter().find(|(known, _)| *known == topic).map(|(_, payload)| payload).unwrap()
+}
+
+#[test]
+fn leaving_empties_every_topic_of_a_retained_state() {
+    let device = Device::new("home-7");
+    let emptied = Published::topics(&device);
+    let states = states(&device, &HomeView::default(), &UpdateView::default(), &Mode::default());
+    let left: Vec<String> =
+        states.into_iter().map(|(topic, _)| topic).filter(|topic| !emptied.contains(topic)).collect();
+    assert_eq!(left, [""; 0]);
 }
 
 #[test]
@@ -174,11 +177,7 @@ fn wishes_are_read_as_their_entities_say_them() {
 #[test]
 fn the_receipt_says_what_answers_did() {
     let receipt = |view: &HomeView, updates: &UpdateView| {
-        let device = Device::new("home-7");
-        let found = states(&device, view, updates, &Mode::default())
-            .into_iter()
-            .find(|(topic, _)| topic.ends_with("/model/attributes"));
-        serde_json::from_str::<Value>(&found.unwrap().1).unwrap()
+        serde_json::from_str::<Value>(&state_with(view, updates, "model/attributes")).unwrap()
     };
     assert_eq!(receipt(&HomeView::default(), &UpdateView::default())["receipt"], "");
     let backtest =

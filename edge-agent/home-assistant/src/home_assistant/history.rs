@@ -292,6 +292,13 @@ mod tests {
         Wanted { entity, entity_id: entity_id.to_owned(), class, unit: "°C".to_owned() }
     }
 
+    /// What the recorder's answer says of `list` in a slice of ten minutes.
+    fn collected(list: &[Wanted], rows: &str, units: &RecordedUnits) -> Vec<Reading> {
+        let mut readings = Vec::new();
+        collect_rows(list, &serde_json::from_str(rows).unwrap(), (60, 600), units, &mut readings);
+        readings
+    }
+
     #[test]
     fn slices_cover_the_past_without_overlap_and_end_on_whole_hours() {
         assert_eq!(slices(0, 50_000), [(0, 21_600), (21_600, 43_200), (43_200, 50_000)]);
@@ -303,16 +310,13 @@ mod tests {
     fn recorded_rows_become_readings_with_gaps_where_nothing_was_known() {
         let rows = r#"{"sensor.t": [{"s": "unknown", "lu": 100.2}, {"s": "20.5", "lu": 160.0, "lc": 150.5}],
                        "binary_sensor.m": [{"s": "on", "lu": 20.0}]}"#;
-        let rows = serde_json::from_str(rows).unwrap();
-        let mut readings = Vec::new();
         let list = [
             wanted(0, "sensor.t", DeviceClass::Temperature),
             wanted(1, "binary_sensor.m", DeviceClass::Motion),
             wanted(2, "sensor.none", DeviceClass::Power),
         ];
-        collect_rows(&list, &rows, (60, 600), &RecordedUnits::default(), &mut readings);
         assert_eq!(
-            readings,
+            collected(&list, rows, &RecordedUnits::default()),
             [
                 Reading { at: 101, entity: 0, value: Value::Gap },
                 Reading { at: 151, entity: 0, value: Value::Number(20.5) },
@@ -326,10 +330,8 @@ mod tests {
         // What `history/history_during_period` answers when the entity was removed and taken in again.
         let rows = r#"{"sensor.t": [{"s": "20.5", "lu": 150.5}, {"s": null, "lu": 180.0}, {"lu": 190.0},
                        {"s": "21.5", "lu": 210.0}]}"#;
-        let rows = serde_json::from_str(rows).unwrap();
-        let mut readings = Vec::new();
         let list = [wanted(0, "sensor.t", DeviceClass::Temperature)];
-        collect_rows(&list, &rows, (60, 600), &RecordedUnits::default(), &mut readings);
+        let readings = collected(&list, rows, &RecordedUnits::default());
         let values: Vec<(i64, Value)> = readings.iter().map(|reading| (reading.at, reading.value)).collect();
         assert_eq!(
             values,
@@ -343,11 +345,8 @@ mod tests {
                        {"s": "69.8", "a": {"unit_of_measurement": "°F"}, "lu": 160.0},
                        {"s": "unavailable", "a": {}, "lu": 165.0},
                        {"s": "21.5", "a": {"unit_of_measurement": "°C"}, "lu": 170.0}]}"#;
-        let rows = serde_json::from_str(rows).unwrap();
         let list = [wanted(0, "sensor.t", DeviceClass::Temperature)];
-        let units = RecordedUnits::told(&[60], &[(0, &["°F"])]);
-        let mut readings = Vec::new();
-        collect_rows(&list, &rows, (60, 600), &units, &mut readings);
+        let readings = collected(&list, rows, &RecordedUnits::told(&[60], &[(0, &["°F"])]));
         let values: Vec<Value> = readings.iter().map(|reading| reading.value).collect();
         assert_eq!(values, [Value::Number(20.0), Value::Number(21.0), Value::Gap, Value::Number(21.5)]);
     }

@@ -257,6 +257,8 @@ pub async fn get_states(socket: &mut Socket) -> Result<Vec<PresentState>, Socket
 
 #[cfg(test)]
 mod tests {
+    use hearthwatch_configuration::Secret;
+
     use super::*;
 
     fn list<T: DeserializeOwned>(text: &str) -> Vec<T> {
@@ -310,10 +312,7 @@ mod tests {
             exclude: vec![exclude.to_owned()],
             exclude_areas: vec![area.to_owned()],
             exclude_labels: vec![label.to_owned()],
-            ..HomeAssistantConfig::new(
-                "ws://localhost/api/websocket".parse().unwrap(),
-                hearthwatch_configuration::Secret::new("t"),
-            )
+            ..HomeAssistantConfig::new("ws://localhost/api/websocket".parse().unwrap(), Secret::new("t"))
         };
         let excluded = |config: &HomeAssistantConfig| {
             let all = ["sensor.freezer", "sensor.door", "sensor.score", "sensor.bare"];

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use hearthwatch_detector::detector::Model;
+use hearthwatch_edge_cloud::off_the_workers;
 use hearthwatch_edge_detection::service::DetectorGone;
 use hearthwatch_edge_update::{
     Install, ModelProof, PendingRequest, RequestOutcome, RollBackError, Step, Trigger, UpdateRequest, UpdateRequests,
@@ -10,7 +11,7 @@ use hearthwatch_edge_update::{
 };
 
 use super::super::unix_now;
-use super::{Around, Fleet, off_the_workers};
+use super::{Around, Fleet};
 use crate::audit;
 
 impl Fleet {

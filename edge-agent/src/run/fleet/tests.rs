@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hearthwatch_detector::detector::Model;
+use hearthwatch_edge_detection::fixtures;
 use hearthwatch_edge_detection::service::{self, DetectorParts, DetectorService};
 use hearthwatch_edge_store::history::History;
 use hearthwatch_edge_update::disk::RealDisk;
@@ -77,15 +77,8 @@ impl Home {
         joined.cancel();
         let mut fleet = Fleet::start(Some(&self.cloud), &state, 7, &joined).unwrap();
         let (view, view_seen) = watch::channel(HomeView::default());
-        let parts = DetectorParts {
-            model: Arc::new(Model::baseline()),
-            model_version: fleet.model_version,
-            history: History::open(&state.file(HISTORY_FILE)).unwrap(),
-            salt: vec![1; 32],
-            budget: 1.0,
-            timezone: Some(jiff::tz::TimeZone::UTC),
-            feedback: None,
-        };
+        let history = History::open(&state.file(HISTORY_FILE)).unwrap();
+        let parts = DetectorParts { model_version: fleet.model_version, ..fixtures::parts(history) };
         let (detection, _) =
             service::start(DetectorService::new(parts, view, tokio::sync::mpsc::channel(16).0).unwrap()).unwrap();
         let (updates, updates_seen) = watch::channel(UpdateView::default());

@@ -23,7 +23,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::database;
 pub use misses::StoredMiss;
 pub use questions::StoredQuestion;
-pub use reader::{HistoryReader, JudgedSpan, LoudStep};
+pub use reader::{JudgedSpan, LoudStep};
 
 /// How long values are kept: five weeks, so that the same weekday is seen five times. 300 entities × 144 steps × 35 days
 /// = 1.5 million rows of about 55 bytes: 85 MB of disk.
@@ -168,9 +168,8 @@ impl History {
     /// # Errors
     /// [`HistoryError::Database`].
     pub fn reader(&self) -> Result<Self, HistoryError> {
-        let path = self.database.path().unwrap_or_default();
-        let database = schema::open_to_read(Path::new(path))?;
-        Ok(Self { database, rows: self.rows.clone(), entities: self.entities.clone() })
+        let reader = Self::open_to_read(Path::new(self.database.path().unwrap_or_default()))?;
+        Ok(Self { rows: self.rows.clone(), entities: self.entities.clone(), ..reader })
     }
 
     /// Sets which entity has the number `entity` in the detector; called in order, from 0.

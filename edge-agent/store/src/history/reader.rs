@@ -1,14 +1,14 @@
 //! The memory as the page reads it: through a connection of its own, so that a person who looks never holds up the detector service.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use hearthwatch_detector::finding::Band;
 use hearthwatch_detector::reading::EntityInfo;
-use hearthwatch_edge_core::alarm::StoredAlarm;
 use hearthwatch_edge_core::explain::Point;
 use rusqlite::{OptionalExtension, params};
 
-use super::{History, HistoryError, Judged, StoredMiss, StoredQuestion, schema};
+use super::{History, HistoryError, Judged, schema};
 use crate::database;
 
 /// A step of an entity whose score may raise an alarm under some budget.
@@ -35,20 +35,13 @@ pub struct JudgedSpan {
     pub lived: Option<i64>,
 }
 
-/// Looks, and never writes. Calls block on the disk.
-#[derive(Debug)]
-pub struct HistoryReader {
-    history: History,
-}
-
-impl HistoryReader {
-    /// Opens a file that [`History::open`] has made.
+impl History {
+    /// Opens a file that [`History::open`] has made, for reading only: writes fail.
     ///
     /// # Errors
     /// [`HistoryError::Database`].
-    pub fn open(path: &Path) -> Result<Self, HistoryError> {
-        let database = schema::open_to_read(path)?;
-        Ok(Self { history: History { database, rows: Vec::new(), entities: std::collections::HashMap::new() } })
+    pub fn open_to_read(path: &Path) -> Result<Self, HistoryError> {
+        Ok(Self { database: schema::open_to_read(path)?, rows: Vec::new(), entities: HashMap::new() })
     }
 
     /// Tells how the entities are numbered in what [`History::readings`] gives: `infos` in order. Those that were never
@@ -57,51 +50,13 @@ impl HistoryReader {
     /// # Errors
     /// [`HistoryError::Database`].
     pub fn number(&mut self, infos: &[EntityInfo]) -> Result<(), HistoryError> {
-        let mut select = self.history.database.prepare("SELECT id FROM entities WHERE entity_id = ?1")?;
+        let mut select = self.database.prepare("SELECT id FROM entities WHERE entity_id = ?1")?;
         for (number, info) in (0u32..).zip(infos) {
             if let Some(row) = select.query_map([&info.entity_id], |row| row.get::<_, i64>(0))?.next() {
-                self.history.entities.insert(row?, number);
+                self.entities.insert(row?, number);
             }
         }
         Ok(())
-    }
-
-    /// Opened for reading only: writes fail.
-    #[must_use]
-    pub fn history(&self) -> &History {
-        &self.history
-    }
-
-    /// The alarms raised at or after `since`, oldest first.
-    ///
-    /// # Errors
-    /// As [`History::alarms`].
-    pub fn alarms(&self, since: i64) -> Result<Vec<StoredAlarm>, HistoryError> {
-        self.history.alarms(since)
-    }
-
-    /// The declared misses, newest first.
-    ///
-    /// # Errors
-    /// As [`History::misses`].
-    pub fn misses(&self) -> Result<Vec<StoredMiss>, HistoryError> {
-        self.history.misses()
-    }
-
-    /// The questions drawn by chance after `since`, newest first.
-    ///
-    /// # Errors
-    /// As [`History::questions`].
-    pub fn questions(&self, since: i64) -> Result<Vec<StoredQuestion>, HistoryError> {
-        self.history.questions(since)
-    }
-
-    /// What is known of `entity_id` in (`from`, `until`], oldest first.
-    ///
-    /// # Errors
-    /// As [`History::points`].
-    pub fn points(&self, entity_id: &str, from: i64, until: i64) -> Result<Vec<Point>, HistoryError> {
-        self.history.points(entity_id, from, until)
     }
 
     /// The steps after `since` whose score is at least as rare as `rarity`, or raises an alarm under any budget; in order of time.
@@ -109,7 +64,7 @@ impl HistoryReader {
     /// # Errors
     /// [`HistoryError::Database`].
     pub fn loud_steps(&self, since: i64, rarity: f32) -> Result<Vec<LoudStep>, HistoryError> {
-        let mut select = self.history.database.prepare(
+        let mut select = self.database.prepare(
             "SELECT step, entity, rarity, immediate FROM grid WHERE step > ?1 AND rarity IS NOT NULL AND (rarity >= ?2 OR immediate)
              ORDER BY step, entity",
         )?;
@@ -127,7 +82,7 @@ impl HistoryReader {
     pub fn judged(&self, since: i64) -> Result<Option<JudgedSpan>, HistoryError> {
         let one = |what: &str| {
             let select = format!("SELECT step FROM grid WHERE step > ?1 AND rarity IS NOT NULL {what} LIMIT 1");
-            self.history.database.query_row(&select, [since], |row| row.get(0)).optional()
+            self.database.query_row(&select, [since], |row| row.get(0)).optional()
         };
         let (Some(first), Some(last)) = (one("ORDER BY step")?, one("ORDER BY step DESC")?) else { return Ok(None) };
         Ok(Some(JudgedSpan { first, last, lived: one("AND score IS NOT NULL ORDER BY step")? }))
@@ -140,7 +95,7 @@ impl HistoryReader {
     pub fn extent(&self, since: i64) -> Result<Option<(i64, i64, u32)>, HistoryError> {
         let select = "SELECT min(step), max(step), count(*) FROM steps WHERE step > ?1";
         let extent: (Option<i64>, Option<i64>, u32) =
-            self.history.database.query_row(select, [since], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            self.database.query_row(select, [since], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         Ok(extent.0.zip(extent.1).map(|(first, last)| (first, last, extent.2)))
     }
 
@@ -148,14 +103,12 @@ impl HistoryReader {
     ///
     /// # Errors
     /// [`HistoryError::Database`].
-    pub fn entity_ids(&self) -> Result<std::collections::HashMap<i64, String>, HistoryError> {
-        let mut select = self.history.database.prepare("SELECT id, entity_id FROM entities")?;
+    pub fn entity_ids(&self) -> Result<HashMap<i64, String>, HistoryError> {
+        let mut select = self.database.prepare("SELECT id, entity_id FROM entities")?;
         let rows = select.query_map([], |row| Ok((row.get(0)?, database::text(row, 1)?)))?;
         Ok(database::readable(rows)?.into_iter().collect())
     }
-}
 
-impl History {
     /// What is known of `entity_id` in (`from`, `until`], oldest first.
     ///
     /// # Errors

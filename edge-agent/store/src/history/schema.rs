@@ -6,12 +6,12 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::HistoryError;
-use crate::database::{self, Table, corrupt};
+use crate::database::{self, Table};
 
-/// Version of the tables; a file with a higher one is not touched.
-const VERSION: i64 = 3;
+/// What each version of the tables added.
+const VERSIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
 
-const TABLES: &str = "
+const VERSION_1: &str = "
 CREATE TABLE entities (id INTEGER PRIMARY KEY, entity_id TEXT NOT NULL UNIQUE);
 CREATE TABLE steps (step INTEGER PRIMARY KEY);
 -- `heard` tells a gap (heard, no value) from silence (a row for the score alone).
@@ -26,7 +26,7 @@ CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 /// What version 2 added: what is drawn (observed, low, expected, high as four little-endian binary32, NaN for none), how
 /// rare the score is, and whether one step was enough to say it.
-const SINCE_1: &str = "
+const VERSION_2: &str = "
 ALTER TABLE grid ADD COLUMN shown BLOB;
 ALTER TABLE grid ADD COLUMN rarity REAL;
 ALTER TABLE grid ADD COLUMN immediate INTEGER NOT NULL DEFAULT 0;
@@ -35,15 +35,12 @@ CREATE TABLE misses (alarm TEXT PRIMARY KEY, entity_id TEXT NOT NULL, at INTEGER
 ";
 
 /// What version 3 added: questions drawn by chance.
-const SINCE_2: &str = "
+const VERSION_3: &str = "
 CREATE TABLE questions (id TEXT PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL, window BLOB);
 CREATE INDEX questions_by_time ON questions (at);
 ";
 
-/// No file of ours has a higher version in this century; one that says so is damaged.
-const VERSION_PLAUSIBLE_MAX: i64 = 1_000;
-
-/// Every table of [`VERSION`]; what residents said first.
+/// Every table of the newest version; what residents said first.
 const LAYOUT: [Table; 8] = [
     Table { name: "notes", columns: "name, value", order: "rowid" },
     Table { name: "alarms", columns: "id, raised_at, body, window", order: "rowid" },
@@ -70,25 +67,16 @@ pub(super) fn open_sound(path: &Path) -> Result<Connection, HistoryError> {
 }
 
 fn open(path: &Path) -> Result<Connection, HistoryError> {
-    let database = Connection::open(path)?;
+    let mut database = Connection::open(path)?;
     database.busy_timeout(BUSY)?;
     database.pragma_update(None, "journal_mode", "WAL")?;
     // A step lost to a power cut is fetched again from Home Assistant; a write per step must not wear out an SD card.
     database.pragma_update(None, "synchronous", "NORMAL")?;
     database.pragma_update(None, "cache_size", CACHE_PAGES)?;
-    let found: i64 = database.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let missing: &[&str] = match found {
-        0 => &[TABLES, SINCE_1, SINCE_2],
-        1 => &[SINCE_1, SINCE_2],
-        2 => &[SINCE_2],
-        VERSION => return Ok(database),
-        newer if (VERSION..=VERSION_PLAUSIBLE_MAX).contains(&newer) => {
-            return Err(HistoryError::Newer { found, known: VERSION });
-        }
-        other => return Err(corrupt(format!("no version of ours: {other}")).into()),
-    };
-    database.execute_batch(&format!("BEGIN; {} PRAGMA user_version = {VERSION}; COMMIT;", missing.concat()))?;
-    Ok(database)
+    match database::upgrade(&mut database, &VERSIONS)? {
+        None => Ok(database),
+        Some(found) => Err(HistoryError::Newer { found, known: VERSIONS.len() as i64 }),
+    }
 }
 
 /// A connection to a file that [`open`] has made, which never writes.
@@ -104,7 +92,7 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, HistoryError> {
 #[cfg(test)]
 pub(super) fn write_version_1(path: &Path) {
     let database = Connection::open(path).unwrap();
-    database.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = 1; COMMIT;")).unwrap();
+    database.execute_batch(&format!("BEGIN; {VERSION_1} PRAGMA user_version = 1; COMMIT;")).unwrap();
     let row = "INSERT INTO entities VALUES (1, 'sensor.t'); INSERT INTO steps VALUES (600);
         INSERT INTO grid VALUES (600, 1, 1, 20.5, NULL);";
     database.execute_batch(row).unwrap();

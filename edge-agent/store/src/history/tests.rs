@@ -2,17 +2,16 @@
 
 mod damage;
 
-use hearthwatch_detector::alarm::{Alarm, Severity, Verdict};
+use hearthwatch_detector::alarm::Verdict;
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::finding::AnomalyKind;
-use hearthwatch_edge_core::alarm::{PersonsAnswer, Reason, StoredAlarm};
-use hearthwatch_edge_core::preferences::Place;
+use hearthwatch_edge_core::alarm::{PersonsAnswer, Reason};
+use hearthwatch_edge_core::fixtures;
 use hearthwatch_protocol::ModelVersion;
 
 use super::*;
 
 fn info(entity_id: &str, class: DeviceClass) -> EntityInfo {
-    EntityInfo { entity_id: entity_id.to_owned(), class, unit: String::new() }
+    fixtures::info(entity_id, class, "")
 }
 
 fn open() -> (tempfile::TempDir, History) {
@@ -69,24 +68,7 @@ fn entities_keep_their_values_when_they_are_numbered_anew() {
 #[test]
 fn an_alarm_keeps_its_window_when_its_answer_changes() {
     let (_dir, mut history) = open();
-    let alarm = Alarm {
-        id: "0123456789abcdef".to_owned(),
-        entity: 0,
-        start: 600,
-        end: None,
-        raised_at: 1200,
-        severity: Severity::Warning,
-        score: 4.0,
-        threshold: 3.0,
-        observed: Some(30.0),
-        band: None,
-        kind: AnomalyKind::Level,
-        amount: 0.0,
-        usual: 0.0,
-        reason: "30 °C, where 20 °C is usual.".to_owned(),
-    };
-    let mut stored =
-        StoredAlarm::new(alarm, &info("sensor.t", DeviceClass::Temperature), Place::default(), ModelVersion(2));
+    let mut stored = fixtures::stored(fixtures::alarm("0123456789abcdef", 1200), &fixtures::thermometer("sensor.t"));
     history.save_alarm(&stored, Some(&[1.5, -2.0])).unwrap();
     stored.answer = Some((Verdict::Dismissed, 1300));
     history.save_alarm(&stored, None).unwrap();
@@ -113,8 +95,8 @@ fn a_file_of_a_newer_version_is_left_alone() {
     assert!(matches!(History::open(&path), Err(HistoryError::Newer { found: 99, known: 3 })));
 }
 
-fn reader(dir: &tempfile::TempDir) -> HistoryReader {
-    HistoryReader::open(&dir.path().join("history.sqlite")).unwrap()
+fn reader(dir: &tempfile::TempDir) -> History {
+    History::open_to_read(&dir.path().join("history.sqlite")).unwrap()
 }
 
 #[test]

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, ffi, params};
 
-use crate::database::{self, Opened, Table, corrupt};
+use crate::database::{self, Opened, Table};
 
 /// Counter: the next sequence number.
 pub const NEXT: &str = "next_sequence";
 /// Counter: random audit samples that were dropped for lack of room.
 pub const DROPPED: &str = "dropped_probes";
 
-/// Version of the tables, in SQLite's `user_version`.
-const VERSION: i64 = 3;
+/// What each version of the tables added.
+const VERSIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
 
 /// How long a second process (an operator looking at the file) may make us wait.
 const BUSY: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Pages that SQLite keeps in memory: 64 × 4 KiB = 256 KiB. A record is looked at when it comes, goes and is settled.
 const CACHE_PAGES: i64 = 64;
 
-const TABLES: &str = "
+const VERSION_1: &str = "
 CREATE TABLE records (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     sequence INTEGER UNIQUE,
@@ -38,7 +38,7 @@ INSERT INTO counters VALUES ('next_sequence', 1), ('dropped_probes', 0);
 ";
 
 /// What version 2 added: the ledger of what left, withdrawals, what the home's answers did, and the resident's choice.
-const SINCE_1: &str = "
+const VERSION_2: &str = "
 CREATE TABLE ledger (
     sequence INTEGER PRIMARY KEY, payload BLOB NOT NULL, state TEXT NOT NULL, withdrawal INTEGER
 ) STRICT;
@@ -56,14 +56,11 @@ INSERT INTO ledger (sequence, payload, state) SELECT sequence, payload, 'sent' F
 ";
 
 /// What version 3 added: announcements, which travel under the same numbers.
-const SINCE_2: &str = "
+const VERSION_3: &str = "
 ALTER TABLE records ADD COLUMN announcement INTEGER NOT NULL DEFAULT 0;
 ";
 
-/// No file of ours has a higher version in this century; one that says so is damaged.
-const VERSION_PLAUSIBLE_MAX: i64 = 1_000;
-
-/// Every table of [`VERSION`]. What the resident chose comes first: whatever is lost, that should not be.
+/// Every table of the newest version. What the resident chose comes first: whatever is lost, that should not be.
 const LAYOUT: [Table; 8] = [
     Table { name: "choices", columns: "name, value", order: "rowid" },
     Table { name: "records", columns: "id, sequence, alarm, probe, renumbered, payload, announcement", order: "rowid" },
@@ -90,32 +87,13 @@ fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
     database.pragma_update(None, "journal_mode", "WAL")?;
     database.pragma_update(None, "synchronous", "FULL")?;
     database.pragma_update(None, "cache_size", CACHE_PAGES)?;
-    let tx = database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    match tx.pragma_query_value(None, "user_version", |row| row.get(0))? {
-        0 => {
-            tx.execute_batch(TABLES)?;
-            tx.execute_batch(SINCE_1)?;
-            tx.execute_batch(SINCE_2)?;
-            tx.pragma_update(None, "user_version", VERSION)?;
+    match database::upgrade(&mut database, &VERSIONS)? {
+        None => Ok(database),
+        Some(newer) => {
+            let cause = format!("it is of version {newer}, this program reads up to {}", VERSIONS.len());
+            Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_MISUSE), Some(cause)))
         }
-        1 => {
-            tx.execute_batch(SINCE_1)?;
-            tx.execute_batch(SINCE_2)?;
-            tx.pragma_update(None, "user_version", VERSION)?;
-        }
-        2 => {
-            tx.execute_batch(SINCE_2)?;
-            tx.pragma_update(None, "user_version", VERSION)?;
-        }
-        VERSION => {}
-        newer if (VERSION..=VERSION_PLAUSIBLE_MAX).contains(&newer) => {
-            let cause = format!("it is of version {newer}, this program reads up to {VERSION}");
-            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_MISUSE), Some(cause)));
-        }
-        other => return Err(corrupt(format!("no version of ours: {other}"))),
     }
-    tx.commit()?;
-    Ok(database)
 }
 
 /// The resident's choice of this name; none was made.

@@ -69,13 +69,32 @@ impl Home {
     }
 }
 
+/// Keeps a record, and gives a number to what is sent next.
+fn send(outbox: &mut Outbox, record: FeedbackRecord) -> Numbered {
+    outbox.push(record).unwrap();
+    outbox.number_next().unwrap().unwrap()
+}
+
+/// Everything that has no number yet gets one, in the order of sending.
+fn send_all(outbox: &mut Outbox) -> Vec<Numbered> {
+    std::iter::from_fn(|| outbox.number_next().unwrap()).collect()
+}
+
+/// An outbox that has given a number to the answer to each of these alarms, in their order.
+fn holding(home: &Home, alarms: &[&str]) -> Outbox {
+    let mut outbox = home.open();
+    for alarm in alarms {
+        send(&mut outbox, verdict(alarm));
+    }
+    outbox
+}
+
 #[test]
 fn numbers_run_from_one_without_gaps_across_restarts() {
     let home = Home::new(100);
     for expected in 1..=5 {
         let mut outbox = home.open();
-        outbox.push(verdict(&format!("alarm-{expected}"))).unwrap();
-        let numbered = outbox.number_next().unwrap().unwrap();
+        let numbered = send(&mut outbox, verdict(&format!("alarm-{expected}")));
         assert_eq!(numbered.sequence, Sequence(expected));
         assert_eq!(read(&numbered).sequence, Sequence(expected));
     }
@@ -87,11 +106,7 @@ fn numbers_run_from_one_without_gaps_across_restarts() {
 #[test]
 fn only_a_receipt_makes_the_outbox_forget() {
     let home = Home::new(100);
-    let mut outbox = home.open();
-    for alarm in ["a", "b", "c"] {
-        outbox.push(verdict(alarm)).unwrap();
-        outbox.number_next().unwrap();
-    }
+    let mut outbox = holding(&home, &["a", "b", "c"]);
     assert_eq!(outbox.settle(&receipt(0, &[]), 5).unwrap(), Settled::default());
     assert_eq!(outbox.settle(&receipt(2, &[]), 5).unwrap(), Settled { confirmed: 2, ..Settled::default() });
     drop(outbox);
@@ -104,11 +119,7 @@ fn only_a_receipt_makes_the_outbox_forget() {
 #[test]
 fn a_refused_record_is_forgotten_and_its_reason_kept() {
     let home = Home::new(100);
-    let mut outbox = home.open();
-    for alarm in ["a", "b"] {
-        outbox.push(verdict(alarm)).unwrap();
-        outbox.number_next().unwrap();
-    }
+    let mut outbox = holding(&home, &["a", "b"]);
     let settled = outbox.settle(&receipt(2, &[(1, RefusalReason::UnknownClass)]), 77).unwrap();
     assert_eq!(settled, Settled { confirmed: 1, refused: 1, renumbered: 0 });
     let expected = Refused { sequence: Sequence(1), reason: "unknown_class".to_owned(), at: 77 };
@@ -134,9 +145,7 @@ fn an_answer_given_now_goes_before_the_backlog_and_before_probes() {
     for record in [verdict("old"), verdict("new"), sample("probe")] {
         outbox.push(record).unwrap();
     }
-    let order: Vec<String> = std::iter::from_fn(|| outbox.number_next().unwrap())
-        .map(|numbered| read(&numbered).alarm.to_string())
-        .collect();
+    let order: Vec<String> = send_all(&mut outbox).iter().map(|one| read(one).alarm.to_string()).collect();
     assert_eq!(order, ["new", "old", "probe"]);
 }
 
@@ -154,17 +163,14 @@ fn when_full_unsent_probes_go_first_and_a_verdict_never_goes() {
     assert!(matches!(outbox.push(verdict("v4")), Err(OutboxError::Full { limit: 3 })));
     assert_eq!(outbox.push(record("v1", Verdict::Dismissed, Origin::Alarm)).unwrap(), Admission::Replaced);
     assert_eq!((outbox.waiting().unwrap(), outbox.dropped_audit_samples().unwrap()), (3, 4));
-    let alarms: Vec<String> = std::iter::from_fn(|| outbox.number_next().unwrap())
-        .map(|numbered| read(&numbered).alarm.to_string())
-        .collect();
+    let alarms: Vec<String> = send_all(&mut outbox).iter().map(|one| read(one).alarm.to_string()).collect();
     assert_eq!(alarms, ["v3", "v2", "v1"]);
 }
 
 #[test]
 fn a_probe_that_carries_a_number_is_not_dropped() {
     let mut outbox = Home::new(1).open();
-    outbox.push(sample("p1")).unwrap();
-    outbox.number_next().unwrap();
+    send(&mut outbox, sample("p1"));
     assert!(matches!(outbox.push(verdict("v1")), Err(OutboxError::Full { limit: 1 })));
     assert_eq!(outbox.numbered().unwrap().len(), 1);
 }
@@ -173,21 +179,18 @@ fn a_probe_that_carries_a_number_is_not_dropped() {
 fn a_home_that_lost_its_disk_goes_on_after_what_the_aggregator_has() {
     let mut outbox = Home::new(10).open();
     outbox.push(verdict("a")).unwrap();
-    outbox.push(verdict("b")).unwrap();
-    outbox.number_next().unwrap();
+    send(&mut outbox, verdict("b"));
     let settled = outbox.settle(&receipt(57, &[(1, RefusalReason::ReplayedSequence)]), 5).unwrap();
     assert_eq!(settled, Settled { renumbered: 1, ..Settled::default() });
     assert_eq!(outbox.refusals().unwrap(), []);
-    let again: Vec<u64> =
-        std::iter::from_fn(|| outbox.number_next().unwrap()).map(|record| record.sequence.0).collect();
+    let again: Vec<u64> = send_all(&mut outbox).iter().map(|record| record.sequence.0).collect();
     assert_eq!(again, [58, 59]);
 }
 
 #[test]
 fn a_record_whose_number_was_used_before_travels_once_more_and_then_no_more() {
     let mut outbox = Home::new(10).open();
-    outbox.push(verdict("a")).unwrap();
-    outbox.number_next().unwrap();
+    send(&mut outbox, verdict("a"));
     let replayed = |n| receipt(n, &[(n, RefusalReason::ReplayedSequence)]);
     assert_eq!(outbox.settle(&replayed(1), 5).unwrap(), Settled { renumbered: 1, ..Settled::default() });
     assert_eq!(outbox.number_next().unwrap().unwrap().sequence, Sequence(2));
@@ -198,10 +201,8 @@ fn a_record_whose_number_was_used_before_travels_once_more_and_then_no_more() {
 #[test]
 fn an_answer_that_lost_its_number_does_not_overtake_a_later_answer() {
     let mut outbox = Home::new(10).open();
-    outbox.push(verdict("a")).unwrap();
-    outbox.number_next().unwrap();
-    outbox.push(record("a", Verdict::Dismissed, Origin::Alarm)).unwrap();
-    outbox.number_next().unwrap();
+    send(&mut outbox, verdict("a"));
+    send(&mut outbox, record("a", Verdict::Dismissed, Origin::Alarm));
     outbox.settle(&receipt(1, &[(1, RefusalReason::ReplayedSequence)]), 5).unwrap();
     assert_eq!(outbox.unsent().unwrap(), 0);
     assert_eq!(outbox.numbered().unwrap().len(), 1);
@@ -311,22 +312,14 @@ proptest! {
     }
 }
 
-fn ledger() -> (TempDir, Outbox) {
-    let dir = tempfile::tempdir().unwrap();
-    let mut outbox = Outbox::open(&dir.path().join("outbox.sqlite")).unwrap();
-    outbox.configure_sharing(SharingLevel::Windows);
-    (dir, outbox)
-}
-
 fn home() -> HomeId {
     HomeId::new("home-7").unwrap()
 }
 
 #[test]
 fn every_record_that_got_a_number_stays_in_the_ledger_byte_for_byte_with_what_became_of_it() {
-    let (_dir, mut outbox) = ledger();
-    outbox.push(verdict("a")).unwrap();
-    let sent = outbox.number_next().unwrap().unwrap();
+    let mut outbox = Home::new(100).open();
+    let sent = send(&mut outbox, verdict("a"));
     assert_eq!(outbox.ledger(None, 10).unwrap()[0].state, LedgerState::Sent);
     outbox.settle(&receipt(1, &[]), 5).unwrap();
     let entry = outbox.ledger_entry(Sequence(1)).unwrap().unwrap();
@@ -336,7 +329,7 @@ fn every_record_that_got_a_number_stays_in_the_ledger_byte_for_byte_with_what_be
 
 #[test]
 fn what_is_taken_back_no_longer_travels_and_its_withdrawal_waits_until_it_is_confirmed() {
-    let (_dir, mut outbox) = ledger();
+    let mut outbox = Home::new(100).open();
     for alarm in ["a", "b", "c"] {
         outbox.push(verdict(alarm)).unwrap();
     }
@@ -357,7 +350,7 @@ fn what_is_taken_back_no_longer_travels_and_its_withdrawal_waits_until_it_is_con
 
 #[test]
 fn a_home_that_never_shared_has_nothing_to_take_back() {
-    let (_dir, mut outbox) = ledger();
+    let mut outbox = Home::new(100).open();
     outbox.push(verdict("a")).unwrap();
     assert_eq!(outbox.take_back(&home(), TakeBack::Everything, 50).unwrap(), None);
     assert_eq!((outbox.waiting().unwrap(), outbox.withdrawals().unwrap().len()), (0, 0));
@@ -365,8 +358,8 @@ fn a_home_that_never_shared_has_nothing_to_take_back() {
 
 #[test]
 fn the_residents_choice_decides_what_enters_and_what_waits_is_cut_to_it() {
-    let (dir, mut outbox) = ledger();
-    outbox.configure_sharing(SharingLevel::Windows);
+    let home = Home::new(100);
+    let mut outbox = home.open();
     outbox.push(verdict("a")).unwrap();
     outbox.choose_sharing(SharingLevel::Verdicts).unwrap();
     let sent = outbox.number_next().unwrap().unwrap();
@@ -376,14 +369,16 @@ fn the_residents_choice_decides_what_enters_and_what_waits_is_cut_to_it() {
     outbox.choose_sharing(SharingLevel::Off).unwrap();
     assert_eq!(outbox.push(verdict("b")).unwrap(), Admission::NotShared);
     drop(outbox);
-    let mut again = Outbox::open(&dir.path().join("outbox.sqlite")).unwrap();
-    again.configure_sharing(SharingLevel::Windows);
-    assert_eq!(again.sharing().unwrap(), SharingLevel::Off, "the choice outlives the start and the configuration");
+    assert_eq!(
+        home.open().sharing().unwrap(),
+        SharingLevel::Off,
+        "the choice outlives the start and the configuration"
+    );
 }
 
 #[test]
 fn what_the_homes_answers_did_is_kept_by_model() {
-    let (_dir, mut outbox) = ledger();
+    let mut outbox = Home::new(100).open();
     let credit = |version, examples| Contribution {
         model_version: ModelVersion(version),
         snapshot: "5f".to_owned(),
@@ -410,8 +405,7 @@ fn announcement(alarm: &str) -> Announcement {
 }
 
 fn numbered_all(outbox: &mut Outbox) -> Vec<Message> {
-    let numbered = std::iter::from_fn(|| outbox.number_next().unwrap());
-    numbered.map(|numbered| decode(&numbered.payload).unwrap()).collect()
+    send_all(outbox).iter().map(|numbered| decode(&numbered.payload).unwrap()).collect()
 }
 
 #[test]

@@ -15,10 +15,27 @@ fn rolled_back(role: &str, had: u64, offered: u64) -> TrustError {
     TrustError::RolledBack { role: role.to_owned(), had, offered }
 }
 
+async fn published(version: u64, models: &[(u64, &str)]) -> TestRepository {
+    let repository = TestRepository::new().await;
+    repository.publish(version, models).await;
+    repository
+}
+
+/// What becomes of the newest model that is offered.
+async fn fetch_newest(repository: &TestRepository) -> Result<Vec<u8>, TrustError> {
+    let verified = repository.refresh().await.unwrap();
+    let offer = verified.newest().unwrap().unwrap();
+    verified.fetch(&offer).await
+}
+
+/// Refused for a signature of this role.
+fn assert_signature(error: &TrustError, of: &str) {
+    assert!(matches!(error, TrustError::Signature { role, .. } if role == of), "{error:?}");
+}
+
 #[tokio::test]
 async fn an_honest_repository_offers_its_newest_model_and_its_bytes() {
-    let repository = TestRepository::new().await;
-    repository.publish(1, &[(1, "one"), (2, "two")]).await;
+    let repository = published(1, &[(1, "one"), (2, "two")]).await;
     let verified = repository.refresh().await.unwrap();
     let offer = verified.newest().unwrap().unwrap();
     assert_eq!((offer.version, offer.target.as_str(), offer.length), (ModelVersion(2), "model-2.safetensors", 3));
@@ -27,34 +44,25 @@ async fn an_honest_repository_offers_its_newest_model_and_its_bytes() {
 
 #[tokio::test]
 async fn a_repository_without_models_offers_nothing() {
-    let repository = TestRepository::new().await;
-    repository.publish(1, &[]).await;
+    let repository = published(1, &[]).await;
     assert_eq!(repository.refresh().await.unwrap().newest().unwrap(), None);
 }
 
 #[tokio::test]
 async fn a_target_with_a_flipped_byte_is_tampered() {
-    let repository = TestRepository::new().await;
-    repository.publish(1, &[(2, "two")]).await;
+    let repository = published(1, &[(2, "two")]).await;
     let file = repository.target("model-2.safetensors");
     std::fs::write(&file, "twp").unwrap();
-    let verified = repository.refresh().await.unwrap();
-    let offer = verified.newest().unwrap().unwrap();
     let what = file.file_name().unwrap().to_string_lossy().into_owned();
-    assert_eq!(verified.fetch(&offer).await.unwrap_err(), TrustError::Tampered { what });
+    assert_eq!(fetch_newest(&repository).await.unwrap_err(), TrustError::Tampered { what });
 }
 
 #[tokio::test]
 async fn a_target_with_more_bytes_than_signed_is_too_large() {
-    let repository = TestRepository::new().await;
-    repository.publish(1, &[(2, "two")]).await;
+    let repository = published(1, &[(2, "two")]).await;
     std::fs::write(repository.target("model-2.safetensors"), vec![b't'; 1 << 20]).unwrap();
-    let verified = repository.refresh().await.unwrap();
-    let offer = verified.newest().unwrap().unwrap();
-    assert_eq!(
-        verified.fetch(&offer).await.unwrap_err(),
-        TrustError::TooLarge { what: "targets.json".to_owned(), max: 3 }
-    );
+    let error = TrustError::TooLarge { what: "targets.json".to_owned(), max: 3 };
+    assert_eq!(fetch_newest(&repository).await.unwrap_err(), error);
 }
 
 #[tokio::test]
@@ -90,8 +98,7 @@ async fn expired_metadata_is_refused_whoever_signed_it() {
 
 #[tokio::test]
 async fn an_older_timestamp_than_the_one_seen_is_a_roll_back() {
-    let repository = TestRepository::new().await;
-    repository.publish(1, &[(1, "one")]).await;
+    let repository = published(1, &[(1, "one")]).await;
     let old = std::fs::read(repository.metadata("timestamp.json")).unwrap();
     repository.publish(2, &[(2, "two")]).await;
     repository.refresh().await.unwrap();
@@ -101,8 +108,7 @@ async fn an_older_timestamp_than_the_one_seen_is_a_roll_back() {
 
 #[tokio::test]
 async fn a_new_timestamp_for_an_older_snapshot_is_a_roll_back() {
-    let repository = TestRepository::new().await;
-    repository.publish(5, &[(1, "one")]).await;
+    let repository = published(5, &[(1, "one")]).await;
     repository.refresh().await.unwrap();
     // Whoever holds the online keys tries to bring back the past under a new timestamp.
     repository.publish(4, &[(1, "one")]).await;
@@ -111,8 +117,7 @@ async fn a_new_timestamp_for_an_older_snapshot_is_a_roll_back() {
 
 #[tokio::test]
 async fn a_snapshot_that_is_not_the_one_the_timestamp_names_is_tampered() {
-    let repository = TestRepository::new().await;
-    repository.publish(1, &[(1, "one")]).await;
+    let repository = published(1, &[(1, "one")]).await;
     repository.publish(2, &[(2, "two")]).await;
     std::fs::copy(repository.metadata("1.snapshot.json"), repository.metadata("2.snapshot.json")).unwrap();
     let error = TrustError::Tampered { what: "2.snapshot.json".to_owned() };
@@ -121,11 +126,10 @@ async fn a_snapshot_that_is_not_the_one_the_timestamp_names_is_tampered() {
 
 #[tokio::test]
 async fn an_edited_timestamp_has_no_valid_signature() {
-    let repository = TestRepository::new().await;
-    repository.publish(1, &[(1, "one")]).await;
+    let repository = published(1, &[(1, "one")]).await;
     edit(&repository.metadata("timestamp.json"), "\"version\": 1", "\"version\": 7");
     let error = repository.refresh().await.unwrap_err();
-    assert!(matches!(&error, TrustError::Signature { role, .. } if role == "timestamp"), "{error:?}");
+    assert_signature(&error, "timestamp");
     assert_eq!(error.reason(), "bad_signature");
 }
 
@@ -137,8 +141,7 @@ async fn metadata_signed_by_strangers_has_no_valid_signature() {
     for file in ["timestamp.json", "1.snapshot.json", "1.targets.json"] {
         std::fs::copy(theirs.metadata(file), ours.metadata(file)).unwrap();
     }
-    let error = ours.refresh().await.unwrap_err();
-    assert!(matches!(&error, TrustError::Signature { role, .. } if role == "timestamp"), "{error:?}");
+    assert_signature(&ours.refresh().await.unwrap_err(), "timestamp");
 }
 
 #[tokio::test]
@@ -146,14 +149,12 @@ async fn a_next_root_that_the_pinned_one_did_not_sign_has_no_valid_signature() {
     let (ours, theirs) = (TestRepository::new().await, TestRepository::new().await);
     ours.publish(1, &[(1, "one")]).await;
     std::fs::write(ours.metadata("2.root.json"), &theirs.root).unwrap();
-    let error = ours.refresh().await.unwrap_err();
-    assert!(matches!(&error, TrustError::Signature { role, .. } if role == "root"), "{error:?}");
+    assert_signature(&ours.refresh().await.unwrap_err(), "root");
 }
 
 #[tokio::test]
 async fn metadata_that_is_no_metadata_is_malformed() {
-    let repository = TestRepository::new().await;
-    repository.publish(1, &[(1, "one")]).await;
+    let repository = published(1, &[(1, "one")]).await;
     std::fs::write(repository.metadata("timestamp.json"), "<html>404</html>").unwrap();
     let error = repository.refresh().await.unwrap_err();
     assert!(matches!(&error, TrustError::Malformed { role, .. } if role == "timestamp"), "{error:?}");
@@ -161,8 +162,7 @@ async fn metadata_that_is_no_metadata_is_malformed() {
 
 #[tokio::test]
 async fn endless_metadata_is_cut_off() {
-    let repository = TestRepository::new().await;
-    repository.publish(1, &[(1, "one")]).await;
+    let repository = published(1, &[(1, "one")]).await;
     std::fs::write(repository.metadata("timestamp.json"), vec![b' '; 20 * 1024]).unwrap();
     let error = repository.refresh().await.unwrap_err();
     assert!(matches!(error, TrustError::TooLarge { max: 16_384, .. }), "{error:?}");
@@ -178,8 +178,7 @@ async fn a_missing_file_is_a_matter_of_the_server_and_not_of_trust() {
 
 #[tokio::test]
 async fn a_root_that_is_no_root_is_named_as_the_pinned_one() {
-    let mut repository = TestRepository::new().await;
-    repository.publish(1, &[(1, "one")]).await;
+    let mut repository = published(1, &[(1, "one")]).await;
     repository.root = b"{}".to_vec();
     let error = repository.refresh().await.unwrap_err();
     assert!(matches!(error, TrustError::PinnedRoot(_)), "{error:?}");
@@ -187,8 +186,7 @@ async fn a_root_that_is_no_root_is_named_as_the_pinned_one() {
 
 #[tokio::test]
 async fn a_clock_that_was_never_set_judges_and_remembers_nothing() {
-    let repository = TestRepository::new().await;
-    repository.publish(1, &[(1, "one")]).await;
+    let repository = published(1, &[(1, "one")]).await;
     let trust = repository.trust();
     let partial = repository.directory.path().join("partial");
     let transport = crate::fetch::UpdateTransport::new(None, trust.targets.clone(), partial, Default::default());
@@ -198,8 +196,7 @@ async fn a_clock_that_was_never_set_judges_and_remembers_nothing() {
 
 #[tokio::test]
 async fn after_a_clock_that_ran_ahead_the_time_can_be_forgotten_but_not_the_versions() {
-    let repository = TestRepository::new().await;
-    repository.publish(1, &[(1, "one")]).await;
+    let repository = published(1, &[(1, "one")]).await;
     let old = std::fs::read(repository.metadata("timestamp.json")).unwrap();
     repository.publish(2, &[(2, "two")]).await;
     repository.refresh().await.unwrap();

@@ -3,6 +3,7 @@
 use aws_lc_rs::signature::Ed25519KeyPair;
 use hearthwatch_protocol::assignment::{Assignment, AssignmentRefusal, Order, SignedAssignment};
 use hearthwatch_protocol::seal::{SealError, SigningKey};
+use hearthwatch_protocol::statement::{Statement as _, StatementRefusal};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use sha2::{Digest, Sha256};
 
@@ -25,17 +26,14 @@ struct Directed {
 }
 
 impl Directed {
-    async fn new(probation_seconds: i64) -> Self {
+    /// A home that a director watches over, and a mirror with these models.
+    async fn new(probation_seconds: i64, models: &[(u64, &str)]) -> Self {
         let mut home = Home::new(0).await;
         home.watching = Watching { shadow_seconds: 0, probation_seconds };
         home.director = Some(DirectorConfig { home: id("home-7"), keys: vec![key(1).public()] });
-        let mut directed = Self { home };
-        directed.restart();
-        directed
-    }
-
-    fn restart(&mut self) {
-        self.home.restart();
+        home.restart();
+        home.repository.publish(1, models).await;
+        Self { home }
     }
 
     fn assignment(&self, generation: u64, version: u64, word: &str) -> Assignment {
@@ -61,6 +59,10 @@ impl Directed {
         model(&self.home.on(Trigger::Assigned(signed), 0.0).await)
     }
 
+    async fn listed(&self, version: u64) -> Option<crate::trust::Offer> {
+        self.home.repository.refresh().await.unwrap().offer(ModelVersion(version)).unwrap()
+    }
+
     fn refused(&self, reason: &str) -> u64 {
         self.home.updater.counts().get("refused", reason)
     }
@@ -68,8 +70,7 @@ impl Directed {
 
 #[tokio::test]
 async fn what_both_name_gets_in_and_a_notice_alone_does_not() {
-    let mut directed = Directed::new(0).await;
-    directed.home.repository.publish(1, &[(1, "one"), (2, "two")]).await;
+    let mut directed = Directed::new(0, &[(1, "one"), (2, "two")]).await;
     assert_eq!(model(&directed.home.notice(2).await), None, "nobody has assigned it");
     let assignment = directed.assignment(1, 1, "one");
     assert_eq!(directed.assign(&assignment).await, Some((1, "one".to_owned())), "not the newest: the assigned one");
@@ -80,8 +81,7 @@ async fn what_both_name_gets_in_and_a_notice_alone_does_not() {
 
 #[tokio::test]
 async fn what_only_the_director_names_or_names_otherwise_does_not_get_in() {
-    let mut directed = Directed::new(0).await;
-    directed.home.repository.publish(1, &[(1, "one")]).await;
+    let mut directed = Directed::new(0, &[(1, "one")]).await;
     let other_bytes = directed.assignment(1, 1, "0ne");
     let longer = Assignment { length: 4, ..directed.assignment(2, 1, "one") };
     let renamed = Assignment { target: "model-9.safetensors".to_owned(), ..directed.assignment(3, 1, "one") };
@@ -95,16 +95,9 @@ async fn what_only_the_director_names_or_names_otherwise_does_not_get_in() {
     assert_eq!((directed.refused("disagree"), directed.refused("not_listed")), (3, 1));
 }
 
-impl Directed {
-    async fn listed(&self, version: u64) -> Option<crate::trust::Offer> {
-        self.home.repository.refresh().await.unwrap().offer(ModelVersion(version)).unwrap()
-    }
-}
-
 #[tokio::test]
 async fn each_forgery_has_its_own_refusal_and_changes_nothing() {
-    let mut directed = Directed::new(0).await;
-    directed.home.repository.publish(1, &[(1, "one"), (2, "two")]).await;
+    let mut directed = Directed::new(0, &[(1, "one"), (2, "two")]).await;
     directed.assign(&directed.assignment(5, 1, "one")).await.unwrap();
     let good = directed.assignment(6, 2, "two");
     let stranger = good.sign(&key(2)).unwrap();
@@ -133,12 +126,11 @@ async fn each_forgery_has_its_own_refusal_and_changes_nothing() {
 
 #[tokio::test]
 async fn a_replay_is_known_after_a_restart() {
-    let mut directed = Directed::new(0).await;
-    directed.home.repository.publish(1, &[(1, "one"), (2, "two")]).await;
+    let mut directed = Directed::new(0, &[(1, "one"), (2, "two")]).await;
     let old = directed.assignment(1, 1, "one");
     directed.assign(&old).await;
     directed.assign(&directed.assignment(2, 2, "two")).await.unwrap();
-    directed.restart();
+    directed.home.restart();
     assert_eq!(directed.home.updater.assignment().unwrap().generation, 2);
     assert_eq!(directed.assign(&old).await, None);
     assert_eq!(directed.refused("assignment_replayed"), 1);
@@ -146,8 +138,7 @@ async fn a_replay_is_known_after_a_restart() {
 
 #[tokio::test]
 async fn an_early_assignment_waits_for_its_turn_in_the_wave() {
-    let mut directed = Directed::new(0).await;
-    directed.home.repository.publish(1, &[(1, "one")]).await;
+    let mut directed = Directed::new(0, &[(1, "one")]).await;
     let turn = directed.home.now + 120;
     let early = Assignment { not_before: turn, ..directed.assignment(1, 1, "one") };
     assert_eq!(directed.assign(&early).await, None);
@@ -158,8 +149,7 @@ async fn an_early_assignment_waits_for_its_turn_in_the_wave() {
 
 #[tokio::test]
 async fn only_an_order_to_roll_back_leads_down_even_when_the_mirror_no_longer_has_the_bytes() {
-    let mut directed = Directed::new(0).await;
-    directed.home.repository.publish(1, &[(1, "one"), (2, "two")]).await;
+    let mut directed = Directed::new(0, &[(1, "one"), (2, "two")]).await;
     directed.assign(&directed.assignment(1, 1, "one")).await.unwrap();
     directed.assign(&directed.assignment(2, 2, "two")).await.unwrap();
     assert_eq!(directed.assign(&directed.assignment(3, 1, "one")).await, None, "an install does not lead down");
@@ -171,8 +161,7 @@ async fn only_an_order_to_roll_back_leads_down_even_when_the_mirror_no_longer_ha
 
 #[tokio::test]
 async fn a_rollout_that_is_halted_takes_back_what_is_on_trial() {
-    let mut directed = Directed::new(HOUR).await;
-    directed.home.repository.publish(1, &[(1, "one"), (2, "two")]).await;
+    let mut directed = Directed::new(HOUR, &[(1, "one"), (2, "two")]).await;
     directed.assign(&directed.assignment(1, 1, "one")).await.unwrap();
     directed.home.now += HOUR;
     directed.home.on(Trigger::Timer, 0.0).await;
@@ -184,8 +173,7 @@ async fn a_rollout_that_is_halted_takes_back_what_is_on_trial() {
 
 #[tokio::test]
 async fn a_clock_that_was_never_set_follows_nobody_yet() {
-    let mut directed = Directed::new(0).await;
-    directed.home.repository.publish(1, &[(1, "one")]).await;
+    let mut directed = Directed::new(0, &[(1, "one")]).await;
     let (now, assignment) = (directed.home.now, directed.assignment(1, 1, "one"));
     directed.home.now = 1_000;
     assert_eq!(directed.assign(&assignment).await, None);
@@ -198,10 +186,11 @@ async fn a_clock_that_was_never_set_follows_nobody_yet() {
 
 #[test]
 fn refusals_are_told_apart_by_one_word() {
-    let refusals = [
-        AssignmentRefusal::Seal(SealError::Signature),
-        AssignmentRefusal::Field("target"),
-        AssignmentRefusal::OtherHome { found: id("home-8") },
+    let noun = "assignment";
+    let refusals: [AssignmentRefusal; 7] = [
+        StatementRefusal::Seal(SealError::Signature).into(),
+        StatementRefusal::Field { noun, field: "target" }.into(),
+        StatementRefusal::OtherHome { noun, found: id("home-8") }.into(),
         AssignmentRefusal::OlderGeneration { found: 1, seen: 2 },
         AssignmentRefusal::GenerationReused(1),
         AssignmentRefusal::Expired(0),

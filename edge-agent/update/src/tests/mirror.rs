@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::updates::Words;
-use crate::{MirrorFault, Policy, Step, Trigger, Updater, UpdaterConfig, Watching};
+use super::updates::{self, Words};
+use crate::{MirrorFault, Step, Trigger, Updater, UpdaterConfig};
 
 struct Home {
     repository: TestRepository,
@@ -28,15 +28,7 @@ impl Home {
         let repository = TestRepository::new().await;
         let ca = repository.directory.path().join("ca.crt");
         let url = serve_files(repository.directory.path().join("repository"), &ca, None).await;
-        let config = UpdaterConfig {
-            url,
-            ca: Some(ca),
-            root: repository.root.clone(),
-            directory: repository.directory.path().join("client"),
-            director: None,
-            watching: Watching { shadow_seconds: 0, probation_seconds: 0 },
-            policy: Policy::default(),
-        };
+        let config = UpdaterConfig { ca: Some(ca), ..updates::config(&repository, url) };
         let now = Timestamp::now().as_second();
         let updater = boot(&config, now).0;
         Self { repository, config, updater, rng: SmallRng::seed_from_u64(7), now }

@@ -1,6 +1,5 @@
 //! Whole updates: real metadata, real slots, models that are words.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use hearthwatch_detector::class::DeviceClass;
@@ -13,6 +12,7 @@ use hearthwatch_protocol::messages::{UpdateOutcome, UpdateStage};
 use jiff::Timestamp;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use url::Url;
 
 use crate::disk::RealDisk;
 use crate::machine::Phase;
@@ -74,12 +74,17 @@ pub struct Home {
     pub now: i64,
 }
 
-fn boot(repository: &TestRepository, probation_seconds: i64, now: i64) -> (Updater<Words>, Step<String>) {
-    boot_watching(repository, Watching { shadow_seconds: 0, probation_seconds }, now)
-}
-
-fn boot_watching(repository: &TestRepository, watching: Watching, now: i64) -> (Updater<Words>, Step<String>) {
-    boot_with(repository, None, watching, now)
+/// A client of the repository that takes what is newest and proves it at once.
+pub fn config(repository: &TestRepository, url: Url) -> UpdaterConfig {
+    UpdaterConfig {
+        url,
+        ca: None,
+        root: repository.root.clone(),
+        directory: repository.directory.path().join("client"),
+        director: None,
+        watching: Watching { shadow_seconds: 0, probation_seconds: 0 },
+        policy: Policy::default(),
+    }
 }
 
 fn boot_with(
@@ -88,15 +93,7 @@ fn boot_with(
     watching: Watching,
     now: i64,
 ) -> (Updater<Words>, Step<String>) {
-    let config = UpdaterConfig {
-        url: repository.url(),
-        ca: None,
-        root: repository.root.clone(),
-        directory: repository.directory.path().join("client"),
-        director,
-        watching,
-        policy: Policy::default(),
-    };
+    let config = UpdaterConfig { director, watching, ..config(repository, repository.url()) };
     Updater::boot(config, Words, Arc::new("own".to_owned()), ModelVersion(0), now).unwrap()
 }
 
@@ -108,14 +105,21 @@ impl Home {
     async fn watching(watching: Watching) -> Self {
         let repository = TestRepository::new().await;
         let now = Timestamp::now().as_second();
-        let (updater, step) = boot_watching(&repository, watching, now);
+        let (updater, step) = boot_with(&repository, None, watching, now);
         assert_eq!(model(&step), Some((0, "own".to_owned())));
         Self { repository, updater, director: None, watching, rng: SmallRng::seed_from_u64(7), now }
     }
 
-    /// Starts the agent again, under what is configured now.
-    pub fn restart(&mut self) {
-        self.updater = boot_with(&self.repository, self.director.clone(), self.watching, self.now).0;
+    /// A start under what is configured now.
+    fn boot(&self) -> (Updater<Words>, Step<String>) {
+        boot_with(&self.repository, self.director.clone(), self.watching, self.now)
+    }
+
+    /// Starts the agent again.
+    pub fn restart(&mut self) -> Step<String> {
+        let (updater, step) = self.boot();
+        self.updater = updater;
+        step
     }
 
     pub async fn on(&mut self, trigger: Trigger, mood: f32) -> Step<String> {
@@ -127,6 +131,12 @@ impl Home {
 
     pub async fn notice(&mut self, version: u64) -> Step<String> {
         self.on(Trigger::Notice(ModelVersion(version)), 0.0).await
+    }
+
+    /// A release of these models, and its notice.
+    async fn release(&mut self, version: u64, models: &[(u64, &str)]) -> Step<String> {
+        self.repository.publish(version, models).await;
+        self.notice(version).await
     }
 
     fn slots(&self) -> std::path::PathBuf {
@@ -153,19 +163,16 @@ fn rolled_back(version: u64, reason: &str, to: u64, at: i64) -> UpdateOutcome {
 #[tokio::test]
 async fn a_release_reaches_the_detector_service_and_survives_a_restart() {
     let mut home = Home::new(0).await;
-    home.repository.publish(1, &[(1, "one")]).await;
-    let step = home.notice(1).await;
+    let step = home.release(1, &[(1, "one")]).await;
     assert_eq!(model(&step), Some((1, "one".to_owned())));
     assert_eq!(step.outcomes, [installed(1, home.now)]);
     assert_eq!(*home.updater.phase(), Phase::Committed(ModelVersion(1)));
     assert_eq!(home.updater.counts().get("outcome", "installed"), 1);
-    let (updater, step) = boot(&home.repository, 0, home.now);
+    let (updater, step) = home.boot();
     assert_eq!((updater.installed(), model(&step)), (ModelVersion(1), Some((1, "one".to_owned()))));
 
-    home.repository.publish(2, &[(1, "one"), (2, "two")]).await;
-    assert_eq!(model(&home.notice(2).await), Some((2, "two".to_owned())));
-    home.repository.publish(3, &[(2, "two"), (3, "three")]).await;
-    assert_eq!(model(&home.notice(3).await), Some((3, "three".to_owned())));
+    assert_eq!(model(&home.release(2, &[(1, "one"), (2, "two")]).await), Some((2, "two".to_owned())));
+    assert_eq!(model(&home.release(3, &[(2, "two"), (3, "three")]).await), Some((3, "three".to_owned())));
     assert_eq!(model(&home.notice(3).await), None, "a notice may be repeated");
 }
 
@@ -208,51 +215,49 @@ async fn a_model_that_cannot_be_loaded_or_gives_no_numbers_is_refused_and_not_tr
         ("nan", "12 of 12 scores are not finite"),
     ] {
         let mut home = Home::new(0).await;
-        home.repository.publish(1, &[(1, word)]).await;
-        let step = home.notice(1).await;
+        let step = home.release(1, &[(1, word)]).await;
         assert_eq!(step.outcomes, [refused(1, UpdateStage::Install, &format!("not_proven: {cause}"), home.now)]);
         assert_eq!((home.updater.installed(), model(&step)), (ModelVersion(0), None));
         let again = home.on(Trigger::Timer, 0.0).await;
         assert_eq!((model(&again), again.outcomes), (None, vec![]));
-        home.repository.publish(2, &[(1, word), (2, "two")]).await;
-        assert_eq!(model(&home.notice(2).await), Some((2, "two".to_owned())), "a newer one is welcome");
+        assert_eq!(
+            model(&home.release(2, &[(1, word), (2, "two")]).await),
+            Some((2, "two".to_owned())),
+            "a newer one is welcome"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_model_that_fails_its_trial_rolls_back_by_itself() {
     let mut home = Home::new(3_600).await;
-    home.repository.publish(1, &[(1, "one")]).await;
-    assert_eq!(model(&home.notice(1).await), Some((1, "one".to_owned())));
+    assert_eq!(model(&home.release(1, &[(1, "one")]).await), Some((1, "one".to_owned())));
     home.now += 3_600;
     let step = home.on(Trigger::Timer, 0.0).await;
     assert_eq!(step.outcomes, [installed(1, home.now)]);
 
-    home.repository.publish(2, &[(2, "moody")]).await;
-    let step = home.notice(2).await;
+    let step = home.release(2, &[(2, "moody")]).await;
     assert_eq!((model(&step), step.outcomes), (Some((2, "moody".to_owned())), vec![]));
     home.now += 600;
     let step = home.on(Trigger::Timer, 1.0).await;
     assert_eq!(model(&step), Some((1, "one".to_owned())));
     let reason = "probation: 12 of 12 entities would be in alarm at once (0 with the model before)";
     assert_eq!(step.outcomes, [rolled_back(2, reason, 1, home.now)]);
-    let (_, step) = boot(&home.repository, 3_600, home.now);
+    let (_, step) = home.boot();
     assert_eq!(model(&step), Some((1, "one".to_owned())));
     assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), None, "not tried again");
-    home.repository.publish(3, &[(3, "three")]).await;
-    assert_eq!(model(&home.notice(3).await), Some((3, "three".to_owned())));
+    assert_eq!(model(&home.release(3, &[(3, "three")]).await), Some((3, "three".to_owned())));
 }
 
 #[tokio::test]
 async fn an_agent_that_dies_with_a_new_model_again_and_again_starts_with_the_one_before() {
     let mut home = Home::new(3_600).await;
-    home.repository.publish(1, &[(1, "one")]).await;
-    home.notice(1).await;
+    home.release(1, &[(1, "one")]).await;
     for _ in 0..3 {
-        let (_, step) = boot(&home.repository, 3_600, home.now);
+        let (_, step) = home.boot();
         assert_eq!((model(&step), step.outcomes), (Some((1, "one".to_owned())), vec![]));
     }
-    let (_, step) = boot(&home.repository, 3_600, home.now);
+    let (_, step) = home.boot();
     assert_eq!(model(&step), Some((0, "own".to_owned())));
     assert_eq!(step.outcomes, [rolled_back(1, "start: not proven in 3 starts", 0, home.now)]);
 }
@@ -263,19 +268,18 @@ async fn an_outcome_that_was_not_kept_by_the_outbox_is_told_at_the_next_start() 
     home.repository.publish(1, &[(1, "one")]).await;
     home.updater.run(Trigger::Notice(ModelVersion(1)), &windows(0.0), home.now, &mut home.rng).await;
     let installed = installed(1, home.now);
-    let (mut updater, step) = boot(&home.repository, 0, home.now);
+    let (mut updater, step) = home.boot();
     assert_eq!(step.outcomes, std::slice::from_ref(&installed));
     updater.reported();
-    assert_eq!(boot(&home.repository, 0, home.now).1.outcomes, vec![]);
+    assert_eq!(home.boot().1.outcomes, vec![]);
 }
 
 #[tokio::test]
 async fn a_slot_that_rots_gives_way_to_the_model_before() {
     let mut home = Home::new(0).await;
-    home.repository.publish(1, &[(1, "one")]).await;
-    home.notice(1).await;
+    home.release(1, &[(1, "one")]).await;
     std::fs::write(home.slots().join("a.safetensors"), "rot").unwrap();
-    let (_, step) = boot(&home.repository, 0, home.now);
+    let (_, step) = home.boot();
     assert_eq!(model(&step), Some((0, "own".to_owned())));
     let rotten = rolled_back(1, "start: its file is damaged", 0, home.now);
     assert_eq!(step.outcomes, [UpdateOutcome { stage: Some(UpdateStage::Fetch), ..rotten }]);
@@ -285,29 +289,19 @@ async fn a_slot_that_rots_gives_way_to_the_model_before() {
 #[tokio::test]
 async fn a_person_may_go_back_one_model_on_this_machine() {
     let mut home = Home::new(0).await;
-    home.repository.publish(1, &[(1, "one")]).await;
-    home.notice(1).await;
-    home.repository.publish(2, &[(2, "two")]).await;
-    home.notice(2).await;
+    home.release(1, &[(1, "one")]).await;
+    home.release(2, &[(2, "two")]).await;
     let mut slots = Slots::open(RealDisk, &home.slots(), ModelVersion(0)).unwrap();
     slots.roll_back_manually().unwrap();
-    let (updater, step) = boot(&home.repository, 0, home.now);
-    home.updater = updater;
+    let step = home.restart();
     assert_eq!(model(&step), Some((1, "one".to_owned())));
     assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), None, "the version left is not fetched again");
 }
 
 #[tokio::test]
 async fn a_repository_by_clear_text_http_is_refused_before_anything_is_asked() {
-    let config = UpdaterConfig {
-        url: "http://mirror.example/".parse().unwrap(),
-        ca: None,
-        root: Vec::new(),
-        directory: Path::new("/nonexistent").to_owned(),
-        director: None,
-        watching: Watching { shadow_seconds: 0, probation_seconds: 0 },
-        policy: Policy::default(),
-    };
+    let config = config(&TestRepository::new().await, "http://mirror.example/".parse().unwrap());
+    let config = UpdaterConfig { directory: "/nonexistent".into(), ..config };
     let refused = Updater::boot(config, Words, Arc::new(String::new()), ModelVersion(0), 0).map(drop);
     assert!(matches!(refused, Err(UpdaterError::Scheme(scheme)) if scheme == "http"));
 }
@@ -325,10 +319,8 @@ fn an_update_can_run_in_a_task() {
 #[tokio::test]
 async fn a_deaf_model_is_refused_although_it_speaks_as_often_as_the_one_before() {
     let mut home = Home::new(0).await;
-    home.repository.publish(1, &[(1, "one")]).await;
-    home.notice(1).await;
-    home.repository.publish(2, &[(2, "deaf")]).await;
-    let step = home.notice(2).await;
+    home.release(1, &[(1, "one")]).await;
+    let step = home.release(2, &[(2, "deaf")]).await;
     let cause = "not_proven: hears 0 of 24 canary faults, the model before 24";
     assert_eq!((model(&step), step.outcomes), (None, vec![refused(2, UpdateStage::Install, cause, home.now)]));
 }
@@ -339,12 +331,10 @@ pub const HOUR: i64 = 3_600;
 async fn a_shadow_survives_a_restart_and_takes_charge_once_it_was_watched() {
     let watching = Watching { shadow_seconds: HOUR, probation_seconds: HOUR };
     let mut home = Home::watching(watching).await;
-    home.repository.publish(1, &[(1, "one")]).await;
-    assert_eq!(model(&home.notice(1).await), None);
+    assert_eq!(model(&home.release(1, &[(1, "one")]).await), None);
     assert_eq!(*home.updater.phase(), Phase::Shadowing(ModelVersion(1)));
-    let (updater, step) = boot_watching(&home.repository, watching, home.now);
+    let step = home.restart();
     assert_eq!(model(&step), Some((0, "own".to_owned())));
-    home.updater = updater;
     home.now += HOUR;
     assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), None, "one look is no hour of watching");
     let mut swapped = None;
@@ -362,22 +352,19 @@ async fn a_shadow_survives_a_restart_and_takes_charge_once_it_was_watched() {
 async fn an_agent_that_dies_with_a_shadow_again_and_again_gives_the_shadow_up() {
     let watching = Watching { shadow_seconds: HOUR, probation_seconds: 0 };
     let mut home = Home::watching(watching).await;
-    home.repository.publish(1, &[(1, "one")]).await;
-    home.notice(1).await;
+    home.release(1, &[(1, "one")]).await;
     for _ in 0..3 {
-        assert_eq!(boot_watching(&home.repository, watching, home.now).1.outcomes, vec![]);
+        assert_eq!(home.boot().1.outcomes, vec![]);
     }
-    let (updater, step) = boot_watching(&home.repository, watching, home.now);
+    let step = home.restart();
     assert_eq!(step.outcomes, [refused(1, UpdateStage::Install, "start: not proven in 3 starts", home.now)]);
-    home.updater = updater;
     assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), None, "and does not fetch it again");
 }
 
 #[tokio::test]
 async fn a_probation_that_fails_after_the_mirror_pruned_the_old_version_still_goes_back() {
     let mut home = Home::new(HOUR).await;
-    home.repository.publish(1, &[(1, "one")]).await;
-    home.notice(1).await;
+    home.release(1, &[(1, "one")]).await;
     home.now += HOUR;
     home.on(Trigger::Timer, 0.0).await;
     home.repository.publish(2, &[(2, "moody")]).await;
@@ -391,10 +378,8 @@ async fn a_probation_that_fails_after_the_mirror_pruned_the_old_version_still_go
 async fn a_resident_goes_back_to_the_model_before_and_it_stays_until_a_newer_release() {
     let mut home = Home::new(0).await;
     assert!(matches!(home.updater.roll_back(home.now), Err(RollBackError::Nothing)));
-    home.repository.publish(1, &[(1, "one")]).await;
-    home.notice(1).await;
-    home.repository.publish(2, &[(1, "one"), (2, "two")]).await;
-    home.notice(2).await;
+    home.release(1, &[(1, "one")]).await;
+    home.release(2, &[(1, "one"), (2, "two")]).await;
     assert_eq!(home.updater.roll_back_leads().unwrap(), (ModelVersion(2), ModelVersion(1)));
 
     let step = home.updater.roll_back(home.now).unwrap();
@@ -405,8 +390,7 @@ async fn a_resident_goes_back_to_the_model_before_and_it_stays_until_a_newer_rel
     assert_eq!(home.updater.installed(), ModelVersion(1));
     assert_eq!(model(&home.notice(2).await), None, "what a resident left does not come back");
     assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), None);
-    home.repository.publish(3, &[(2, "two"), (3, "three")]).await;
-    assert_eq!(model(&home.notice(3).await), Some((3, "three".to_owned())));
+    assert_eq!(model(&home.release(3, &[(2, "two"), (3, "three")]).await), Some((3, "three".to_owned())));
 
     assert_eq!(model(&home.updater.roll_back(home.now).unwrap()), Some((1, "one".to_owned())));
     assert_eq!(model(&home.updater.roll_back(home.now).unwrap()), Some((0, "own".to_owned())));
@@ -417,15 +401,13 @@ async fn a_resident_goes_back_to_the_model_before_and_it_stays_until_a_newer_rel
 async fn there_is_no_way_back_while_a_newer_model_lies_in_the_place_of_the_one_before_or_it_is_damaged() {
     let mut home = Home::new(0).await;
     for version in 1..=2 {
-        home.repository.publish(version, &[(version, "good")]).await;
-        home.notice(version).await;
+        home.release(version, &[(version, "good")]).await;
     }
     std::fs::write(home.slots().join("a.safetensors"), "rotten").unwrap();
     assert!(matches!(home.updater.roll_back(home.now), Err(RollBackError::Damaged(_))));
     home.watching = Watching { shadow_seconds: 3_600, probation_seconds: 0 };
     home.restart();
-    home.repository.publish(3, &[(3, "good")]).await;
-    home.notice(3).await;
+    home.release(3, &[(3, "good")]).await;
     assert!(matches!(home.updater.roll_back(home.now), Err(RollBackError::Watched)));
     assert_eq!(home.updater.installed(), ModelVersion(2));
 }

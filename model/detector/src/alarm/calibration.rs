@@ -22,25 +22,32 @@ impl CalibrationCurve {
     /// measured nothing is known of what a score means. More alarms never ask for a higher threshold.
     #[must_use]
     pub fn threshold(&self, episodes_per_week: f32) -> f32 {
-        let mut points: Vec<(f32, f32)> = self
-            .points
-            .iter()
-            .filter(|(rate, threshold)| rate.is_finite() && threshold.is_finite())
-            .map(|&(rate, threshold)| (rate.max(RATE_MIN).ln(), threshold))
-            .collect();
+        interpolated(&self.by_rate(), episodes_per_week)
+    }
+
+    /// Logarithm of the rate and threshold of each usable point, by rate, one for each rate.
+    fn by_rate(&self) -> Vec<(f32, f32)> {
+        let usable = self.points.iter().filter(|(rate, threshold)| rate.is_finite() && threshold.is_finite());
+        let mut points: Vec<(f32, f32)> =
+            usable.map(|&(rate, threshold)| (rate.max(RATE_MIN).ln(), threshold)).collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         points.dedup_by(|a, b| a.0 == b.0);
-        let wanted = if episodes_per_week.is_finite() { episodes_per_week.max(RATE_MIN).ln() } else { 0.0 };
-        match points.as_slice() {
-            [] => 0.0,
-            [only] => only.1,
-            many => {
-                let right = many.partition_point(|point| point.0 < wanted).clamp(1, many.len() - 1);
-                let ((x0, y0), (x1, y1)) = (many[right - 1], many[right]);
-                // A noisy curve may rise somewhere; its slope is then taken as flat.
-                let slope = ((y1 - y0) / (x1 - x0)).min(0.0);
-                y0 + slope * (wanted.min(many[many.len() - 1].0) - x0)
-            }
+        points
+    }
+}
+
+/// As [`CalibrationCurve::threshold`], of points as [`CalibrationCurve::by_rate`] gives them.
+fn interpolated(points: &[(f32, f32)], episodes_per_week: f32) -> f32 {
+    let wanted = if episodes_per_week.is_finite() { episodes_per_week.max(RATE_MIN).ln() } else { 0.0 };
+    match points {
+        [] => 0.0,
+        [only] => only.1,
+        many => {
+            let right = many.partition_point(|point| point.0 < wanted).clamp(1, many.len() - 1);
+            let ((x0, y0), (x1, y1)) = (many[right - 1], many[right]);
+            // A noisy curve may rise somewhere; its slope is then taken as flat.
+            let slope = ((y1 - y0) / (x1 - x0)).min(0.0);
+            y0 + slope * (wanted.min(many[many.len() - 1].0) - x0)
         }
     }
 }
@@ -58,14 +65,15 @@ impl CalibrationCurve {
     /// its rarity is at least `-ln(episodes per entity-week)`.
     #[must_use]
     pub fn rarity(&self, score: f32) -> f32 {
+        let points = self.by_rate();
         let (mut rare, mut common) = (-RATE_MIN.ln(), -RATE_MAX.ln());
-        let beyond = score - self.threshold(RATE_MIN);
+        let beyond = score - interpolated(&points, RATE_MIN);
         if beyond >= 0.0 {
             return rare + beyond;
         }
         for _ in 0..SEARCH_STEPS {
             let middle = f32::midpoint(rare, common);
-            if self.threshold((-middle).exp()) <= score { common = middle } else { rare = middle }
+            if interpolated(&points, (-middle).exp()) <= score { common = middle } else { rare = middle }
         }
         common
     }

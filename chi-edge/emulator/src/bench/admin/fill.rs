@@ -118,7 +118,14 @@ fn released(store: &SqliteStore, homes: u64, now: i64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn record(home: &HomeId, sequence: u64, at: i64, noise: f32, verdict: Verdict) -> anyhow::Result<FeedbackRecord> {
+/// An answer of a bench, with a window of the detector's size.
+pub(crate) fn answer(
+    home: &HomeId,
+    sequence: u64,
+    at: i64,
+    noise: f32,
+    verdict: Verdict,
+) -> anyhow::Result<FeedbackRecord> {
     Ok(FeedbackRecord {
         home: home.clone(),
         sequence: Sequence(sequence),
@@ -144,7 +151,7 @@ fn record(home: &HomeId, sequence: u64, at: i64, noise: f32, verdict: Verdict) -
 fn row(home: &HomeId, sequence: u64, at: i64, rng: &mut ChaCha8Rng) -> anyhow::Result<FeedbackRow> {
     let verdicts = [Verdict::Confirmed, Verdict::Dismissed, Verdict::Dismissed, Verdict::Expected];
     let verdict = verdicts[rng.random_range(0..verdicts.len())];
-    let record = record(home, sequence, at, rng.random_range(0.0..1.0), verdict)?;
+    let record = answer(home, sequence, at, rng.random_range(0.0..1.0), verdict)?;
     let payload = encode(&Message::Feedback(record.clone()))?;
     let digest = Sha256::digest(&payload).into();
     Ok(FeedbackRow { record, payload: payload.into(), digest, received_at: at, grace: false, lift: None })
@@ -153,6 +160,6 @@ fn row(home: &HomeId, sequence: u64, at: i64, rng: &mut ChaCha8Rng) -> anyhow::R
 /// An answer as the broker delivers it.
 pub(super) fn message(home: u64, sequence: u64, now: i64) -> anyhow::Result<(String, Bytes)> {
     let home = HomeId::new(name(home)).context("a home's name")?;
-    let record = record(&home, sequence, now, 0.5, Verdict::Dismissed)?;
+    let record = answer(&home, sequence, now, 0.5, Verdict::Dismissed)?;
     Ok((Topic::Feedback(home).to_string(), encode(&Message::Feedback(record))?.into()))
 }

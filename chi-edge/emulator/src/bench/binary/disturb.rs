@@ -172,14 +172,9 @@ mod tests {
             entity: 0,
             value: Value::Binary(on),
         });
-        RecordedHome {
-            name: "made".into(),
-            set: "tests".into(),
-            timezone: "UTC".into(),
-            entities: vec![info],
-            readings: readings.collect(),
-            labels: Vec::new(),
-        }
+        let (name, set, timezone) = ("made".into(), "tests".into(), "UTC".into());
+        let (entities, readings) = (vec![info], readings.collect());
+        RecordedHome { name, set, timezone, entities, readings, labels: Vec::new() }
     }
 
     #[test]

@@ -87,34 +87,27 @@ struct Recipe {
 
 /// The sun on a sensor (two days in three), the weekly cleaning, the shower (most mornings).
 const RECIPES: [Recipe; 3] = [
-    Recipe {
-        classes: &[DeviceClass::Temperature, DeviceClass::Illuminance],
-        hour: 13.0,
-        slack: 0.75,
-        hours: (1.5, 3.0),
-        size: (6.0, 10.0),
-        every_days: 1,
-        probability: 0.65,
-    },
+    SUN,
     Recipe {
         classes: &[DeviceClass::SoundPressure, DeviceClass::Pm25, DeviceClass::Power],
         hour: 10.0,
         slack: 1.0,
-        hours: (1.5, 3.0),
-        size: (6.0, 10.0),
         every_days: 7,
         probability: 1.0,
+        ..SUN
     },
-    Recipe {
-        classes: &[DeviceClass::Humidity],
-        hour: 7.0,
-        slack: 0.75,
-        hours: (0.75, 1.5),
-        size: (6.0, 10.0),
-        every_days: 1,
-        probability: 0.65,
-    },
+    Recipe { classes: &[DeviceClass::Humidity], hour: 7.0, hours: (0.75, 1.5), ..SUN },
 ];
+
+const SUN: Recipe = Recipe {
+    classes: &[DeviceClass::Temperature, DeviceClass::Illuminance],
+    hour: 13.0,
+    slack: 0.75,
+    hours: (1.5, 3.0),
+    size: (6.0, 10.0),
+    every_days: 1,
+    probability: 0.65,
+};
 
 /// A copy of the home in which each kind of nuisance befalls one entity that it fits, from `from` (Unix seconds) on.
 pub(super) fn plant(home: &RecordedHome, seed: u64, from: i64) -> (RecordedHome, Vec<Nuisance>) {

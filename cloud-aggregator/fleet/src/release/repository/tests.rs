@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use aws_lc_rs::signature::Ed25519KeyPair;
+use hearthwatch_telemetry::chain::chain;
 use serde_json::json;
 use tough::schema::{RoleKeys, RoleType, Root};
 use tough::sign::Sign;
@@ -71,6 +72,13 @@ async fn world() -> World {
     World { directory, files, signer }
 }
 
+/// The same, with its repository made.
+async fn opened() -> (World, Repository) {
+    let world = world().await;
+    let repository = world.open(wall()).await.unwrap();
+    (world, repository)
+}
+
 impl World {
     async fn open(&self, now: i64) -> Result<Repository, RepositoryError> {
         let signer: Arc<dyn TargetsSigner> = self.signer.clone();
@@ -91,34 +99,14 @@ fn wall() -> i64 {
 }
 
 fn release(version: u64, bytes: &[u8]) -> NewRelease {
-    let version = ModelVersion(version);
+    let model_version = ModelVersion(version);
+    let (target, sha256) = (target_name(model_version), hex::encode(Sha256::digest(bytes)));
+    let (length, verdict, report_sha256) = (bytes.len() as u64, Judgement::Promote, "00".repeat(32));
+    let body = PromotionVerdict { target, sha256, length, model_version, verdict, report_sha256 };
     // The local signer does not look at it; the real one is asked in `release/signer.rs`.
-    let verdict = SignedVerdict {
-        body: PromotionVerdict {
-            target: target_name(version),
-            sha256: hex::encode(Sha256::digest(bytes)),
-            length: bytes.len() as u64,
-            model_version: version,
-            verdict: Judgement::Promote,
-            report_sha256: "00".repeat(32),
-        },
-        signature: String::new(),
-    };
-    NewRelease {
-        bytes: bytes.to_vec(),
-        custom: TargetCustom { model_version: version, weights_id: "w1".to_owned(), gate: json!({"recall": 0.5}) },
-        verdict,
-    }
-}
-
-fn text(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+    let verdict = SignedVerdict { body, signature: String::new() };
+    let custom = TargetCustom { model_version, weights_id: "w1".to_owned(), gate: json!({"recall": 0.5}) };
+    NewRelease { bytes: bytes.to_vec(), custom, verdict }
 }
 
 #[tokio::test]
@@ -132,8 +120,7 @@ async fn a_new_repository_is_empty_and_verifies() {
 
 #[tokio::test]
 async fn a_released_model_is_read_by_a_client_with_its_custom_metadata() {
-    let world = world().await;
-    let repository = world.open(wall()).await.unwrap();
+    let (world, repository) = opened().await;
     let written = repository.publish(&release(1, b"weights"), wall()).await.unwrap();
     assert_eq!(written, Written { targets: 2, snapshot: 2, timestamp: 2 });
     assert_eq!(*world.signer.asked.lock().unwrap(), [0, 1], "one verdict for the one new target");
@@ -152,28 +139,24 @@ async fn a_released_model_is_read_by_a_client_with_its_custom_metadata() {
 
 #[tokio::test]
 async fn releasing_the_same_bytes_again_changes_nothing() {
-    let world = world().await;
-    let repository = world.open(wall()).await.unwrap();
+    let (_world, repository) = opened().await;
     let first = repository.publish(&release(1, b"weights"), wall()).await.unwrap();
     assert_eq!(repository.publish(&release(1, b"weights"), wall()).await.unwrap(), first);
 }
 
 #[tokio::test]
 async fn a_version_that_is_not_above_the_newest_is_refused() {
-    let world = world().await;
-    let repository = world.open(wall()).await.unwrap();
+    let (_world, repository) = opened().await;
     repository.publish(&release(2, b"two"), wall()).await.unwrap();
     for (version, bytes) in [(1, b"one"), (2, b"new")] {
         let error = repository.publish(&release(version, bytes), wall()).await.unwrap_err();
-        let expected = format!("version {version} is not above the newest release 2");
-        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.to_string(), format!("version {version} is not above the newest release 2"));
     }
 }
 
 #[tokio::test]
 async fn an_empty_and_an_oversized_artifact_are_refused() {
-    let world = world().await;
-    let repository = world.open(wall()).await.unwrap();
+    let (_world, repository) = opened().await;
     let empty = repository.publish(&release(1, b""), wall()).await.unwrap_err();
     assert_eq!(empty.to_string(), "an artifact has 1 to 4194304 bytes, this one has 0");
     let large = vec![0; 4 * 1024 * 1024 + 1];
@@ -182,8 +165,7 @@ async fn an_empty_and_an_oversized_artifact_are_refused() {
 
 #[tokio::test]
 async fn a_tampered_target_is_refused_by_client_and_repository() {
-    let world = world().await;
-    let repository = world.open(wall()).await.unwrap();
+    let (world, repository) = opened().await;
     repository.publish(&release(1, b"weights"), wall()).await.unwrap();
     let file = std::fs::read_dir(repository.targets_directory()).unwrap().next().unwrap().unwrap().path();
     std::fs::write(&file, b"weighty").unwrap();
@@ -191,14 +173,13 @@ async fn a_tampered_target_is_refused_by_client_and_repository() {
     let client = world.client().await.unwrap();
     let name = TargetName::new("model-1.safetensors").unwrap();
     let error = client.save_target(&name, world.directory.path(), tough::Prefix::None).await.unwrap_err();
-    assert!(text(&error).to_lowercase().contains("hash"), "{}", text(&error));
+    assert!(chain(&error).to_lowercase().contains("hash"), "{}", chain(&error));
     assert!(matches!(repository.read(ModelVersion(1)).await, Err(RepositoryError::Bytes(_))));
 }
 
 #[tokio::test]
 async fn nothing_is_signed_on_top_of_tampered_metadata() {
-    let world = world().await;
-    let repository = world.open(wall()).await.unwrap();
+    let (world, repository) = opened().await;
     let path = repository.metadata_directory().join("timestamp.json");
     let edited = std::fs::read_to_string(&path).unwrap().replace("\"version\": 1", "\"version\": 7");
     std::fs::write(&path, edited).unwrap();
@@ -233,8 +214,7 @@ async fn renewal_of_the_snapshot_needs_no_signer_and_renewal_of_targets_brings_n
 
 #[tokio::test]
 async fn a_version_signed_before_a_crash_is_not_signed_again() {
-    let world = world().await;
-    let repository = world.open(wall()).await.unwrap();
+    let (world, repository) = opened().await;
     // As if power had failed after version 2 was signed and its snapshot written, before the timestamp named them.
     world.signer.key_source(Vec::new());
     std::fs::write(repository.metadata_directory().join("2.snapshot.json"), b"{}").unwrap();
@@ -245,8 +225,7 @@ async fn a_version_signed_before_a_crash_is_not_signed_again() {
 
 #[tokio::test]
 async fn a_targets_key_that_the_root_does_not_name_makes_no_release() {
-    let world = world().await;
-    let repository = world.open(wall()).await.unwrap();
+    let (world, repository) = opened().await;
     std::fs::write(&world.signer.key, Ed25519KeyPair::generate().unwrap().to_pkcs8v1().unwrap()).unwrap();
     let error = repository.publish(&release(1, b"weights"), wall()).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot sign the targets role");
@@ -264,8 +243,7 @@ async fn a_root_that_is_not_signed_by_its_own_keys_is_refused() {
 
 #[tokio::test]
 async fn a_signer_that_forgot_what_it_signed_is_noticed() {
-    let world = world().await;
-    let repository = world.open(wall()).await.unwrap();
+    let (world, repository) = opened().await;
     world.signer.asked.lock().unwrap().clear();
     let error = repository.publish(&release(1, b"weights"), wall()).await.unwrap_err();
     assert!(matches!(error, RepositoryError::SignerBehind { signer: 0, repository: 1 }), "{error}");

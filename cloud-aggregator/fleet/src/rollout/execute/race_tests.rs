@@ -15,11 +15,21 @@ fn action(stage: &Stage, action: RolloutAction, reason: &str) -> Result<(), Manu
     manual::act(&stage.director, stage.store(), &asked(1, action, reason, NOW))
 }
 
-#[test]
-fn a_halt_between_the_directors_reading_and_writing_stays_a_halt_and_nobody_is_ordered() {
-    let stage = Stage::new("immediate", 10);
+/// A stage with a first release that nobody was ordered to run yet.
+fn begun(policy: &str, homes: usize) -> Stage {
+    let stage = Stage::new(policy, homes);
     stage.release(1);
     stage.director.begin(stage.store(), NOW).unwrap();
+    stage
+}
+
+fn row(stage: &Stage) -> RolloutRow {
+    stage.store().rollout(ModelVersion(1)).unwrap().unwrap()
+}
+
+#[test]
+fn a_halt_between_the_directors_reading_and_writing_stays_a_halt_and_nobody_is_ordered() {
+    let stage = begun("immediate", 10);
     let seen = stage.director.read(stage.store()).unwrap().unwrap();
     let decision = stage.director.decide(&seen, NOW).unwrap();
     assert!(matches!(&decision, Decision::Order { orders, complete: true } if orders.len() == 10));
@@ -30,7 +40,7 @@ fn a_halt_between_the_directors_reading_and_writing_stays_a_halt_and_nobody_is_o
     stage.work(0);
     stage.work(1);
     assert_eq!(stage.store().assignments().unwrap(), []);
-    let row = stage.store().rollout(ModelVersion(1)).unwrap().unwrap();
+    let row = row(&stage);
     assert_eq!((row.state, row.reason.as_str()), (RolloutState::Halted, "smoke in three homes"));
     let lines: Vec<String> = stage.store().audit(None, 0).unwrap().into_iter().map(|line| line.action).collect();
     assert_eq!(lines, ["rollout.halted"]);
@@ -38,10 +48,8 @@ fn a_halt_between_the_directors_reading_and_writing_stays_a_halt_and_nobody_is_o
 
 #[test]
 fn a_row_that_was_read_before_somebody_else_wrote_is_not_written() {
-    let stage = Stage::new("immediate", 1);
-    stage.release(1);
-    stage.director.begin(stage.store(), NOW).unwrap();
-    let stale = stage.store().rollout(ModelVersion(1)).unwrap().unwrap();
+    let stage = begun("immediate", 1);
+    let stale = row(&stage);
     action(&stage, RolloutAction::Halt, "why").unwrap();
     let complete = RolloutRow { state: RolloutState::Complete, ..stale.clone() };
     let lost = stage.store().put_rollout(&complete).unwrap_err();
@@ -53,10 +61,8 @@ fn a_row_that_was_read_before_somebody_else_wrote_is_not_written() {
 
 #[test]
 fn a_wish_about_a_row_that_changed_since_it_was_looked_at_is_refused_with_where_it_is_now() {
-    let stage = Stage::new("staged", 50);
-    stage.release(1);
-    stage.work(0);
-    let looked_at = stage.store().rollout(ModelVersion(1)).unwrap().unwrap().row_version;
+    let stage = Stage::released("staged", 50);
+    let looked_at = row(&stage).row_version;
     action(&stage, RolloutAction::Pause, "first").unwrap();
     let late = manual::Asked { row_version: Some(looked_at), ..asked(1, RolloutAction::Halt, "second", NOW) };
     let refused = manual::act(&stage.director, stage.store(), &late).unwrap_err();
@@ -66,9 +72,7 @@ fn a_wish_about_a_row_that_changed_since_it_was_looked_at_is_refused_with_where_
 
 #[test]
 fn the_line_of_a_change_says_what_was_before_and_what_is_after() {
-    let stage = Stage::new("staged", 50);
-    stage.release(1);
-    stage.work(0);
+    let stage = Stage::released("staged", 50);
     action(&stage, RolloutAction::Pause, "look").unwrap();
     let line = stage.store().audit(None, 1).unwrap().remove(0);
     assert_eq!((line.actor.to_string(), line.action.as_str()), ("token:kim".to_owned(), "rollout.paused"));
@@ -94,20 +98,16 @@ fn interleavings(director: usize, first: usize, second: usize) -> Vec<Vec<Who>> 
     if director + first + second == 0 {
         return vec![Vec::new()];
     }
-    let mut all = Vec::new();
-    let mut with = |who: Who, rest: Vec<Vec<Who>>| {
-        all.extend(rest.into_iter().map(|rest| [vec![who], rest].concat()));
+    let nexts = [
+        (Who::Director, [director.checked_sub(1), Some(first), Some(second)]),
+        (Who::First, [Some(director), first.checked_sub(1), Some(second)]),
+        (Who::Second, [Some(director), Some(first), second.checked_sub(1)]),
+    ];
+    let with = |(who, left): (Who, [Option<usize>; 3])| {
+        let [Some(director), Some(first), Some(second)] = left else { return Vec::new() };
+        interleavings(director, first, second).into_iter().map(|rest| [vec![who], rest].concat()).collect()
     };
-    if director > 0 {
-        with(Who::Director, interleavings(director - 1, first, second));
-    }
-    if first > 0 {
-        with(Who::First, interleavings(director, first - 1, second));
-    }
-    if second > 0 {
-        with(Who::Second, interleavings(director, first, second - 1));
-    }
-    all
+    nexts.into_iter().flat_map(with).collect()
 }
 
 /// One person's two steps.
@@ -138,9 +138,7 @@ impl Person {
 
 /// Plays one order of steps: the director reads, decides and writes; two people read and write.
 fn play(order: &[Who], wishes: (RolloutAction, RolloutAction)) {
-    let stage = Stage::new("immediate", 3);
-    stage.release(1);
-    stage.director.begin(stage.store(), NOW).unwrap();
+    let stage = begun("immediate", 3);
     let (mut seen, mut decision) = (None, None);
     let person = |action| Person { action, read: None, done: None };
     let (mut first, mut second) = (person(wishes.0), person(wishes.1));
@@ -172,7 +170,7 @@ fn play(order: &[Who], wishes: (RolloutAction, RolloutAction)) {
     // Afterwards the director looks as often as it likes.
     stage.work(1);
     stage.work(2);
-    let row = stage.store().rollout(ModelVersion(1)).unwrap().unwrap();
+    let row = row(&stage);
     if let Some(count) = ordered_at_stop {
         assert_eq!(row.state, RolloutState::Halted, "{order:?}");
         assert_eq!(ordered(&stage), count, "{order:?}: a home was ordered after the halt was told done");
@@ -208,6 +206,11 @@ struct Counting {
     refuses: AtomicBool,
 }
 
+fn counting() -> (Arc<Counting>, Arc<dyn MessagePublisher>) {
+    let counting = Arc::new(Counting::default());
+    (counting.clone(), counting)
+}
+
 #[async_trait]
 impl MessagePublisher for Counting {
     async fn publish(&self, topic: &Topic, _payload: Vec<u8>) -> Result<(), PublishError> {
@@ -224,13 +227,12 @@ impl MessagePublisher for Counting {
 async fn orders_that_were_stored_and_not_sent_stay_here_after_a_halt_and_those_sent_are_sent_again() {
     let stage = Stage::new("immediate", 4);
     stage.release(1);
-    let counting = Arc::new(Counting::default());
-    let publisher: Arc<dyn MessagePublisher> = counting.clone();
+    let (counting, publisher) = counting();
     stage.work(0);
     let one = stage.store().assignments().unwrap().remove(0);
     stage.store().delivered(&[(one.home.clone(), one.generation)]).unwrap();
     // Every home is assigned by now; a rollout that is complete is halted like any other by its row alone.
-    let row = stage.store().rollout(ModelVersion(1)).unwrap().unwrap();
+    let row = row(&stage);
     stage.store().put_rollout(&RolloutRow { state: RolloutState::Halted, ..row }).unwrap();
     stage.director.send(&publisher, &mut BTreeMap::new()).await;
     stage.director.settled().await;
@@ -239,11 +241,8 @@ async fn orders_that_were_stored_and_not_sent_stay_here_after_a_halt_and_those_s
 
 #[tokio::test]
 async fn a_pause_keeps_orders_here_and_going_on_sends_them() {
-    let stage = Stage::new("staged", 50);
-    stage.release(1);
-    stage.work(0);
-    let counting = Arc::new(Counting::default());
-    let publisher: Arc<dyn MessagePublisher> = counting.clone();
+    let stage = Stage::released("staged", 50);
+    let (counting, publisher) = counting();
     let mut sent = BTreeMap::new();
     action(&stage, RolloutAction::Pause, "look").unwrap();
     stage.director.send(&publisher, &mut sent).await;

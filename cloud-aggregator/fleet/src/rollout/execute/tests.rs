@@ -3,7 +3,7 @@
 use aws_lc_rs::signature::Ed25519KeyPair;
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
 use hearthwatch_store::clock::ManualClock;
-use hearthwatch_store::{IngestBatch, NewModel};
+use hearthwatch_store::{IngestBatch, fixtures};
 use sha2::{Digest as _, Sha256};
 
 use super::*;
@@ -34,26 +34,23 @@ impl Stage {
         Self { releaser, director }
     }
 
+    /// The same, with a first release on its way.
+    pub fn released(policy: &str, homes: usize) -> Self {
+        let stage = Self::new(policy, homes);
+        stage.release(1);
+        stage.work(0);
+        stage
+    }
+
     pub fn store(&self) -> &dyn Store {
         self.releaser.store.as_ref()
     }
 
     pub fn release(&self, version: u64) {
-        let bytes = format!("model {version}");
-        let sha256 = hex::encode(Sha256::digest(bytes.as_bytes()));
-        let (weights_id, run) = (sha256.clone(), format!("run-{version}"));
-        let model = NewModel { sha256: sha256.clone(), length: bytes.len() as u64, weights_id, run, at: NOW };
-        let model = self.store().add_model(&model).unwrap();
+        let sha256 = hex::encode(Sha256::digest(format!("model {version}")));
+        let model = self.store().add_model(&fixtures::model(&format!("run-{version}"), &sha256)).unwrap();
         assert_eq!(model.version.0, version);
-        let row = ReleaseRow {
-            model_version: model.version,
-            target: format!("model-{version}.safetensors"),
-            sha256,
-            length: model.length,
-            report_sha256: String::new(),
-            released_at: NOW,
-            by: "auto".to_owned(),
-        };
+        let row = fixtures::release(model.version, &sha256);
         self.store().put_release(&row).unwrap();
     }
 
@@ -96,9 +93,7 @@ fn home(index: usize) -> HomeId {
 
 #[test]
 fn an_immediate_release_orders_every_home_once_and_completes() {
-    let stage = Stage::new("immediate", 5);
-    stage.release(1);
-    stage.work(0);
+    let stage = Stage::released("immediate", 5);
     let orders = stage.orders();
     assert_eq!(orders.len(), 5);
     assert!(orders.iter().all(|order| order.generation == 1 && order.model_version.0 == 1));
@@ -109,9 +104,7 @@ fn an_immediate_release_orders_every_home_once_and_completes() {
 
 #[test]
 fn a_home_that_comes_later_gets_what_all_have() {
-    let stage = Stage::new("immediate", 2);
-    stage.release(1);
-    stage.work(0);
+    let stage = Stage::released("immediate", 2);
     stage.store().enrol_home(&home(9), NOW).unwrap();
     stage.work(1);
     assert_eq!(stage.orders().len(), 3);
@@ -119,9 +112,7 @@ fn a_home_that_comes_later_gets_what_all_have() {
 
 #[test]
 fn the_next_release_supersedes_and_generations_rise() {
-    let stage = Stage::new("immediate", 2);
-    stage.release(1);
-    stage.work(0);
+    let stage = Stage::released("immediate", 2);
     stage.release(2);
     stage.work(1);
     assert_eq!(stage.state(1), RolloutState::Superseded);
@@ -130,9 +121,7 @@ fn the_next_release_supersedes_and_generations_rise() {
 
 #[test]
 fn waves_open_by_time_and_reports_and_a_pause_holds_them() {
-    let stage = Stage::new("staged", 50);
-    stage.release(1);
-    stage.work(0);
+    let stage = Stage::released("staged", 50);
     assert_eq!(stage.orders().len(), 1, "two percent of fifty");
     stage.work(72);
     assert_eq!(stage.orders().len(), 1, "the canary has not told yet");
@@ -150,9 +139,7 @@ fn waves_open_by_time_and_reports_and_a_pause_holds_them() {
 
 #[test]
 fn a_release_that_does_not_install_stops_and_its_homes_are_ordered_back() {
-    let stage = Stage::new("staged", 300);
-    stage.release(1);
-    stage.director.work(stage.store(), NOW).unwrap();
+    let stage = Stage::released("staged", 300);
     stage.action(1, RolloutAction::Promote, "first", NOW);
     stage.work(0);
     stage.release(2);
@@ -174,9 +161,7 @@ fn a_release_that_does_not_install_stops_and_its_homes_are_ordered_back() {
 
 #[test]
 fn an_order_that_is_half_over_is_renewed_with_a_new_nonce() {
-    let stage = Stage::new("immediate", 1);
-    stage.release(1);
-    stage.work(0);
+    let stage = Stage::released("immediate", 1);
     stage.work(8 * 24);
     let rows = stage.store().assignment_history().unwrap();
     assert_eq!(rows.len(), 2);
@@ -185,9 +170,7 @@ fn an_order_that_is_half_over_is_renewed_with_a_new_nonce() {
 
 #[test]
 fn a_generation_that_does_not_rise_is_not_stored() {
-    let stage = Stage::new("immediate", 1);
-    stage.release(1);
-    stage.work(0);
+    let stage = Stage::released("immediate", 1);
     let row = stage.store().assignments().unwrap().remove(0);
     let rollout = stage.store().rollout(ModelVersion(1)).unwrap().unwrap();
     let refused = stage.store().add_assignments(&rollout, &[row]).unwrap_err();
@@ -196,9 +179,7 @@ fn a_generation_that_does_not_rise_is_not_stored() {
 
 #[test]
 fn a_home_that_tells_its_end_without_end_hides_nobody_elses() {
-    let stage = Stage::new("immediate", 40);
-    stage.release(1);
-    stage.work(0);
+    let stage = Stage::released("immediate", 40);
     let failed = UpdateResult::RolledBack { reason: "deaf".to_owned(), to: ModelVersion(0) };
     stage.ended(1, &failed, 1);
     let before = stage.director.look(stage.store(), ModelVersion(1)).unwrap().unwrap();

@@ -16,15 +16,8 @@ fn fleet(count: usize) -> Vec<Member> {
 }
 
 fn situation<'a>(policy: &'a Policy, members: &'a [Member], hours: i64) -> Situation<'a> {
-    Situation {
-        policy,
-        members,
-        started_at: START,
-        paused_seconds: 0,
-        forced: false,
-        findings: &[],
-        now: START + hours * HOUR,
-    }
+    let now = START + hours * HOUR;
+    Situation { policy, members, started_at: START, paused_seconds: 0, forced: false, findings: &[], now }
 }
 
 /// What the planner says every twelve hours, if every home reports twelve hours after its order except those that sleep.

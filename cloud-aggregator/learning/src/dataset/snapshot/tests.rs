@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hearthwatch_protocol::messages::{Withdrawal, WithdrawalScope};
 use hearthwatch_store::IngestBatch;
 use hearthwatch_store::fixtures::{NOW, home, record, row};
 
@@ -186,8 +187,8 @@ fn a_snapshot_is_written_one_example_at_a_time_under_the_hash_of_the_whole() {
 fn an_answer_that_is_taken_back_while_a_snapshot_is_written_makes_it_begin_anew() {
     let (_directory, store) = stored(vec![record("a", 1), record("a", 2)]);
     let chosen = choose(store.as_ref(), "corpus", &Consumed::default()).unwrap();
-    let scope = hearthwatch_protocol::messages::WithdrawalScope::Through(Sequence(1));
-    let withdrawal = hearthwatch_protocol::messages::Withdrawal { home: home("a"), id: 1, scope, at: NOW };
+    let scope = WithdrawalScope::Through(Sequence(1));
+    let withdrawal = Withdrawal { home: home("a"), id: 1, scope, at: NOW };
     store.withdraw(&withdrawal, NOW).unwrap();
     assert_eq!(write(store.as_ref(), chosen, None, &mut Vec::new()).unwrap(), None);
     assert_eq!(keys(&take(store.as_ref(), "corpus", &Consumed::default()).unwrap()), ["a/2"]);

@@ -1,5 +1,6 @@
 //! Runs with a learner that does what it is told.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
@@ -7,7 +8,7 @@ use hearthwatch_protocol::ModelVersion;
 use hearthwatch_store::clock::ManualClock;
 use hearthwatch_store::fixtures::{NOW, home, record, row};
 use hearthwatch_store::rollouts::ExclusionRow;
-use hearthwatch_store::{FeedbackRow, IngestBatch, ModelState, ReleaseRow};
+use hearthwatch_store::{FeedbackRow, IngestBatch, ModelState};
 
 use super::*;
 use crate::fixtures::Puppet;
@@ -40,7 +41,11 @@ fn world(puppet: Puppet) -> World {
 }
 
 fn answer(world: &World, sequence: u64) {
-    let feedback = vec![row(record("a", sequence))];
+    answer_of(world, "a", sequence);
+}
+
+fn answer_of(world: &World, home: &str, sequence: u64) {
+    let feedback = vec![row(record(home, sequence))];
     world.job.store.apply(&IngestBatch { feedback, at: NOW, ..IngestBatch::default() }).unwrap();
 }
 
@@ -123,8 +128,7 @@ fn after_run(puppet: Puppet, count: usize) -> (Vec<Question>, World) {
     let double = Double::start(whole_run().into_iter().take(count).collect());
     let mut world = world(puppet);
     world.job.store.enrol_home(&home("kims-house"), 1).unwrap();
-    let feedback = vec![row(record("kims-house", 1))];
-    world.job.store.apply(&IngestBatch { feedback, at: NOW, ..IngestBatch::default() }).unwrap();
+    answer_of(&world, "kims-house", 1);
     world.job.tracker = Some(without_pause(double.url(), None));
     // The outcome is in the store; this is about the server.
     let _ = world.job.run(RunTrigger::Hand);
@@ -164,37 +168,17 @@ fn a_server_that_is_away_changes_nothing_of_a_run() {
     let finished = world.job.run(RunTrigger::Hand).unwrap();
     assert_eq!(finished.run.state, RunState::Promoted);
     let folder = world.job.artifact_store.data().join("runs").join(&finished.run.id);
-    let mut kept: Vec<String> = ["", "artifacts"]
-        .iter()
-        .flat_map(|name| std::fs::read_dir(folder.join(name)).unwrap())
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    kept.sort();
-    assert_eq!(
-        kept,
-        [
-            "artifacts",
-            "metrics.csv",
-            "model-card.md",
-            "network.safetensors",
-            "params.json",
-            "record.json",
-            "report.json",
-            "run.json"
-        ]
-    );
+    let kept = |name: &str| -> BTreeSet<String> {
+        let entries = std::fs::read_dir(folder.join(name)).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let files = ["metrics.csv", "model-card.md", "network.safetensors", "params.json", "record.json", "report.json"];
+    let expected = files.into_iter().chain(["artifacts", "run.json"]).map(str::to_owned).collect();
+    assert_eq!(&kept("") | &kept("artifacts"), expected);
 }
 
 fn put_in_charge(world: &World, model: &ModelRow) {
-    let release = ReleaseRow {
-        model_version: model.version,
-        target: format!("model-{}.safetensors", model.version),
-        sha256: model.sha256.clone(),
-        length: model.length,
-        report_sha256: String::new(),
-        released_at: NOW,
-        by: "auto".to_owned(),
-    };
+    let release = hearthwatch_store::fixtures::release(model.version, &model.sha256);
     world.job.store.put_release(&release).unwrap();
 }
 
@@ -209,23 +193,27 @@ fn an_excluded_home_teaches_nothing_and_after_a_roll_back_the_others_teach_again
     let feedback = vec![said("a", 1), said("liar", 1), said("liar", 2)];
     world.clock.set(NOW + 9);
     store.apply(&IngestBatch { feedback, at: NOW, ..IngestBatch::default() }).unwrap();
-    let artifact =
-        |model: &ModelRow| String::from_utf8(world.job.artifact_store.model(&model.sha256).unwrap()).unwrap();
+    let learnt = |model: &ModelRow, examples: &str| {
+        let artifact = String::from_utf8(world.job.artifact_store.model(&model.sha256).unwrap()).unwrap();
+        assert!(artifact.starts_with(examples), "{artifact}");
+    };
     let poisoned = world.job.run(RunTrigger::Hand).unwrap().model.unwrap();
-    assert!(artifact(&poisoned).starts_with("3 examples"), "{}", artifact(&poisoned));
+    learnt(&poisoned, "3 examples");
     put_in_charge(&world, &poisoned);
 
     let (reason, by) = ("contradicts everybody".to_owned(), hearthwatch_store::Actor::Token("kim".to_owned()));
     store.exclude_home(&ExclusionRow { home: home("liar"), reason, by, at: NOW, lifted: None }).unwrap();
     let after = world.job.run(RunTrigger::Hand).unwrap().model.unwrap();
-    assert!(artifact(&after).starts_with("0 examples"), "what the champion knows is not learnt twice");
+    // What the champion knows is not learnt twice.
+    learnt(&after, "0 examples");
 
     let run = format!("again:{}:{NOW}", first.run);
     let ModelRow { sha256, length, weights_id, .. } = first;
     let back = store.add_model(&NewModel { sha256, length, weights_id, run, at: NOW }).unwrap();
     put_in_charge(&world, &back);
     let finished = world.job.run(RunTrigger::Hand).unwrap();
-    assert!(artifact(&finished.model.unwrap()).starts_with("1 examples"), "the honest answer, and no other");
+    // The honest answer, and no other.
+    learnt(&finished.model.unwrap(), "1 examples");
     let snapshot = store.snapshot(&finished.run.snapshot).unwrap().unwrap();
     let lineage: hearthwatch_store::story::Lineage = serde_json::from_str(&snapshot.lineage).unwrap();
     assert_eq!((lineage.homes[&home("liar")].excluded, lineage.homes[&home("liar")].examples), (2, 0));
@@ -263,6 +251,5 @@ fn a_learner_that_panics_ends_its_run_as_failed_with_its_own_words() {
     let TrainingError::Failed { run, cause } = error else { panic!("{error}") };
     assert_eq!(cause, "the learner panicked: a shape that nobody thought of");
     let row = job.store.run(&run).unwrap().unwrap();
-    let told = Some("the learner panicked: a shape that nobody thought of");
-    assert_eq!((row.state, row.failure.as_deref(), row.ended_at), (RunState::Failed, told, Some(NOW)));
+    assert_eq!((row.state, row.failure, row.ended_at), (RunState::Failed, Some(cause), Some(NOW)));
 }

@@ -150,8 +150,8 @@ fn the_secret_goes_with_every_question() {
     let shown = |credentials| {
         let double = Double::start(whole_run());
         log_run(&without_pause(double.url(), Some(credentials)));
-        let mut shown: Vec<_> =
-            double.questions().into_iter().map(|question| question.authorization.unwrap()).collect();
+        let questions = double.questions().into_iter();
+        let mut shown: Vec<_> = questions.map(|question| question.authorization.unwrap()).collect();
         assert_eq!(shown.len(), 8);
         shown.dedup();
         shown
@@ -189,35 +189,23 @@ fn batches_keep_to_the_servers_limits() {
 #[test]
 fn every_bad_answer_is_an_error_that_says_what_it_was() {
     let refused = "{\"error_code\":\"PERMISSION_DENIED\",\"message\":\"not you\"}";
-    let answers = vec![
-        (403, refused.to_owned()),
-        (502, "<html>".to_owned()),
-        (302, String::new()),
-        ok("{}"),
-        ok(&"x".repeat(300_000)),
+    let cases = [
+        ((403, refused.to_owned()), "it answers 403 Forbidden PERMISSION_DENIED: not you"),
+        ((502, "<html>".to_owned()), "it answers 502 Bad Gateway : "),
+        ((302, String::new()), "it answers 302 Found : "),
+        (ok("{}"), "its answer is not usable: missing field `experiment` at line 1 column 2"),
+        (ok(&"x".repeat(300_000)), "its answer is not usable: it is longer than 262144 bytes"),
     ];
-    let count = answers.len();
-    let (double, client, runtime) = client(answers);
-    let errors: Vec<String> =
-        (0..count).map(|_| runtime.block_on(client.experiment("nightly")).unwrap_err().to_string()).collect();
-    assert_eq!(
-        errors,
-        [
-            "it answers 403 Forbidden PERMISSION_DENIED: not you",
-            "it answers 502 Bad Gateway : ",
-            "it answers 302 Found : ",
-            "its answer is not usable: missing field `experiment` at line 1 column 2",
-            "its answer is not usable: it is longer than 262144 bytes",
-        ]
-    );
+    let (double, client, runtime) = client(cases.iter().map(|(answer, _)| answer.clone()).collect());
+    for (_, expected) in cases {
+        assert_eq!(runtime.block_on(client.experiment("nightly")).unwrap_err().to_string(), expected);
+    }
     double.questions();
     let tracker = without_pause(&nobody(), None);
     let client = Client::open(&tracker.config, &tracker.timeouts).unwrap();
     let error = runtime.block_on(client.experiment("nightly")).unwrap_err().to_string();
-    assert!(
-        error.starts_with("it does not answer: ") && error.ends_with("Connection refused (os error 111)"),
-        "{error}"
-    );
+    assert!(error.starts_with("it does not answer: "), "{error}");
+    assert!(error.ends_with("Connection refused (os error 111)"), "{error}");
 }
 
 #[test]

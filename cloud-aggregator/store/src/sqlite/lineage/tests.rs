@@ -1,15 +1,15 @@
 //! Every table that a model's story rests on is edited behind the program's back, and each edit is found.
 
 use hearthwatch_protocol::assignment::SignedAssignment;
-use hearthwatch_protocol::messages::UpdateOutcome;
+use hearthwatch_protocol::messages::{UpdateOutcome, Withdrawal, WithdrawalScope};
 use hearthwatch_protocol::{ModelVersion, Sequence};
 
 use super::*;
 use crate::actor::Actor;
-use crate::fixtures::{NOW, home, record, row};
-use crate::rollouts::{AssignmentRow, ExclusionRow, RolloutRow, RolloutState, RolloutStore as _};
-use crate::rows::{ModelState, ReleaseRow, RunRow, RunState, RunTrigger, SnapshotRow};
-use crate::store::{IngestBatch, NewModel, Store as _};
+use crate::fixtures::{NOW, entry, home, model, record, release, rollout, row, run, snapshot};
+use crate::rollouts::{AssignmentRow, ExclusionRow, RolloutStore as _};
+use crate::rows::{ModelState, RunRow, RunState};
+use crate::store::{IngestBatch, Store as _};
 
 /// A store with one row of every kind, and the file that it lies in.
 fn story() -> (tempfile::TempDir, std::path::PathBuf, SqliteStore) {
@@ -17,25 +17,14 @@ fn story() -> (tempfile::TempDir, std::path::PathBuf, SqliteStore) {
     let file = directory.path().join("aggregator.db");
     let store = SqliteStore::open(&file).unwrap();
     store.enrol_home(&home("a"), 1).unwrap();
-    let installed = UpdateOutcome::installed(ModelVersion(1), NOW);
-    let batch = IngestBatch {
-        feedback: vec![row(record("a", 1)), row(record("a", 2))],
-        outcomes: vec![(home("a"), installed)],
-        at: NOW,
-        ..IngestBatch::default()
-    };
-    store.apply(&batch).unwrap();
+    let feedback = [1, 2].map(|sequence| row(record("a", sequence))).to_vec();
+    let outcomes = vec![(home("a"), UpdateOutcome::installed(ModelVersion(1), NOW))];
+    store.apply(&IngestBatch { feedback, outcomes, at: NOW, ..IngestBatch::default() }).unwrap();
     let model_version = learn(&store);
     send_out(&store, model_version);
     let (home, reason, by) = (home("a"), "odd".to_owned(), Actor::Token("ada".to_owned()));
     store.exclude_home(&ExclusionRow { home, reason, by, at: NOW, lifted: None }).unwrap();
-    let entry = |subject: &str| AuditEntry {
-        at: NOW,
-        actor: Actor::Token("ada".to_owned()),
-        action: "home.exclude".to_owned(),
-        subject: subject.to_owned(),
-        detail: "{}".to_owned(),
-    };
+    let entry = |subject| entry("home.exclude", subject);
     store.append_audit(&entry("a")).unwrap();
     store.append_audit(&entry("b")).unwrap();
     (directory, file, store)
@@ -43,43 +32,13 @@ fn story() -> (tempfile::TempDir, std::path::PathBuf, SqliteStore) {
 
 /// A snapshot, a run and a model that is released.
 fn learn(store: &SqliteStore) -> ModelVersion {
-    let snapshot = SnapshotRow {
-        id: "5a".repeat(32),
-        created_at: NOW,
-        rows: 2,
-        homes: 1,
-        watermark: 2,
-        corpus: String::new(),
-        lineage: "{}".to_owned(),
-    };
+    let snapshot = snapshot(&"5a".repeat(32));
     store.put_snapshot(&snapshot).unwrap();
-    let run = RunRow {
-        id: "ab12".to_owned(),
-        snapshot: snapshot.id,
-        trigger: RunTrigger::Hand,
-        config: "{}".to_owned(),
-        champion: None,
-        state: RunState::Running,
-        started_at: NOW,
-        ended_at: None,
-        challenger: None,
-        report: None,
-        failure: None,
-    };
+    let run = RunRow { snapshot: snapshot.id, ..run("ab12", RunState::Running) };
     store.put_run(&run).unwrap();
     store.put_run(&RunRow { state: RunState::Promoted, report: Some("{}".to_owned()), ..run }).unwrap();
-    let (sha256, weights_id, run) = ("cd".repeat(32), "w".to_owned(), "ab12".to_owned());
-    let model = store.add_model(&NewModel { sha256: sha256.clone(), length: 7, weights_id, run, at: NOW }).unwrap();
-    let release = ReleaseRow {
-        model_version: model.version,
-        target: "model-1.safetensors".to_owned(),
-        sha256,
-        length: 7,
-        report_sha256: String::new(),
-        released_at: NOW,
-        by: "auto".to_owned(),
-    };
-    store.put_release(&release).unwrap();
+    let model = store.add_model(&model("ab12", &"cd".repeat(32))).unwrap();
+    store.put_release(&release(model.version, &model.sha256)).unwrap();
     model.version
 }
 
@@ -88,20 +47,7 @@ fn send_out(store: &SqliteStore, model_version: ModelVersion) {
     let signed = SignedAssignment::from_bytes(vec![1, 2, 3]);
     let (home, nonce) = (home("a"), [9; 16]);
     let order = AssignmentRow { home, generation: 1, model_version, nonce, issued_at: 1, expires_at: 2, signed };
-    let rollout = RolloutRow {
-        model_version,
-        previous: None,
-        policy: String::new(),
-        state: RolloutState::Running,
-        forced: false,
-        started_at: NOW,
-        paused_at: None,
-        paused_seconds: 0,
-        ended_at: None,
-        reason: String::new(),
-        row_version: 0,
-    };
-    let rollout = store.put_rollout(&rollout).unwrap();
+    let rollout = store.put_rollout(&rollout(model_version)).unwrap();
     store.add_assignments(&rollout, &[order]).unwrap();
 }
 
@@ -164,12 +110,7 @@ fn what_the_program_itself_changes_or_takes_away_is_sound() {
     let seen = store.model(ModelVersion(1)).unwrap().unwrap();
     store.set_model_state(&seen, ModelState::Withdrawn).unwrap();
     store.lift_exclusion(&home("a"), &Actor::Token("ada".to_owned()), NOW + 1).unwrap();
-    let withdrawal = hearthwatch_protocol::messages::Withdrawal {
-        home: home("a"),
-        id: 1,
-        scope: hearthwatch_protocol::messages::WithdrawalScope::Through(Sequence(1)),
-        at: NOW,
-    };
+    let withdrawal = Withdrawal { home: home("a"), id: 1, scope: WithdrawalScope::Through(Sequence(1)), at: NOW };
     store.withdraw(&withdrawal, NOW).unwrap();
     let report = store.verify_lineage().unwrap();
     assert_eq!(report.findings, []);

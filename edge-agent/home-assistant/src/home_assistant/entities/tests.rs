@@ -1,5 +1,7 @@
 //! What Home Assistant tells, and what is made of it.
 
+use hearthwatch_edge_core::fixtures;
+
 use super::*;
 
 fn event(text: &str) -> EntitiesEvent {
@@ -19,20 +21,19 @@ const SNAPSHOT: &str = r#"{"a": {
     "binary_sensor.kitchen_motion": {"s": "off", "a": {"device_class": "motion"}, "c": {"id": "1"}, "lc": 1795295600.0},
     "sensor.backup_next": {"s": "unknown", "a": {"device_class": "timestamp"}, "c": "01", "lc": 1.0}}}"#;
 
+/// What is watched after [`SNAPSHOT`].
+fn snapshot() -> WatchedEntities {
+    let mut watched = WatchedEntities::default();
+    watched.apply(&event(SNAPSHOT), NOW);
+    watched
+}
+
 #[test]
 fn a_snapshot_finds_what_can_be_watched_and_states_it() {
     let mut watched = WatchedEntities::default();
     let changes = watched.apply(&event(SNAPSHOT), NOW);
-    let motion = EntityInfo {
-        entity_id: "binary_sensor.kitchen_motion".to_owned(),
-        class: DeviceClass::Motion,
-        unit: String::new(),
-    };
-    let temperature = EntityInfo {
-        entity_id: "sensor.kitchen_temperature".to_owned(),
-        class: DeviceClass::Temperature,
-        unit: "°C".to_owned(),
-    };
+    let motion = fixtures::info("binary_sensor.kitchen_motion", DeviceClass::Motion, "");
+    let temperature = fixtures::thermometer("sensor.kitchen_temperature");
     assert_eq!(
         changes,
         [
@@ -46,8 +47,7 @@ fn a_snapshot_finds_what_can_be_watched_and_states_it() {
 
 #[test]
 fn a_change_states_only_what_is_watched() {
-    let mut watched = WatchedEntities::default();
-    watched.apply(&event(SNAPSHOT), NOW);
+    let mut watched = snapshot();
     let change = r#"{"c": {"sensor.kitchen_temperature": {"+": {"s": "21", "lc": 700.0, "c": "x"}},
         "sensor.backup_next": {"+": {"s": "2026", "lc": 700.0}}}}"#;
     let changes = watched.apply(&event(change), 700);
@@ -56,8 +56,7 @@ fn a_change_states_only_what_is_watched() {
 
 #[test]
 fn what_home_assistant_has_no_more_is_not_watched_any_more() {
-    let mut watched = WatchedEntities::default();
-    watched.apply(&event(SNAPSHOT), NOW);
+    let mut watched = snapshot();
     let missing = watched.missing_from(&HashSet::from(["sensor.kitchen_temperature", "light.hall"]));
     assert_eq!(missing, ["binary_sensor.kitchen_motion"]);
     assert_eq!(watched.len(), 1);
@@ -66,8 +65,7 @@ fn what_home_assistant_has_no_more_is_not_watched_any_more() {
 
 #[test]
 fn a_change_of_attributes_alone_is_not_a_reading() {
-    let mut watched = WatchedEntities::default();
-    watched.apply(&event(SNAPSHOT), NOW);
+    let mut watched = snapshot();
     let change =
         r#"{"c": {"sensor.kitchen_temperature": {"+": {"lu": 700.0, "a": {"icon": "x"}}, "-": {"a": ["b"]}}}}"#;
     assert_eq!(watched.apply(&event(change), 700), []);
@@ -79,8 +77,7 @@ fn unavailable_unknown_text_and_removal_are_gaps() {
         assert_eq!(parse_state(DeviceClass::Temperature, text), Value::Gap, "{text}");
         assert_eq!(parse_state(DeviceClass::Motion, text), Value::Gap, "{text}");
     }
-    let mut watched = WatchedEntities::default();
-    watched.apply(&event(SNAPSHOT), NOW);
+    let mut watched = snapshot();
     let removed = watched.apply(&event(r#"{"r": ["sensor.kitchen_temperature", "light.hall"]}"#), 800);
     assert_eq!(removed, [stated("sensor.kitchen_temperature", 800, Value::Gap)]);
 }
@@ -118,16 +115,11 @@ fn no_more_than_the_bound_is_watched_and_the_rest_is_counted() {
 #[test]
 fn a_change_of_the_unit_alone_is_another_meaning_of_the_same_entity() {
     let mut watched = WatchedEntities::default();
-    let first: EntitiesEvent = serde_json::from_str(
-        r#"{"a": {"sensor.t": {"s": "20", "a": {"device_class": "temperature", "unit_of_measurement": "°C"}, "lc": 1}}}"#,
-    )
-    .unwrap();
-    assert_eq!(watched.apply(&first, 1).len(), 2);
-    let other: EntitiesEvent =
-        serde_json::from_str(r#"{"c": {"sensor.t": {"+": {"s": "68", "a": {"unit_of_measurement": "°F"}, "lc": 2}}}}"#)
-            .unwrap();
-    let info = EntityInfo { entity_id: "sensor.t".into(), class: DeviceClass::Temperature, unit: "°F".into() };
-    let stated = EntityChange::Stated { entity_id: "sensor.t".into(), at: 2, value: Value::Number(68.0) };
+    let first = r#"{"a": {"sensor.t": {"s": "20", "a": {"device_class": "temperature", "unit_of_measurement": "°C"}, "lc": 1}}}"#;
+    assert_eq!(watched.apply(&event(first), 1).len(), 2);
+    let other = event(r#"{"c": {"sensor.t": {"+": {"s": "68", "a": {"unit_of_measurement": "°F"}, "lc": 2}}}}"#);
+    let info = fixtures::info("sensor.t", DeviceClass::Temperature, "°F");
+    let stated = stated("sensor.t", 2, Value::Number(68.0));
     assert_eq!(watched.apply(&other, 2), [EntityChange::Found(info), stated.clone()]);
     assert_eq!(watched.apply(&other, 2), [stated], "told once");
 }
@@ -161,8 +153,7 @@ fn a_number_that_falls_time_and_again_is_no_counter_and_is_known_for_that_after_
 
 #[test]
 fn what_is_told_as_a_change_happened_now_whatever_the_clock_of_home_assistant_says() {
-    let mut watched = WatchedEntities::default();
-    watched.apply(&event(SNAPSHOT), NOW);
+    let mut watched = snapshot();
     for (stamp, at) in [(NOW - 100, NOW - 100), (NOW - 10_800, NOW), (NOW + 10_800, NOW)] {
         let change = format!(r#"{{"c": {{"sensor.kitchen_temperature": {{"+": {{"s": "21", "lc": {stamp}.0}}}}}}}}"#);
         let changes = watched.apply(&event(&change), NOW);

@@ -7,42 +7,16 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Where SQLite keeps the number that says of which version the tables are: a file that is of a newer program by it is refused.
-const VERSION_AT: std::ops::Range<usize> = 60..64;
-
 fn alarm(id: &str, raised_at: i64) -> StoredAlarm {
-    let alarm = Alarm {
-        id: id.to_owned(),
-        entity: 0,
-        start: raised_at - 600,
-        end: None,
-        raised_at,
-        severity: Severity::Warning,
-        score: 4.0,
-        threshold: 3.0,
-        observed: None,
-        band: None,
-        kind: AnomalyKind::Level,
-        amount: 0.0,
-        usual: 0.0,
-        reason: "why".to_owned(),
-    };
-    let info = info("sensor.t", DeviceClass::Temperature);
-    StoredAlarm::new(alarm, &info, Place::default(), ModelVersion(1))
+    fixtures::stored(fixtures::alarm(id, raised_at), &info("sensor.t", DeviceClass::Temperature))
 }
 
 fn question(id: &str, at: i64) -> StoredQuestion {
-    StoredQuestion {
-        id: id.to_owned(),
-        info: info("sensor.t", DeviceClass::Temperature),
-        at,
-        observed: None,
-        score: 1.0,
-        threshold: 2.0,
-        model_version: ModelVersion(1),
-        propensity: 0.5,
-        answer: Some((Verdict::Confirmed, at + 1)),
-    }
+    StoredQuestion { id: id.to_owned(), at, answer: Some((Verdict::Confirmed, at + 1)), ..question_of("sensor.t") }
+}
+
+fn miss(id: &str, at: i64, reported_at: i64) -> StoredMiss {
+    StoredMiss { id: id.to_owned(), entity_id: "sensor.t".to_owned(), at, reported_at, shared: false }
 }
 
 /// A memory that has lived: its file, in one piece.
@@ -55,11 +29,7 @@ static LIVED: LazyLock<Vec<u8>> = LazyLock::new(|| {
     for number in 1..=5 {
         history.save_alarm(&alarm(&format!("alarm-{number}"), number * 600), Some(&[0.5; 40])).unwrap();
         history.save_question(&question(&format!("question-{number}"), number * 600), Some(&[0.5; 40])).unwrap();
-        let id = format!("miss-{number}");
-        let (at, reported_at) = (number * 600, number * 700);
-        history
-            .save_miss(&StoredMiss { id, entity_id: "sensor.t".to_owned(), at, reported_at, shared: false })
-            .unwrap();
+        history.save_miss(&miss(&format!("miss-{number}"), number * 600, number * 700)).unwrap();
     }
     history.set_note("house", "{}").unwrap();
     drop(history);
@@ -95,13 +65,11 @@ fn live_on(file: &Path) -> Vec<String> {
     history.save_step(61 * 600, &[row(0, Some(Value::Number(1.0)), None)], &[]).unwrap();
     history.save_alarm(&alarm("new", 61 * 600), None).unwrap();
     history.save_question(&question("new", 61 * 600), None).unwrap();
-    history
-        .save_miss(&StoredMiss { id: "new".into(), entity_id: "a".into(), at: 1, reported_at: 1, shared: true })
-        .unwrap();
+    history.save_miss(&StoredMiss { shared: true, ..miss("new", 1, 1) }).unwrap();
     history.set_note("house", "{\"a\": 1}").unwrap();
     history.rename("sensor.t", "sensor.u").unwrap();
     history.forget("sensor.u").unwrap();
-    let reader = HistoryReader::open(file).unwrap();
+    let reader = History::open_to_read(file).unwrap();
     reader.points("binary_sensor.m", 0, 36_000).unwrap();
     reader.loud_steps(0, 0.1).unwrap();
     reader.judged(0).unwrap();
@@ -171,14 +139,7 @@ proptest! {
         places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..24),
     ) {
         let (_dir, file) = lived();
-        let mut bytes = LIVED.clone();
-        for (place, byte) in places {
-            let at = place.index(bytes.len());
-            if !VERSION_AT.contains(&at) {
-                bytes[at] = byte;
-            }
-        }
-        std::fs::write(&file, &bytes).unwrap();
+        std::fs::write(&file, crate::fixtures::damaged(&LIVED, places)).unwrap();
         live_on(&file);
     }
 

@@ -8,8 +8,6 @@ use rusqlite::Connection;
 
 use super::*;
 
-/// Where SQLite keeps the number that says of which version the tables are: a file that is of a newer program by it is refused.
-const VERSION_AT: std::ops::Range<usize> = 60..64;
 /// Alarms that wait without a number, beside those that have one.
 const UNSENT: [&str; 6] = ["u1", "u2", "u3", "u4", "u5", "u6"];
 const SENT: [&str; 4] = ["s1", "s2", "s3", "s4"];
@@ -17,12 +15,8 @@ const SENT: [&str; 4] = ["s1", "s2", "s3", "s4"];
 /// An outbox that has lived: its file, in one piece.
 static LIVED: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let home = Home::new(100);
-    let mut outbox = home.open();
-    outbox.choose_sharing(SharingLevel::Windows).unwrap();
-    for alarm in SENT {
-        outbox.push(verdict(alarm)).unwrap();
-        outbox.number_next().unwrap();
-    }
+    home.open().choose_sharing(SharingLevel::Windows).unwrap();
+    let mut outbox = holding(&home, &SENT);
     outbox.settle(&receipt(2, &[(1, RefusalReason::UnknownClass)]), 5).unwrap();
     outbox.take_back(&super::home(), TakeBack::Records(vec![Sequence(2)]), 6).unwrap();
     for alarm in UNSENT {
@@ -244,14 +238,7 @@ proptest! {
         places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..24),
     ) {
         let home = Home::lived();
-        let mut bytes = LIVED.clone();
-        for (place, byte) in places {
-            let at = place.index(bytes.len());
-            if !VERSION_AT.contains(&at) {
-                bytes[at] = byte;
-            }
-        }
-        std::fs::write(home.file(), &bytes).unwrap();
+        std::fs::write(home.file(), crate::fixtures::damaged(&LIVED, places)).unwrap();
         live_on(&home);
     }
 

@@ -9,16 +9,6 @@ fn naming(through: u64, payloads: &[&[u8]]) -> Receipt {
     Receipt { digests: payloads.iter().map(|payload| PayloadDigest::of(payload)).collect(), ..receipt(through, &[]) }
 }
 
-/// An outbox that has given a number to the answer to each of these alarms, in their order.
-fn holding(home: &Home, alarms: &[&str]) -> Outbox {
-    let mut outbox = home.open();
-    for alarm in alarms {
-        outbox.push(verdict(alarm)).unwrap();
-        outbox.number_next().unwrap();
-    }
-    outbox
-}
-
 /// Alarm and number of what has a number, and gets one now.
 fn held(outbox: &mut Outbox) -> Vec<(String, u64)> {
     while outbox.number_next().unwrap().is_some() {}
