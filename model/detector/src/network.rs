@@ -19,7 +19,9 @@ pub use artifact::{Artifact, ArtifactParts};
 pub use device::{DeviceError, DeviceKind};
 pub use error::ArtifactError;
 pub use initial::initial_weights;
-pub use layout::{ARCHITECTURE_NAME, CLASS_SLOTS, OUTPUTS, PARAMETER_COUNT, WINDOW_VALUES, one_hot, tame};
+pub use layout::{
+    ARCHITECTURE_NAME, CLASS_SLOTS, OUTPUTS, PARAMETER_COUNT, WINDOW_VALUES, one_hot, tame, tensor_lengths,
+};
 pub use manifest::{ARTIFACT_FORMAT_VERSION, Architecture, Lineage, LineageHome, Manifest};
 pub use patch_tree::Network;
 pub(crate) use scorer::MICRO_BATCH;

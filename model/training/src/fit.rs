@@ -32,6 +32,9 @@ const WEIGHT_DECAY: f32 = 0.02;
 /// Batches between two reports of progress.
 const REPORT_EVERY: usize = 8;
 
+/// Windows from normal time that are looked at for hard ones in an epoch: a third of a default epoch's training.
+const HARD_POOL: usize = 8192;
+
 /// Windows of a validation batch.
 const VALIDATION_BATCH: usize = 512;
 
@@ -93,7 +96,7 @@ pub(super) fn fit(
     };
     while at.epoch < plan.epochs && at.stale < config.fit.patience {
         if at.epoch > 0 {
-            samplers.train.find_hard(&Scorer::on(&at.last, &plain), &mut at.rng, config.mix.hard_share);
+            samplers.train.find_hard(&Scorer::on(&at.last, &plain), &mut at.rng, config.mix.hard_share, HARD_POOL);
         }
         let training_loss = epoch(&mut at, &mut optimizer, &samplers.train, plan, config, &plain, progress)?;
         let validation_loss = judge(&at.last);

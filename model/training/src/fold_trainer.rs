@@ -4,23 +4,15 @@ use std::sync::Mutex;
 
 use hearthwatch_detector::alarm::Blend;
 use hearthwatch_detector::network::{Scorer, initial_weights};
-use hearthwatch_evaluation::evaluate::{
-    Blended, Detector, HomePair, HomeTrace, Method, NotReady, Span, TrainingSplit, fan_out,
-};
-use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
+use hearthwatch_evaluation::evaluate::{Blended, Detector, Method, NotReady, TrainingSplit};
+use hearthwatch_evaluation::inject::Family;
 
 use super::checkpoint::NoCheckpoints;
 use super::config::RetrainConfig;
 use super::fit::{Kept, Plan, Samplers, fit};
+use super::fold_homes::FoldHomes;
 use super::progress::never_stops;
 use super::sampler::Sampler;
-
-/// What a network is trained on in one fold; kept, since all seeds learn from the same.
-struct FoldHomes {
-    fold: usize,
-    train: Vec<HomePair>,
-    calibrate: Vec<HomePair>,
-}
 
 /// Trains on a fold's training homes, stops by its calibration homes.
 pub struct FoldTrainer {
@@ -51,28 +43,10 @@ impl FoldTrainer {
         Self { every_family: true, ..self }
     }
 
-    fn fold_homes(&self, split: &TrainingSplit<'_>) -> FoldHomes {
-        let families = if self.every_family { Family::EVERY.to_vec() } else { split.families.clone() };
-        let pairs = |spans: &[Span]| fan_out(spans, self.config.threads, |span| self.pair(span, &families), |_| {});
-        FoldHomes { fold: split.fold.number, train: pairs(split.train), calibrate: pairs(split.calibrate) }
-    }
-
-    fn pair(&self, span: &Span, families: &[Family]) -> HomePair {
-        let plan = |copy: usize| InjectionPlan {
-            seed: COPY_SALT.wrapping_add(copy as u64),
-            events_per_entity_week: self.config.faults.train_events_per_entity_week,
-            families: families.to_vec(),
-        };
-        let copy = |copy| HomeTrace::extract_copy(&inject(&span.home, &plan(copy), span.from), span.from);
-        HomePair {
-            clean: HomeTrace::extract(&span.home, span.from),
-            faulty: (0..self.config.faults.train_copies.max(1)).map(copy).collect(),
-        }
+    fn families(&self, split: &TrainingSplit<'_>) -> Vec<Family> {
+        if self.every_family { Family::EVERY.to_vec() } else { split.families.clone() }
     }
 }
-
-/// Keeps training faults from being test faults: the benchmark injects with small seeds.
-const COPY_SALT: u64 = 0x7075_7069_6c00;
 
 impl Method for FoldTrainer {
     fn name(&self) -> &str {
@@ -86,10 +60,7 @@ impl Method for FoldTrainer {
     fn prepare<'a>(&'a self, split: &TrainingSplit<'_>) -> Result<Box<dyn Detector + 'a>, NotReady> {
         let refused = |why: String| NotReady(format!("{}: {why}", self.name));
         let mut homes = self.homes.lock().map_err(|_| refused("an earlier fold panicked".to_owned()))?;
-        if homes.as_ref().is_none_or(|homes| homes.fold != split.fold.number) {
-            *homes = Some(self.fold_homes(split));
-        }
-        let Some(homes) = homes.as_ref() else { return Err(refused("the fold's homes were not prepared".to_owned())) };
+        let homes = FoldHomes::kept(&mut homes, split, &self.families(split), &self.config);
         let mut samplers = Samplers {
             train: Sampler::for_training(&homes.train, &[]),
             validate: Sampler::for_validation(&homes.calibrate),
@@ -113,7 +84,7 @@ impl Method for FoldTrainer {
 mod tests {
     use super::*;
     use crate::Fit;
-    use hearthwatch_evaluation::evaluate::Fold;
+    use hearthwatch_evaluation::evaluate::{Fold, HomeTrace, Span};
     use hearthwatch_evaluation::fixtures::home::made_home;
 
     fn span(seed: u64) -> Span {
@@ -137,7 +108,7 @@ mod tests {
         let families = vec![Family::LevelShift];
         let split = TrainingSplit { fold: &fold, train: &train, calibrate: &calibrate, families, seed: 1 };
         let homes = |trainer: FoldTrainer| {
-            let homes = trainer.fold_homes(&split);
+            let homes = FoldHomes::of(&split, &trainer.families(&split), &trainer.config);
             let pairs = homes.train.into_iter().chain(homes.calibrate);
             let labels = pairs.flat_map(|pair| pair.faulty).flat_map(|copy| copy.labels);
             labels.map(|label| label.family).collect::<std::collections::BTreeSet<_>>()

@@ -5,7 +5,8 @@
 //! name; test homes are measured in weeks after those that were trained on.
 //!
 //! **Order:** a module uses only those before it: `error`, `progress`, `config`, `corpus`, `fold`, `feedback`, `defence`, `sampler`,
-//! `loss`, `checkpoint`, `fit`, `prepare`, `blending`, `class_gating`, `retrain`, `release`, `fold_trainer`.
+//! `loss`, `checkpoint`, `fit`, `prepare`, `blending`, `class_gating`, `retrain`, `release`, `fold_homes`, `fold_trainer`, `round`,
+//! `federated_trainer`.
 
 mod blending;
 mod checkpoint;
@@ -14,15 +15,18 @@ mod config;
 mod corpus;
 mod defence;
 mod error;
+mod federated_trainer;
 mod feedback;
 mod fit;
 mod fold;
+mod fold_homes;
 mod fold_trainer;
 mod loss;
 mod prepare;
 mod progress;
 mod release;
 mod retrain;
+mod round;
 mod sampler;
 
 pub use checkpoint::{Checkpoints, NoCheckpoints};
@@ -30,6 +34,7 @@ pub use config::{BaselineThresholds, Days, Faults, Fit, Homes, Mix, RetrainConfi
 pub use corpus::Corpus;
 pub use defence::{DefencePolicy, Defended, HomeAnswer, WithoutHome, defend};
 pub use error::TrainError;
+pub use federated_trainer::{FederatedArm, FederatedTrainer};
 pub use feedback::FeedbackExample;
 pub use fit::optimizer;
 pub use fold::{cross_fit, leave_set_out};
@@ -39,4 +44,5 @@ pub use prepare::{Prepared, prepare, prepare_test};
 pub use progress::{Progress, never_stops};
 pub use release::{Release, release};
 pub use retrain::{Candidate, RetrainRequest};
-pub use sampler::Batch;
+pub use round::{RoundRecipe, train_round};
+pub use sampler::{Batch, HomeVerdict};

@@ -20,11 +20,14 @@ const ONSET_SECONDS_MAX: i64 = 6 * 3600;
 /// Half the width of the uniform noise added to a training window's features, so that no window is seen twice alike.
 const JITTER: f32 = 0.15;
 
-/// Windows from normal time that are looked at for hard ones in an epoch: a third of a default epoch's training.
-const HARD_POOL: usize = 8192;
+/// Of the windows that are looked at for hard ones, one in so many counts as hard.
+const HARD_ONE_IN: usize = 20;
 
-/// Of these, so many count as hard: the oddest twentieth.
-const HARD_KEPT: usize = HARD_POOL / 20;
+/// Around a confirmed alarm: nothing there is normal, and everything is taught as a fault.
+const CONFIRMED_SECONDS: std::ops::RangeInclusive<i64> = -3600..=3 * 3600;
+
+/// Around a dismissed alarm: normal time that is drawn twice as often.
+const DISMISSED_SECONDS: std::ops::RangeInclusive<i64> = -3600..=3600;
 
 /// Windows scored together: 256 × 1,920 values are 2 MB.
 const HARD_GATHER: usize = 256;
@@ -44,6 +47,17 @@ pub struct Batch {
     pub targets: Vec<f32>,
     /// 1 where the target is known and the window is from normal time.
     pub known: Vec<f32>,
+}
+
+/// What a resident said of an alarm, for training in that home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HomeVerdict {
+    /// Index in the home's list.
+    pub entity: u32,
+    /// When the alarm began, Unix seconds.
+    pub at: i64,
+    /// Whether it was real; a false alarm otherwise.
+    pub confirmed: bool,
 }
 
 /// One entity of one trace.
@@ -81,23 +95,43 @@ impl<'a> Sampler<'a> {
         Self::new(pairs, feedback, true)
     }
 
+    /// For a home's own training, with what its residents said by position; more homes than verdicts have none.
+    pub fn for_round(pairs: &'a [HomePair], verdicts: &[Vec<HomeVerdict>]) -> Self {
+        let mut sampler = Self::empty(&[], true);
+        for (place, pair) in pairs.iter().enumerate() {
+            sampler.add_home(pair, verdicts.get(place).map_or(&[], Vec::as_slice));
+        }
+        sampler
+    }
+
     /// For validation: windows as they are.
     pub fn for_validation(pairs: &'a [HomePair]) -> Self {
         Self::new(pairs, &[], false)
     }
 
     fn new(pairs: &'a [HomePair], feedback: &'a [FeedbackExample], augment: bool) -> Self {
-        let mut sampler =
-            Self { normal: Vec::new(), faults: Vec::new(), feedback, augment, hard: Vec::new(), hard_share: 0.0 };
-        for home in pairs.iter().flat_map(|pair| std::iter::once(&pair.clean).chain(&pair.faulty)) {
-            for trace in &home.entities {
-                sampler.add(home, trace);
-            }
+        let mut sampler = Self::empty(feedback, augment);
+        for pair in pairs {
+            sampler.add_home(pair, &[]);
         }
         sampler
     }
 
-    fn add(&mut self, home: &'a HomeTrace, trace: &'a EntityTrace) {
+    fn empty(feedback: &'a [FeedbackExample], augment: bool) -> Self {
+        Self { normal: Vec::new(), faults: Vec::new(), feedback, augment, hard: Vec::new(), hard_share: 0.0 }
+    }
+
+    fn add_home(&mut self, pair: &'a HomePair, verdicts: &[HomeVerdict]) {
+        for home in std::iter::once(&pair.clean).chain(&pair.faulty) {
+            for trace in &home.entities {
+                let own: Vec<HomeVerdict> =
+                    verdicts.iter().filter(|verdict| verdict.entity == trace.entity).copied().collect();
+                self.add(home, trace, &own);
+            }
+        }
+    }
+
+    fn add(&mut self, home: &'a HomeTrace, trace: &'a EntityTrace, verdicts: &[HomeVerdict]) {
         let labels: Vec<&Label> = home.labels.iter().filter(|label| label.entity == trace.entity).collect();
         let source = Source { trace };
         let mut steps = Vec::new();
@@ -105,8 +139,12 @@ impl<'a> Sampler<'a> {
             let at = trace.at(index);
             let shadowed =
                 labels.iter().any(|label| label.start <= at && at <= label.end.saturating_add(SHADOW_SECONDS));
-            if at > home.from && !shadowed && trace.network_ready(index) {
-                steps.push(index as u32);
+            let near = |confirmed: bool, seconds: &std::ops::RangeInclusive<i64>| {
+                verdicts.iter().any(|one| one.confirmed == confirmed && seconds.contains(&at.saturating_sub(one.at)))
+            };
+            if at > home.from && !shadowed && trace.network_ready(index) && !near(true, &CONFIRMED_SECONDS) {
+                let times = if near(false, &DISMISSED_SECONDS) { 2 } else { 1 };
+                steps.extend(std::iter::repeat_n(index as u32, times));
             }
         }
         if !steps.is_empty() {
@@ -117,6 +155,17 @@ impl<'a> Sampler<'a> {
         for label in labels.iter().filter(|label| is_clean == (label.origin == LabelOrigin::Real)) {
             let step = |at: i64| ((at - trace.first).max(0) / STEP_SECONDS) as usize;
             let range = step(label.start + onset(label) + STEP_SECONDS - 1)..(step(label.end) + 1).min(trace.len());
+            if range.clone().any(|index| trace.network_ready(index)) {
+                self.faults.push(Fault { source, steps: range });
+            }
+        }
+        // As with the recording's own labels: the faulty copies have the same hours, once is enough.
+        for verdict in verdicts.iter().filter(|verdict| is_clean && verdict.confirmed) {
+            let step = |seconds: i64| {
+                let at = verdict.at.saturating_add(seconds).saturating_sub(trace.first).max(0);
+                ((at / STEP_SECONDS) as usize).min(trace.len())
+            };
+            let range = step(*CONFIRMED_SECONDS.start())..step(*CONFIRMED_SECONDS.end());
             if range.clone().any(|index| trace.network_ready(index)) {
                 self.faults.push(Fault { source, steps: range });
             }
@@ -174,13 +223,13 @@ impl<'a> Sampler<'a> {
         (entity, steps[rng.random_range(0..steps.len())])
     }
 
-    /// Looks at [`HARD_POOL`] windows from normal time with the network as it is and draws a share of the next windows from
+    /// Looks at `pool` windows from normal time with the network as it is and draws a share of the next windows from
     /// normal time among the oddest of them: at one alarm a week only the tail counts, and uniform draws hardly meet it.
-    pub fn find_hard(&mut self, scorer: &Scorer, rng: &mut ChaCha8Rng, share: f64) {
+    pub fn find_hard(&mut self, scorer: &Scorer, rng: &mut ChaCha8Rng, share: f64, pool: usize) {
         if share <= 0.0 || !self.has_normal_time() {
             return;
         }
-        let pool: Vec<(usize, u32)> = (0..HARD_POOL).map(|_| self.any_normal(rng)).collect();
+        let pool: Vec<(usize, u32)> = (0..pool).map(|_| self.any_normal(rng)).collect();
         let mut scored = Vec::with_capacity(pool.len());
         for part in pool.chunks(HARD_GATHER) {
             let trace = |entity: usize| self.normal[entity].source.trace;
@@ -194,7 +243,7 @@ impl<'a> Sampler<'a> {
             scored.extend(logits.zip(part.iter().copied()));
         }
         scored.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));
-        self.hard = scored.into_iter().take(HARD_KEPT).map(|(_, place)| place).collect();
+        self.hard = scored.into_iter().take(pool.len() / HARD_ONE_IN).map(|(_, place)| place).collect();
         self.hard_share = share;
     }
 
@@ -333,5 +382,32 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn what_was_confirmed_is_a_fault_and_not_normal_and_what_was_dismissed_is_drawn_twice_as_often() {
+        let pairs = [pair()];
+        let clean = &pairs[0].clean.entities[0];
+        let hour = |hours: i64| clean.at(0) + hours * 3600;
+        let (confirmed, dismissed) = (hour(100), hour(200));
+        let verdicts = vec![vec![
+            HomeVerdict { entity: 0, at: confirmed, confirmed: true },
+            HomeVerdict { entity: 0, at: dismissed, confirmed: false },
+        ]];
+        let (with, without) = (Sampler::for_round(&pairs, &verdicts), Sampler::for_round(&pairs, &[]));
+        let steps = |sampler: &Sampler<'_>, from: i64, until: i64| {
+            let of_clean = sampler.normal.iter().filter(|normal| std::ptr::eq(normal.source.trace, clean));
+            of_clean
+                .flat_map(|normal| &normal.steps)
+                .filter(|step| (from..=until).contains(&clean.at(**step as usize)))
+                .count()
+        };
+        let around = |at: i64, before: i64, after: i64| (at - before * 3600, at + after * 3600);
+        let (from, until) = around(confirmed, 1, 3);
+        assert!(steps(&without, from, until) > 20);
+        assert_eq!(steps(&with, from, until), 0);
+        assert_eq!(with.faults.len(), without.faults.len() + 1, "taught once, from the history itself");
+        let (from, until) = around(dismissed, 1, 1);
+        assert_eq!(steps(&with, from, until), 2 * steps(&without, from, until));
     }
 }

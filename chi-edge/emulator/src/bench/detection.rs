@@ -10,6 +10,7 @@ use clap::Args;
 use hearthwatch_evaluation::dataset::DATA_SETS;
 use hearthwatch_evaluation::evaluate::{Baseline, Fixed, Fold, Method, Protocol, Role, bench, figure, table};
 use hearthwatch_evaluation::reference_methods;
+use hearthwatch_training::{Corpus, never_stops, prepare};
 
 use crate::data;
 use networks::{NetworkMethods, shipped};
@@ -68,7 +69,12 @@ pub fn run(arguments: &DetectionArguments) -> anyhow::Result<()> {
     }
     let network = Fixed::new("network, shipped", shipped()?);
     let baseline = Fixed::new(REFERENCE, Baseline);
-    let more = arguments.networks.methods(arguments.threads)?;
+    let more = arguments.networks.methods(arguments.threads, |config| {
+        let shippable: Vec<&str> = DATA_SETS.iter().filter(|set| set.usage.may_ship()).map(|set| set.name).collect();
+        let corpus = Corpus::split(data::homes(&source, &shippable)?);
+        eprintln!("extracting the recordings that are replayed");
+        Ok(prepare(&corpus, None, config, &mut never_stops(|_| {}))?)
+    })?;
     let reference_methods = if arguments.without_rivals { Vec::new() } else { reference_methods::methods() };
     let ours: [&dyn Method; 2] = [&network, &baseline];
     let others = more.iter().chain(&reference_methods).map(|method| &**method);

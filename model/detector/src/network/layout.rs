@@ -44,6 +44,11 @@ pub(super) const LAYOUT: &[(&str, &[usize])] = &[
 
 /// Number of parameters: at most 30,000 by design.
 pub const PARAMETER_COUNT: usize = count(LAYOUT);
+
+/// How many values each tensor has, in the order of their names, as [`Weights::iter`](super::Weights::iter) gives them.
+pub fn tensor_lengths() -> impl Iterator<Item = usize> {
+    LAYOUT.iter().map(|(_, shape)| shape.iter().product())
+}
 const _: () = assert!(PARAMETER_COUNT <= 30_000, "the network must stay within 30,000 parameters");
 const _: () =
     assert!(PATCHES * PATCH_STEPS == WINDOW_STEPS && NODES * MERGE == PATCHES, "the tree must tile the window");

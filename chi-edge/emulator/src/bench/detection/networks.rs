@@ -1,13 +1,19 @@
 //! The networks of the detection bench: the one that ships, others from files, and those that are trained in each fold.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
+use hearthwatch_detector::alarm::Blend;
 use hearthwatch_detector::detector::Model;
 use hearthwatch_detector::network::{ARCHITECTURE_NAME, Artifact};
-use hearthwatch_evaluation::evaluate::{Blended, Detector, Method, NotReady, TrainingSplit};
-use hearthwatch_training::{FoldTrainer, RetrainConfig};
+use hearthwatch_evaluation::evaluate::{Blended, Detector, Fixed, Method, NotReady, TrainingSplit};
+use hearthwatch_federation::{Mean, MultiKrum};
+use hearthwatch_training::{FederatedArm, FederatedTrainer, FoldTrainer, Prepared, RetrainConfig};
+
+/// The network that ships, as a file.
+const SHIPPED: &[u8] = include_bytes!("../../../../../model/shipped/network.safetensors");
 
 /// Networks beside the one that ships.
 #[derive(Debug, Args)]
@@ -19,27 +25,74 @@ pub struct NetworkMethods {
     /// that the fold leaves out. They never ship.
     #[arg(long, value_name = "SEEDS", default_value_t = 0)]
     trained: u64,
+    /// Also trains the network that ships in federated rounds on each fold's training homes, with so many seeds, beside as much replay
+    /// without them. They never ship.
+    #[arg(long, value_name = "SEEDS", default_value_t = 0)]
+    federated: u64,
+    /// Federated rounds.
+    #[arg(long, default_value_t = 15)]
+    rounds: usize,
 }
 
 impl NetworkMethods {
-    /// The methods asked for.
-    pub fn methods(&self, threads: usize) -> anyhow::Result<Vec<Box<dyn Method>>> {
+    /// The methods asked for; `replay` prepares the recordings that the server replays between federated rounds.
+    pub fn methods(
+        &self,
+        threads: usize,
+        replay: impl FnOnce(&RetrainConfig) -> anyhow::Result<Prepared>,
+    ) -> anyhow::Result<Vec<Box<dyn Method>>> {
         let mut methods: Vec<Box<dyn Method>> = Vec::new();
         for asked in &self.weights {
             let (name, files) = asked.split_once('=').context("--weights wants NAME=FILE,FILE")?;
             let artifacts = files.split(',').map(|file| artifact(Path::new(file))).collect::<anyhow::Result<_>>()?;
             methods.push(Box::new(Saved { name: format!("network, {name}"), artifacts }));
         }
+        let config = RetrainConfig { threads, ..RetrainConfig::longer(1) };
+        if self.federated > 0 {
+            let prepared = Arc::new(replay(&config)?);
+            methods.extend(self.federated_methods(&config, &prepared)?);
+        }
         if self.trained == 0 {
             return Ok(methods);
         }
-        let config = RetrainConfig { threads, ..RetrainConfig::longer(1) };
         let trainer = |note: &str| {
             let name = format!("{ARCHITECTURE_NAME} trained here{note}");
             FoldTrainer::new(name, config.clone(), self.trained)
         };
         methods.push(Box::new(trainer("").with_every_family()));
         methods.push(Box::new(trainer(", left out")));
+        Ok(methods)
+    }
+
+    /// The same network in every arm and class, so that the arms differ by what they learnt from alone.
+    fn federated_methods(
+        &self,
+        config: &RetrainConfig,
+        replay: &Arc<Prepared>,
+    ) -> anyhow::Result<Vec<Box<dyn Method>>> {
+        let shipped = Artifact::parse(SHIPPED)?;
+        let blend = Blend { in_charge: None, ..shipped.blend().clone() };
+        let arms: [(&str, FederatedArm); 4] = [
+            ("as much replay alone", FederatedArm::Replay),
+            ("federated, mean", FederatedArm::Homes(|| Box::<Mean>::default())),
+            ("federated, mean, replay", FederatedArm::HomesAndReplay(|| Box::<Mean>::default())),
+            ("federated, multi-krum, replay", FederatedArm::HomesAndReplay(|| Box::new(MultiKrum::new(0.3)))),
+        ];
+        let every_class =
+            Fixed::new("network, every class", Blended { scorer: shipped.scorer(), blend: blend.clone() });
+        let mut methods: Vec<Box<dyn Method>> = vec![Box::new(every_class)];
+        for arm in arms {
+            let start = (shipped.weights().clone(), blend.clone());
+            let replay = Arc::clone(replay);
+            methods.push(Box::new(FederatedTrainer::new(
+                arm,
+                self.rounds,
+                start,
+                replay,
+                config.clone(),
+                self.federated,
+            )));
+        }
         Ok(methods)
     }
 }

@@ -1,0 +1,108 @@
+//! The mean of the deltas that lie nearest to others: multi-Krum (Blanchard et al., NeurIPS 2017).
+
+use super::{Aggregate, LeftOut, Reason, Strategy};
+use crate::delta::Delta;
+
+/// The mean of those deltas whose nearest neighbours are nearest. What liars send alone is far from all; what they agree upon is
+/// near only to theirs, of whom there are too few.
+#[derive(Debug)]
+pub struct MultiKrum {
+    share: f64,
+    homes: Vec<(String, Delta)>,
+}
+
+impl MultiKrum {
+    /// `share` of the homes may lie: so many are left out. Of n homes at most (n − 3) / 2 can be.
+    #[must_use]
+    pub fn new(share: f64) -> Self {
+        Self { share, homes: Vec::new() }
+    }
+}
+
+impl Strategy for MultiKrum {
+    fn name(&self) -> &'static str {
+        "multi-krum"
+    }
+
+    fn add(&mut self, home: &str, delta: Delta) {
+        self.homes.push((home.to_owned(), delta));
+    }
+
+    fn finish(self: Box<Self>) -> Option<Aggregate> {
+        let n = self.homes.len();
+        let liars = ((n as f64 * self.share) as usize).min(n.saturating_sub(3) / 2);
+        let scores = scores(&self.homes, n.saturating_sub(liars + 2).max(1));
+        let mut order: Vec<usize> = (0..n).collect();
+        order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]).then(a.cmp(b)));
+        let median = *order.get(n / 2)?;
+        let mut left: Vec<usize> = order.split_off(n - liars);
+        left.sort_unstable();
+        let mut mean = Box::<super::Mean>::default();
+        for index in &order {
+            let (home, delta) = &self.homes[*index];
+            mean.add(home, delta.clone());
+        }
+        let far = |index: usize| Reason::FarFromOthers { times: scores[index] / scores[median].max(f64::MIN_POSITIVE) };
+        let left_out = left.iter().map(|index| LeftOut { home: self.homes[*index].0.clone(), reason: far(*index) });
+        let left_out = left_out.collect();
+        mean.finish().map(|aggregate| Aggregate { left_out, ..aggregate })
+    }
+}
+
+/// For each home the root of the mean squared distance to its `nearest` nearest others.
+fn scores(homes: &[(String, Delta)], nearest: usize) -> Vec<f64> {
+    let n = homes.len();
+    let mut distances = vec![vec![0.0; n]; n];
+    for one in 0..n {
+        for other in one + 1..n {
+            let distance = homes[one].1.distance_squared(&homes[other].1);
+            distances[one][other] = distance;
+            distances[other][one] = distance;
+        }
+    }
+    let score = |(own, mut row): (usize, Vec<f64>)| {
+        row.swap_remove(own);
+        row.sort_unstable_by(f64::total_cmp);
+        let near = &row[..nearest.min(row.len())];
+        (near.iter().sum::<f64>() / near.len().max(1) as f64).sqrt()
+    };
+    distances.into_iter().enumerate().map(score).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{agreement, honest, run, with_liars};
+    use super::*;
+
+    #[test]
+    fn liars_are_left_out_by_name_with_how_far_off_they_are() {
+        let aggregate = run(Box::new(MultiKrum::new(0.3)), with_liars()).unwrap();
+        assert!(agreement(&aggregate.delta) > 0.9);
+        assert_eq!(aggregate.homes, 7);
+        assert_eq!(
+            aggregate.left_out.iter().map(|left| left.home.as_str()).collect::<Vec<_>>(),
+            ["home-7", "home-8", "home-9"]
+        );
+        for left in &aggregate.left_out {
+            let Reason::FarFromOthers { times } = left.reason;
+            assert!(times > 3.0, "{times}");
+        }
+    }
+
+    #[test]
+    fn of_few_homes_none_is_left_out() {
+        for count in 1..5 {
+            let aggregate = run(Box::new(MultiKrum::new(0.3)), (0..count).map(honest)).unwrap();
+            assert_eq!((aggregate.homes as u64, aggregate.left_out.len()), (count, 0));
+        }
+    }
+
+    #[test]
+    fn liars_who_agree_are_still_too_few() {
+        let together = honest(200).scaled(-3.0);
+        let deltas = (0..7).map(honest).chain(std::iter::repeat_n(together, 3));
+        let aggregate = run(Box::new(MultiKrum::new(0.3)), deltas).unwrap();
+        assert_eq!(aggregate.left_out.len(), 3);
+        assert!(agreement(&aggregate.delta) > 0.5, "{}", agreement(&aggregate.delta));
+    }
+}

@@ -1,0 +1,144 @@
+//! One home's part of a federated round: a few steps from the round's weights on its own history.
+
+use burn::optim::GradientsParams;
+use burn::tensor::Device;
+use hearthwatch_detector::network::{Network, Scorer, Weights};
+use hearthwatch_evaluation::evaluate::HomePair;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::error::TrainError;
+use super::fit::optimizer;
+use super::loss::loss;
+use super::sampler::{HomeVerdict, Sampler};
+
+/// How a home trains in a round, or the server on its replay.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RoundRecipe {
+    /// Steps of the optimizer.
+    pub steps: usize,
+    /// Windows of a step.
+    pub batch: usize,
+    /// Highest step size.
+    pub learning_rate: f64,
+    /// Steps over which the step size rises from zero.
+    pub rise_steps: usize,
+    /// Share of windows inside faults that were put into copies, in [0, 1].
+    pub faulty_share: f64,
+    /// Share of the windows from normal time that are drawn among the oddest, in [0, 1].
+    pub hard_share: f64,
+    /// Windows from normal time that are looked at for the oddest.
+    pub hard_pool: usize,
+    /// Weight of the label's part in the loss ([`RetrainConfig::anomaly_weight`](crate::RetrainConfig::anomaly_weight)).
+    pub anomaly_weight: f32,
+}
+
+impl RoundRecipe {
+    /// A home's: measured best of those tried (docs/measurements).
+    #[must_use]
+    pub fn home(anomaly_weight: f32) -> Self {
+        Self {
+            steps: 20,
+            batch: 128,
+            learning_rate: 1e-3,
+            rise_steps: 5,
+            faulty_share: 1.0 / 3.0,
+            hard_share: 0.2,
+            hard_pool: 1024,
+            anomaly_weight,
+        }
+    }
+
+    /// The server's, on recordings that may be learnt from, each round: without it homes' kinds of device crowd out all others.
+    #[must_use]
+    pub fn replay(anomaly_weight: f32) -> Self {
+        Self { steps: 30, batch: 256, ..Self::home(anomaly_weight) }
+    }
+
+    /// The same in one of many rounds: the step size falls along a half cosine to a tenth. `round` counts from 0.
+    #[must_use]
+    pub fn in_round(self, round: usize, rounds: usize) -> Self {
+        let share = round as f64 / rounds.saturating_sub(1).max(1) as f64;
+        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * share.min(1.0)).cos());
+        Self { learning_rate: self.learning_rate * (0.1 + 0.9 * cosine), ..self }
+    }
+}
+
+/// Trains from `start` on homes with faults in copies, with fresh moments; `verdicts` go with the homes by position, and may be fewer.
+///
+/// # Errors
+/// [`TrainError::NoFaults`] where there is nothing to draw from, [`TrainError::Diverged`] when the loss is no number,
+/// [`TrainError::Artifact`].
+pub fn train_round(
+    start: &Weights,
+    homes: &[HomePair],
+    verdicts: &[Vec<HomeVerdict>],
+    recipe: &RoundRecipe,
+    seed: u64,
+    plain: &Device,
+) -> Result<Weights, TrainError> {
+    let mut sampler = Sampler::for_round(homes, verdicts);
+    if !sampler.has_faults() || !sampler.has_normal_time() {
+        return Err(TrainError::NoFaults);
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    sampler.find_hard(&Scorer::on(start, plain), &mut rng, recipe.hard_share, recipe.hard_pool);
+    let device = plain.clone().autodiff();
+    let mut network = Network::from_weights(start, &device);
+    let mut optimizer = optimizer();
+    for step in 0..recipe.steps {
+        let batch = sampler.draw(&mut rng, recipe.batch, recipe.faulty_share, 0.0);
+        let loss = loss(&network, &batch, recipe.anomaly_weight, &device);
+        if !loss.clone().into_scalar::<f32>().is_finite() {
+            return Err(TrainError::Diverged { epoch: 1 });
+        }
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        let rate = recipe.learning_rate * ((step + 1) as f64 / recipe.rise_steps.max(1) as f64).min(1.0);
+        network = optimizer.step(rate, network, gradients);
+    }
+    Ok(network.to_weights()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use hearthwatch_detector::network::{DeviceKind, initial_weights};
+    use hearthwatch_evaluation::evaluate::HomeTrace;
+    use hearthwatch_evaluation::fixtures::home::made_home;
+    use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
+
+    use super::*;
+
+    fn recipe() -> RoundRecipe {
+        RoundRecipe { steps: 3, batch: 32, hard_pool: 64, ..RoundRecipe::home(4.0) }
+    }
+
+    fn home(faults: bool) -> HomePair {
+        let clean = made_home(3, 28);
+        let from = clean.span().unwrap().0 + 14 * 86_400;
+        let plan = InjectionPlan { seed: 1, events_per_entity_week: 2.0, families: vec![Family::LevelShift] };
+        let copies = if faults { vec![HomeTrace::extract(&inject(&clean, &plan, from), from)] } else { Vec::new() };
+        HomePair { clean: HomeTrace::extract(&clean, from), faulty: copies }
+    }
+
+    #[test]
+    fn a_home_changes_the_weights_the_same_way_each_time() {
+        let (start, homes, device) = (initial_weights(1), [home(true)], DeviceKind::open_cpu().unwrap());
+        let trained = || train_round(&start, &homes, &[], &recipe(), 7, &device).unwrap();
+        assert_ne!(trained().id(), start.id());
+        assert_eq!(trained().id(), trained().id());
+    }
+
+    #[test]
+    fn a_history_without_a_fault_to_learn_from_gives_nothing() {
+        let device = DeviceKind::open_cpu().unwrap();
+        let refused = train_round(&initial_weights(1), &[home(false)], &[], &recipe(), 7, &device);
+        assert_eq!(refused.unwrap_err(), TrainError::NoFaults);
+    }
+
+    #[test]
+    fn the_step_size_falls_to_a_tenth_over_the_rounds() {
+        let rate = |round| RoundRecipe::home(4.0).in_round(round, 15).learning_rate;
+        assert!((rate(0) - 1e-3).abs() < 1e-9 && (rate(14) - 1e-4).abs() < 1e-9);
+        assert!((1..15).all(|round| rate(round) < rate(round - 1)));
+    }
+}
