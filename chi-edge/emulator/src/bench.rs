@@ -1,6 +1,7 @@
 //! Figures, printed and never asserted on.
 
 mod admin;
+mod attacks;
 mod binary;
 mod detection;
 mod feedback;
@@ -29,6 +30,8 @@ pub enum Bench {
     Verdicts(verdicts::VerdictsArguments),
     /// Training on residents' answers against as much training without them.
     Feedback(feedback::FeedbackArguments),
+    /// Federated rounds in which some homes lie, by kind of lie and by strategy.
+    Attacks(attacks::AttacksArguments),
     /// What the gate promised beside what the homes of the demonstration then had.
     Gate(gate::GateArguments),
     /// The scorer's latency and throughput, the agent's memory and size.
@@ -54,6 +57,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<()> {
         Bench::Binary(arguments) => binary::run(arguments),
         Bench::Verdicts(arguments) => verdicts::run(arguments),
         Bench::Feedback(arguments) => feedback::run(arguments),
+        Bench::Attacks(arguments) => attacks::run(arguments),
         Bench::Gate(arguments) => gate::run(arguments),
         Bench::Edge => edge(),
         Bench::Loop(arguments) => round_trip::run(arguments),

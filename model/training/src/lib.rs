@@ -6,7 +6,7 @@
 //!
 //! **Order:** a module uses only those before it: `error`, `progress`, `config`, `corpus`, `fold`, `feedback`, `defence`, `sampler`,
 //! `loss`, `checkpoint`, `fit`, `prepare`, `blending`, `class_gating`, `retrain`, `release`, `fold_homes`, `fold_trainer`, `round`,
-//! `federated_trainer`.
+//! `federated`, `federated_trainer`.
 
 mod blending;
 mod checkpoint;
@@ -15,6 +15,7 @@ mod config;
 mod corpus;
 mod defence;
 mod error;
+mod federated;
 mod federated_trainer;
 mod feedback;
 mod fit;
@@ -34,6 +35,7 @@ pub use config::{BaselineThresholds, Days, Faults, Fit, Homes, Mix, RetrainConfi
 pub use corpus::Corpus;
 pub use defence::{DefencePolicy, Defended, HomeAnswer, WithoutHome, defend};
 pub use error::TrainError;
+pub use federated::FederatedRounds;
 pub use federated_trainer::{FederatedArm, FederatedTrainer};
 pub use feedback::FeedbackExample;
 pub use fit::optimizer;
@@ -44,5 +46,5 @@ pub use prepare::{Prepared, prepare, prepare_test};
 pub use progress::{Progress, never_stops};
 pub use release::{Release, release};
 pub use retrain::{Candidate, RetrainRequest};
-pub use round::{RoundRecipe, train_round};
+pub use round::{RoundRecipe, held_out_loss, train_round};
 pub use sampler::{Batch, HomeVerdict};

@@ -16,7 +16,7 @@ use hearthwatch_detector::detector::Model;
 use hearthwatch_evaluation::dataset::{DATA_SETS, RecordedHome};
 use hearthwatch_evaluation::evaluate::{HomePair, HomeTrace, fan_out};
 use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
-use hearthwatch_training::{Corpus, Fit, RetrainConfig, never_stops, prepare};
+use hearthwatch_training::{Corpus, Fit, Prepared, RetrainConfig, never_stops, prepare};
 
 use crate::data;
 use arms::{ARMS, Arm};
@@ -30,6 +30,11 @@ const WARM_UP_DAYS: i64 = 14;
 const CUT_DAY: i64 = 31;
 /// Faults of each entity in a week.
 const EVENTS_PER_WEEK: f64 = 1.0;
+
+/// Copies of a home's history with faults for its own training.
+const TRAINING_COPIES: u64 = 3;
+/// Seeds of those copies' faults begin here, apart from those that are asked about or judged.
+const COPY_SALT: u64 = 1 << 32;
 
 /// What is measured.
 #[derive(Debug, Args)]
@@ -46,6 +51,12 @@ pub struct FeedbackArguments {
     /// Windows of an epoch of fine-tuning.
     #[arg(long, default_value_t = 8192)]
     windows: usize,
+    /// Measures these arms alone (a part of the name; may be repeated), and their controls.
+    #[arg(long = "arm", value_name = "TEXT")]
+    arms: Vec<String>,
+    /// Has networks judge every class, not those alone that the one that ships earned.
+    #[arg(long)]
+    every_class: bool,
     /// Alarms a week that homes ask for while their answers are gathered.
     #[arg(long, default_value_t = 5.0)]
     asked: f64,
@@ -55,6 +66,9 @@ pub struct FeedbackArguments {
 struct Subject {
     /// With faults in the time of answers.
     asked: RecordedHome,
+    /// What the home trains on in federated rounds: the same, and copies with known faults. Those of the time of answers are unknown
+    /// to it, as a home's own are.
+    history: HomePair,
     /// Judged over all of its time, for homes whose answers were not learnt from.
     whole: HomePair,
     /// Judged after the cut, for those whose answers were.
@@ -73,6 +87,7 @@ pub fn run(arguments: &FeedbackArguments) -> anyhow::Result<()> {
     let shippable: Vec<&str> = DATA_SETS.iter().filter(|set| set.usage.may_ship()).map(|set| set.name).collect();
     let corpus = Corpus::split(data::homes(&source, &shippable)?);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let arms = chosen(&arguments.arms);
     let mut transfer = Sheet::default();
     let mut later = Sheet::default();
     for seed in 1..=arguments.seeds {
@@ -101,12 +116,20 @@ pub fn run(arguments: &FeedbackArguments) -> anyhow::Result<()> {
                 .collect();
             let side = |wanted: bool| subjects.iter().enumerate().filter(move |(place, _)| learns(*place) == wanted);
             let strangers: Vec<&HomePair> = side(false).map(|(_, subject)| &subject.whole).collect();
+            let histories: Vec<HomePair> = side(true).map(|(_, subject)| subject.history.clone()).collect();
             let learners: Vec<&HomePair> = side(true).map(|(_, subject)| &subject.later).collect();
-            for arm in ARMS {
-                let judged = measure(arm, &asked, (&strangers, &learners), &prepared, &config, &subjects, &learns)?;
+            for arm in &arms {
+                let judged = measure(
+                    arm,
+                    (&asked, &histories),
+                    (&strangers, &learners),
+                    (&prepared, &config, arguments.every_class),
+                    &subjects,
+                    &learns,
+                )?;
                 eprintln!("seed {seed}, fold {fold}, {}: {} answers", arm.name, judged.answers);
-                transfer.add(arm.name, judged.transfer, judged.answers);
-                later.add(arm.name, judged.later, judged.answers);
+                transfer.add(arm, judged.transfer, judged.answers);
+                later.add(arm, judged.later, judged.answers);
             }
         }
     }
@@ -120,6 +143,13 @@ pub fn run(arguments: &FeedbackArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The arms whose name holds one of the texts, and their controls; all of them without a text.
+fn chosen(texts: &[String]) -> Vec<Arm> {
+    let asked = |arm: &&Arm| texts.is_empty() || texts.iter().any(|text| arm.name.contains(text.as_str()));
+    let controls: Vec<&str> = ARMS.iter().filter(asked).map(Arm::control).collect();
+    ARMS.iter().filter(|arm| asked(arm) || controls.contains(&arm.name)).copied().collect()
+}
+
 /// One arm's figures of one fold.
 struct Judged {
     answers: usize,
@@ -129,14 +159,14 @@ struct Judged {
 
 fn measure(
     arm: &Arm,
-    asked: &[(usize, &[Question])],
+    (asked, histories): (&[(usize, &[Question])], &[HomePair]),
     (strangers, learners): (&[&HomePair], &[&HomePair]),
-    prepared: &hearthwatch_training::Prepared,
-    config: &RetrainConfig,
+    (prepared, config, every_class): (&Prepared, &RetrainConfig, bool),
     subjects: &[Subject],
     learns: &dyn Fn(usize) -> bool,
 ) -> anyhow::Result<Judged> {
     let answers = arm.answers(asked, config.seed);
+    let verdicts = arm.verdicts(asked, config.seed);
     // Every arm gets its thresholds from the same clean weeks of the homes that answer.
     let clean: Vec<&HomeTrace> = subjects
         .iter()
@@ -144,9 +174,9 @@ fn measure(
         .filter(|(place, _)| learns(*place))
         .map(|(_, subject)| &subject.whole.clean)
         .collect();
-    let detector = arm.detector(&answers, prepared, config, &clean)?;
+    let detector = arm.detector(&answers, (&verdicts, histories), every_class, prepared, config, &clean)?;
     Ok(Judged {
-        answers: answers.len(),
+        answers: answers.len() + verdicts.iter().map(Vec::len).sum::<usize>(),
         transfer: score::score(&detector, strangers, config.threads),
         later: score::score(&detector, learners, config.threads),
     })
@@ -166,5 +196,9 @@ fn subject(home: &RecordedHome, seed: u64) -> Subject {
         faulty: vec![HomeTrace::extract_copy(&inject(home, &plan(salt), from), from)],
     };
     let asked = inject(&home.between(first - 1, cut.min(last)), &plan(1), from);
-    Subject { asked, whole: pair(from, 2), later: pair(cut.min(last), 3) }
+    let unlabelled = RecordedHome { labels: Vec::new(), ..asked.clone() };
+    let copy = |copy: u64| HomeTrace::extract_copy(&inject(&unlabelled, &plan(COPY_SALT + copy), from), from);
+    let history =
+        HomePair { clean: HomeTrace::extract(&unlabelled, from), faulty: (0..TRAINING_COPIES).map(copy).collect() };
+    Subject { asked, history, whole: pair(from, 2), later: pair(cut.min(last), 3) }
 }

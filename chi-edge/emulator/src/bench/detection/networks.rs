@@ -9,7 +9,7 @@ use hearthwatch_detector::alarm::Blend;
 use hearthwatch_detector::detector::Model;
 use hearthwatch_detector::network::{ARCHITECTURE_NAME, Artifact};
 use hearthwatch_evaluation::evaluate::{Blended, Detector, Fixed, Method, NotReady, TrainingSplit};
-use hearthwatch_federation::{Mean, MultiKrum};
+use hearthwatch_federation::{Mean, MultiKrum, Strategy};
 use hearthwatch_training::{FederatedArm, FederatedTrainer, FoldTrainer, Prepared, RetrainConfig};
 
 /// The network that ships, as a file.
@@ -72,11 +72,13 @@ impl NetworkMethods {
     ) -> anyhow::Result<Vec<Box<dyn Method>>> {
         let shipped = Artifact::parse(SHIPPED)?;
         let blend = Blend { in_charge: None, ..shipped.blend().clone() };
-        let arms: [(&str, FederatedArm); 4] = [
-            ("as much replay alone", FederatedArm::Replay),
-            ("federated, mean", FederatedArm::Homes(|| Box::<Mean>::default())),
-            ("federated, mean, replay", FederatedArm::HomesAndReplay(|| Box::<Mean>::default())),
-            ("federated, multi-krum, replay", FederatedArm::HomesAndReplay(|| Box::new(MultiKrum::new(0.3)))),
+        let mean = || -> Box<dyn Strategy> { Box::<Mean>::default() };
+        let krum = || -> Box<dyn Strategy> { Box::new(MultiKrum::new(0.3)) };
+        let arms = [
+            FederatedArm { name: "as much replay alone", strategy: None, replay: true },
+            FederatedArm { name: "federated, mean", strategy: Some(mean), replay: false },
+            FederatedArm { name: "federated, mean, replay", strategy: Some(mean), replay: true },
+            FederatedArm { name: "federated, multi-krum, replay", strategy: Some(krum), replay: true },
         ];
         let every_class =
             Fixed::new("network, every class", Blended { scorer: shipped.scorer(), blend: blend.clone() });

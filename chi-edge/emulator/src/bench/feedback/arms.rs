@@ -3,12 +3,14 @@
 use hearthwatch_detector::alarm::{Blend, Calibration};
 use hearthwatch_detector::detector::Model;
 use hearthwatch_detector::network::{Artifact, Scorer, Weights};
-use hearthwatch_evaluation::evaluate::{HomeTrace, Record, baseline_scores, blended, calibrate};
+use hearthwatch_evaluation::evaluate::{HomePair, HomeTrace, Record, baseline_scores, blended, calibrate};
+use hearthwatch_federation::Mean;
 use hearthwatch_training::{
-    DefencePolicy, FeedbackExample, HomeAnswer, Prepared, RetrainConfig, RetrainRequest, defend, never_stops,
+    DefencePolicy, FederatedRounds, FeedbackExample, HomeAnswer, HomeVerdict, Prepared, RetrainConfig, RetrainRequest,
+    defend, never_stops,
 };
 
-use super::residents::{Habits, Question, answers};
+use super::residents::{Habits, Question, answers, verdicts};
 
 /// The network that ships: every arm's start.
 const CHAMPION: &[u8] = include_bytes!("../../../../../model/shipped/network.safetensors");
@@ -24,6 +26,8 @@ enum Kind {
     Fusion,
     /// As many steps on the replay alone: the control that an arm must beat.
     Replay,
+    /// Federated rounds with replay: homes train on their own history, with what their residents said where there is something.
+    Federated(Option<Habits>),
     /// Steps of which a quarter of the windows are answered ones.
     Answers(Habits, fn() -> DefencePolicy),
 }
@@ -35,8 +39,12 @@ pub(super) struct Arm {
     kind: Kind,
 }
 
-/// The control.
-pub(super) const REPLAY: &str = "replay without feedback";
+/// The control of arms that learn in the cloud.
+const REPLAY: &str = "replay without feedback";
+/// The control of arms that learn from verdicts in the home.
+const FEDERATED: &str = "federated, no answers";
+/// Federated rounds.
+const ROUNDS: usize = 15;
 
 const HONEST: Habits = Habits { answered: 1.0, wrong: 0.0, bored: 0.0, flipping: 0.0, shuffled: false };
 const MIDDLING: Habits = Habits { answered: 0.6, wrong: 0.1, bored: 0.0, flipping: 0.0, shuffled: false };
@@ -47,6 +55,10 @@ pub(super) const ARMS: &[Arm] = &[
     Arm { name: "champion", kind: Kind::Champion },
     Arm { name: "fusion without labels", kind: Kind::Fusion },
     Arm { name: REPLAY, kind: Kind::Replay },
+    Arm { name: FEDERATED, kind: Kind::Federated(None) },
+    Arm { name: "federated, all answered, none wrong", kind: Kind::Federated(Some(HONEST)) },
+    Arm { name: "federated, 60 % answered, 10 % wrong", kind: Kind::Federated(Some(MIDDLING)) },
+    Arm { name: "federated, the same, shuffled", kind: Kind::Federated(Some(Habits { shuffled: true, ..MIDDLING })) },
     Arm { name: "all answered, none wrong", kind: Kind::Answers(HONEST, DefencePolicy::none) },
     Arm { name: "60 % answered, 10 % wrong", kind: Kind::Answers(MIDDLING, DefencePolicy::none) },
     Arm {
@@ -100,6 +112,11 @@ pub(super) struct Detector {
 }
 
 impl Arm {
+    /// The arm that it must beat; none for the controls' own start.
+    pub(super) fn control(&self) -> &'static str {
+        if matches!(self.kind, Kind::Federated(Some(_))) { FEDERATED } else { REPLAY }
+    }
+
     /// The examples that this arm learns from.
     pub(super) fn answers(&self, asked: &[(usize, &[Question])], seed: u64) -> Vec<FeedbackExample> {
         match self.kind {
@@ -111,10 +128,20 @@ impl Arm {
         }
     }
 
+    /// What residents said, by the place of their home among those asked: of arms that learn from it in the home.
+    pub(super) fn verdicts(&self, asked: &[(usize, &[Question])], seed: u64) -> Vec<Vec<HomeVerdict>> {
+        match self.kind {
+            Kind::Federated(Some(habits)) => verdicts(asked, &habits, seed),
+            _ => Vec::new(),
+        }
+    }
+
     /// Trains what is to be trained, and sets thresholds on the clean homes.
     pub(super) fn detector(
         &self,
         answers: &[FeedbackExample],
+        (verdicts, histories): (&[Vec<HomeVerdict>], &[HomePair]),
+        every_class: bool,
         prepared: &Prepared,
         config: &RetrainConfig,
         clean: &[&HomeTrace],
@@ -126,6 +153,16 @@ impl Arm {
         let weights: Option<Weights> = match self.kind {
             Kind::Baseline => None,
             Kind::Champion | Kind::Fusion => Some(champion.weights().clone()),
+            Kind::Federated(_) => {
+                let rounds = FederatedRounds {
+                    rounds: ROUNDS,
+                    homes: histories,
+                    verdicts,
+                    strategy: Some(&|| Box::<Mean>::default()),
+                    replay: Some(prepared),
+                };
+                Some(rounds.run(champion.weights(), config, config.seed)?)
+            }
             Kind::Replay | Kind::Answers(..) => {
                 let request = RetrainRequest::on_prepared(prepared, config).feedback(answers);
                 Some(request.fine_tune(champion.weights(), &mut never_stops(|_| {}))?)
@@ -134,7 +171,10 @@ impl Arm {
         let network = match weights {
             None => None,
             Some(weights) => {
-                let (scorer, blend) = (Scorer::new(&weights)?, champion.blend().clone());
+                let (scorer, mut blend) = (Scorer::new(&weights)?, champion.blend().clone());
+                if every_class {
+                    blend.in_charge = None;
+                }
                 let scores: Vec<Vec<Vec<f32>>> =
                     clean.iter().map(|home| blended(&scorer, &blend, home, None)).collect();
                 let calibration = calibrate(&records(clean, &scores), Some(&baseline));

@@ -7,7 +7,7 @@ use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, HomeDetector, Model};
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_evaluation::dataset::{LabelOrigin, RecordedHome};
-use hearthwatch_training::{FeedbackExample, HomeAnswer};
+use hearthwatch_training::{FeedbackExample, HomeAnswer, HomeVerdict};
 use jiff::tz::TimeZone;
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,6 +18,7 @@ const DELAY_MEDIAN_HOURS: f64 = 7.0;
 /// An alarm that was sent, with what only the simulation knows.
 #[derive(Debug, Clone)]
 pub(super) struct Question {
+    entity: u32,
     raised_at: i64,
     window: Vec<f32>,
     class: DeviceClass,
@@ -72,6 +73,7 @@ pub(super) fn questions(home: &RecordedHome, model: &Arc<Model>, warm_up_days: i
             let AlarmEvent::Raised(alarm) = event else { continue };
             if let Some(window) = detector.window_of(&alarm.id) {
                 asked.push(Question {
+                    entity: alarm.entity,
                     raised_at: alarm.raised_at,
                     window: window.to_vec(),
                     class: home.entities[alarm.entity as usize].class,
@@ -93,10 +95,36 @@ fn is_real(home: &RecordedHome, alarm: &Alarm) -> bool {
     })
 }
 
-/// The answers to these homes' questions that came in time.
+/// An answer that came in time: the place of its home among those asked, its question, and whether it was said to be real.
+struct Given<'a> {
+    turn: usize,
+    question: &'a Question,
+    said: bool,
+}
+
+/// The answers as examples for the server.
 pub(super) fn answers(asked: &[(usize, &[Question])], habits: &Habits, seed: u64) -> Vec<HomeAnswer> {
+    let example = |one: Given<'_>| {
+        let Question { window, class, .. } = one.question;
+        let example = FeedbackExample { window: window.clone(), class: *class, anomalous: one.said, weight: 1.0 };
+        HomeAnswer { home: format!("home-{}", asked[one.turn].0), example }
+    };
+    given(asked, habits, seed).into_iter().map(example).collect()
+}
+
+/// The same answers for each home's own training, by its place among those asked.
+pub(super) fn verdicts(asked: &[(usize, &[Question])], habits: &Habits, seed: u64) -> Vec<Vec<HomeVerdict>> {
+    let mut verdicts = vec![Vec::new(); asked.len()];
+    for Given { turn, question, said } in given(asked, habits, seed) {
+        verdicts[turn].push(HomeVerdict { entity: question.entity, at: question.raised_at, confirmed: said });
+    }
+    verdicts
+}
+
+/// The answers to these homes' questions that came in time.
+fn given<'a>(asked: &[(usize, &'a [Question])], habits: &Habits, seed: u64) -> Vec<Given<'a>> {
     let flips = (asked.len() as f64 * habits.flipping).round() as usize;
-    let mut given = Vec::new();
+    let mut given: Vec<Given<'a>> = Vec::new();
     for (turn, (home, questions)) in asked.iter().enumerate() {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(*home as u64 + 1);
@@ -111,21 +139,15 @@ pub(super) fn answers(asked: &[(usize, &[Question])], habits: &Habits, seed: u64
             let boring = question.real && question.excess < FAINT && bored < habits.bored;
             let honest = question.real && !boring;
             let said = if turn < flips || wrong < habits.wrong { !honest } else { honest };
-            let example = FeedbackExample {
-                window: question.window.clone(),
-                class: question.class,
-                anomalous: said,
-                weight: 1.0,
-            };
-            given.push(HomeAnswer { home: format!("home-{home}"), example });
+            given.push(Given { turn, question, said });
         }
     }
     if habits.shuffled {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5eed);
         for place in (1..given.len()).rev() {
             let other = rng.random_range(0..=place);
-            let (one, two) = (given[place].example.anomalous, given[other].example.anomalous);
-            (given[place].example.anomalous, given[other].example.anomalous) = (two, one);
+            let (one, two) = (given[place].said, given[other].said);
+            (given[place].said, given[other].said) = (two, one);
         }
     }
     given

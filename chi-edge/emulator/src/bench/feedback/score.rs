@@ -4,7 +4,7 @@ use std::fmt;
 
 use hearthwatch_evaluation::evaluate::{Contender, Evaluation, HomePair, paired_difference, replay};
 
-use super::arms::{Detector, REPLAY};
+use super::arms::{Arm, Detector};
 
 /// Alarms a home-week that are asked for.
 const BUDGET: f64 = 1.0;
@@ -47,34 +47,35 @@ fn either(mut one: Evaluation, other: &Evaluation) -> Evaluation {
 /// A table: one line an arm, homes of all folds and seeds together.
 #[derive(Debug, Default)]
 pub(super) struct Sheet {
-    lines: Vec<(&'static str, Evaluation, usize)>,
+    lines: Vec<(Arm, Evaluation, usize)>,
 }
 
 impl Sheet {
     /// Adds one fold's figures of an arm.
-    pub(super) fn add(&mut self, arm: &'static str, scored: Scored, answers: usize) {
-        match self.lines.iter_mut().find(|(name, ..)| *name == arm) {
+    pub(super) fn add(&mut self, arm: &Arm, scored: Scored, answers: usize) {
+        match self.lines.iter_mut().find(|(known, ..)| known.name == arm.name) {
             Some((_, all, count)) => {
                 all.extend(scored);
                 *count += answers;
             }
-            None => self.lines.push((arm, scored, answers)),
+            None => self.lines.push((*arm, scored, answers)),
         }
     }
 }
 
 impl fmt::Display for Sheet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let control = self.lines.iter().find(|(name, ..)| *name == REPLAY).map(|(_, evaluation, _)| evaluation);
+        let of = |name: &str| self.lines.iter().find(|(arm, ..)| arm.name == name).map(|(_, evaluation, _)| evaluation);
         writeln!(
             f,
-            "{:<30} {:>8} {:>16} {:>12} {:>26}  verdict",
-            "arm", "answers", "found", "false/week", "recall less the control"
+            "{:<37} {:>8} {:>16} {:>12} {:>26}  verdict",
+            "arm", "answers", "found", "false/week", "recall less its control"
         )?;
-        for (name, evaluation, answers) in &self.lines {
+        for (arm, evaluation, answers) in &self.lines {
+            let name = arm.name;
             let summary = evaluation.summary();
-            let difference = control
-                .filter(|_| *name != REPLAY)
+            let difference = of(arm.control())
+                .filter(|_| arm.control() != name)
                 .map(|control| paired_difference(evaluation, control, COVERAGE, RESAMPLES, 1));
             let (text, verdict) = difference.map_or(("-".to_owned(), "-"), |interval| {
                 let text = format!("{:+.3} ({:+.3}..{:+.3})", interval.point, interval.low, interval.high);
@@ -82,13 +83,11 @@ impl fmt::Display for Sheet {
             });
             writeln!(
                 f,
-                "{name:<30} {answers:>8} {:>16} {:>12.2} {text:>26}  {verdict}",
+                "{name:<37} {answers:>8} {:>16} {:>12.2} {text:>26}  {verdict}",
                 format!("{:.3} ({}/{})", summary.recall.ratio(), summary.recall.found, summary.recall.all),
                 summary.false_alarms_per_week
             )?;
         }
-        let Some(control) = control else { return Ok(()) };
-        let before = control.summary();
         for (title, slices) in [
             ("class", |one: &Evaluation| one.summary().by_class),
             ("family", |one: &Evaluation| one.summary().by_family),
@@ -96,9 +95,9 @@ impl fmt::Display for Sheet {
             as [(&str, fn(&Evaluation) -> std::collections::BTreeMap<String, hearthwatch_evaluation::evaluate::Share>);
                 2]
         {
-            let base = if title == "class" { &before.by_class } else { &before.by_family };
-            for (name, evaluation, _) in self.lines.iter().filter(|(name, ..)| name.contains("answered")) {
-                write!(f, "by {title}, {name}:")?;
+            for (arm, evaluation, _) in self.lines.iter().filter(|(arm, ..)| arm.name.contains("answered")) {
+                let base = of(arm.control()).map(slices).unwrap_or_default();
+                write!(f, "by {title}, {}:", arm.name)?;
                 for (slice, share) in slices(evaluation) {
                     let other = base.get(&slice).copied().unwrap_or_default();
                     write!(f, " {slice} {}→{}/{}", other.found, share.found, share.all)?;

@@ -1,0 +1,92 @@
+//! Federated rounds in one process: what the server and the homes do in turn, for measuring.
+
+use burn::tensor::Device;
+use hearthwatch_detector::network::{DeviceKind, Weights};
+use hearthwatch_evaluation::evaluate::{HomePair, fan_out};
+use hearthwatch_federation::{Delta, Quantised, Strategy};
+
+use super::config::RetrainConfig;
+use super::error::TrainError;
+use super::prepare::Prepared;
+use super::round::{RoundRecipe, train_round};
+use super::sampler::HomeVerdict;
+
+/// Seeds of the homes of a round lie this many bits apart.
+const HOME_SHIFT: u32 = 40;
+
+/// Who takes part in rounds, and with what.
+#[derive(Clone, Copy)]
+pub struct FederatedRounds<'a> {
+    /// How many rounds.
+    pub rounds: usize,
+    /// The homes' histories with faults in copies; none of it leaves a home, only its quantised delta does.
+    pub homes: &'a [HomePair],
+    /// What residents said, by the position of the home; may be shorter.
+    pub verdicts: &'a [Vec<HomeVerdict>],
+    /// How deltas become one; without one no home trains.
+    pub strategy: Option<&'a (dyn Fn() -> Box<dyn Strategy> + Sync)>,
+    /// Recordings that the server trains on after each round; without them it does not.
+    pub replay: Option<&'a Prepared>,
+}
+
+impl std::fmt::Debug for FederatedRounds<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let strategy = self.strategy.map(|strategy| strategy().name());
+        f.debug_struct("FederatedRounds")
+            .field("rounds", &self.rounds)
+            .field("strategy", &strategy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FederatedRounds<'_> {
+    /// The weights after the last round.
+    ///
+    /// # Errors
+    /// [`TrainError::Device`]; [`TrainError::NoFaults`] and [`TrainError::Diverged`] of the replay, [`TrainError::Artifact`] where weights
+    /// overflow. A home that cannot train takes no part.
+    pub fn run(&self, start: &Weights, config: &RetrainConfig, seed: u64) -> Result<Weights, TrainError> {
+        let device = DeviceKind::parse(&config.device)?.open()?;
+        let mut weights = start.clone();
+        for round in 0..self.rounds {
+            let seed = seed.wrapping_mul(1_000_003).wrapping_add(round as u64);
+            let in_round = |recipe: RoundRecipe| recipe.in_round(round, self.rounds);
+            if let Some(strategy) = self.strategy {
+                let recipe = in_round(RoundRecipe::home(config.anomaly_weight));
+                weights = self.average(&weights, strategy(), (&recipe, config.threads), seed, &device)?;
+            }
+            if let Some(replay) = self.replay {
+                let recipe = in_round(RoundRecipe::replay(config.anomaly_weight));
+                weights = train_round(&weights, &replay.train, &[], &recipe, seed, &device)?;
+            }
+        }
+        Ok(weights)
+    }
+
+    fn average(
+        &self,
+        start: &Weights,
+        mut strategy: Box<dyn Strategy>,
+        (recipe, threads): (&RoundRecipe, usize),
+        seed: u64,
+        device: &Device,
+    ) -> Result<Weights, TrainError> {
+        let places: Vec<usize> = (0..self.homes.len()).collect();
+        let train = |place: &usize| {
+            let verdicts = self.verdicts.get(*place..=*place).unwrap_or(&[]);
+            let seed = seed.wrapping_add((*place as u64) << HOME_SHIFT);
+            train_round(start, &self.homes[*place..=*place], verdicts, recipe, seed, device)
+        };
+        for (place, end) in fan_out(&places, threads, train, |_| {}).into_iter().enumerate() {
+            // What a home sends is what eight bits leave of it.
+            let sent = end.ok().and_then(|end| Quantised::of(&Delta::between(start, &end)).restore().ok());
+            if let Some(delta) = sent {
+                strategy.add(&place.to_string(), delta);
+            }
+        }
+        match strategy.finish() {
+            Some(aggregate) => Ok(aggregate.delta.applied_to(start)?),
+            None => Ok(start.clone()),
+        }
+    }
+}
