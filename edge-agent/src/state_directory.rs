@@ -30,7 +30,14 @@ pub enum StateError {
 #[derive(Debug)]
 pub struct StateDirectory {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for StateDirectory {
+    fn drop(&mut self) {
+        // Closing alone would not do: a child process that is just being started holds a copy of the open file for a moment.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl StateDirectory {
@@ -49,7 +56,7 @@ impl StateDirectory {
         let lock_path = path.join("lock");
         let lock = private().create(true).truncate(false).write(true).open(&lock_path).map_err(at(&lock_path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), lock }),
             Err(TryLockError::WouldBlock) => Err(StateError::InUse(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(StateError::Io { path: lock_path, source }),
         }

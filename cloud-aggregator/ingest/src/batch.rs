@@ -51,7 +51,7 @@ pub(super) trait Take: Send + Sync + 'static {
     /// receipt will cover it: its home sends it no more. Blocks on the store.
     ///
     /// # Errors
-    /// [`StoreError`]; then it is not even in quarantine.
+    /// [`StoreError`](hearthwatch_store::StoreError); then it is not even in quarantine.
     fn set_aside(&self, message: &Message, cause: &str, covered: bool, now: i64) -> StoreResult<BatchReport>;
     /// Whether anything can be stored now.
     fn probe(&self) -> StoreResult<()>;
@@ -112,7 +112,7 @@ impl BatchTaker {
     /// Judges `messages` (topic, payload) and commits what follows from it. Blocks on the store.
     ///
     /// # Errors
-    /// [`StoreError`]; then nothing of the batch was stored, and it may be taken again.
+    /// [`StoreError`](hearthwatch_store::StoreError); then nothing of the batch was stored, and it may be taken again.
     pub fn take(&self, messages: &[(String, Bytes)], now: i64) -> StoreResult<BatchReport> {
         let started = Instant::now();
         let released: BTreeSet<ModelVersion> =

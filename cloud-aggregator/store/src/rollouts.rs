@@ -122,7 +122,7 @@ pub struct ExclusionRow {
 pub trait RolloutStore {
     /// Writes a rollout: a new one where `row_version` is 0, else over the version that was read. Returns the row as it is then.
     ///
-    /// [`StoreError::Conflict`] when somebody else wrote since, or made the row.
+    /// [`StoreError::Conflict`](crate::StoreError::Conflict) when somebody else wrote since, or made the row.
     fn put_rollout(&self, row: &RolloutRow) -> StoreResult<RolloutRow>;
     /// The rollout of one release; none if nobody began it.
     fn rollout(&self, version: ModelVersion) -> StoreResult<Option<RolloutRow>>;
@@ -130,8 +130,8 @@ pub trait RolloutStore {
     fn rollouts(&self, before: Option<ModelVersion>, limit: usize) -> StoreResult<Vec<RolloutRow>>;
     /// Adds assignments of the rollout `under`, which must still be the row that was read: looked up in the same transaction.
     ///
-    /// [`StoreError::Conflict`] when it is not; [`StoreError::Corrupt`] when a home's generation does not rise: the director's
-    /// memory is behind.
+    /// [`StoreError::Conflict`](crate::StoreError::Conflict) when it is not; [`StoreError::Corrupt`](crate::StoreError::Corrupt) when a
+    /// home's generation does not rise: the director's memory is behind.
     fn add_assignments(&self, under: &RolloutRow, rows: &[AssignmentRow]) -> StoreResult<()>;
     /// The newest assignment of each home, by home.
     fn assignments(&self) -> StoreResult<Vec<AssignmentRow>>;
@@ -152,7 +152,7 @@ pub trait RolloutStore {
     fn answer_days(&self, since: i64) -> StoreResult<Vec<AnswerDay>>;
     /// Excludes a home; one that is excluded already stays so.
     fn exclude_home(&self, row: &ExclusionRow) -> StoreResult<()>;
-    /// Lifts a home's exclusion; [`StoreError::NotFound`] if it has none.
+    /// Lifts a home's exclusion; [`StoreError::NotFound`](crate::StoreError::NotFound) if it has none.
     fn lift_exclusion(&self, home: &HomeId, by: &Actor, at: i64) -> StoreResult<()>;
     /// Exclusions, newest first, at most `limit`; only those after this one, by its time and home, if given.
     fn exclusions(&self, after: Option<&(i64, HomeId)>, limit: usize) -> StoreResult<Vec<ExclusionRow>>;

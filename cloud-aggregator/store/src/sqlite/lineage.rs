@@ -182,7 +182,7 @@ impl SqliteStore {
     /// Holds every sealed row against the chain, every link against what it names, and both chains against themselves.
     ///
     /// # Errors
-    /// [`StoreError`] when the store cannot be read; what is wrong with what it holds is in the report.
+    /// [`StoreError`](crate::StoreError) when the store cannot be read; what is wrong with what it holds is in the report.
     pub fn verify_lineage(&self) -> StoreResult<LineageReport> {
         let reader = self.read();
         let (mut sealed, lines, head, mut findings) = chain(&reader).map_err(engine("read lineage"))?;
