@@ -14,6 +14,9 @@ mod verdicts;
 
 use clap::Subcommand;
 
+/// The network that ships, as a file.
+const SHIPPED: &[u8] = include_bytes!("../../../model/shipped/network.safetensors");
+
 /// What can be measured.
 #[derive(Debug, Subcommand)]
 pub enum Bench {

@@ -54,7 +54,7 @@ impl Answer {
     }
 
     /// The status and the name of the problem.
-    fn told(&self) -> (u16, String) {
+    fn status_and_problem(&self) -> (u16, String) {
         (self.status.as_u16(), self.problem())
     }
 

@@ -137,15 +137,15 @@ fn every_key_that_others_could_read_is_named_with_the_command_that_closes_it() {
         std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(0o640)).unwrap();
     }
     let list = parse(GOOD, &directory).unwrap_err();
-    let told = |key: &str, name: &str| Fault {
+    let fault = |key: &str, name: &str| Fault {
         file: path("cloud.toml"),
         key: key.to_owned(),
         problem: format!("{} is open to others (mode 0640)", path(name).display()),
         remedy: format!("if nobody read it: chmod 600 {}", path(name).display()),
     };
-    let ours = [told("mqtt.key_file", "a.key"), told("http.key_file", "h.key")];
+    let ours = [fault("mqtt.key_file", "a.key"), fault("http.key_file", "h.key")];
     assert_eq!(list[..2], ours);
-    assert_eq!(list[2..], [told("release.keys", "./timestamp.key"), told("release.gate_key", "gate.key")]);
+    assert_eq!(list[2..], [fault("release.keys", "./timestamp.key"), fault("release.gate_key", "gate.key")]);
 }
 
 #[test]

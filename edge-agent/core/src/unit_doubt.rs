@@ -19,12 +19,83 @@ const APART_MAX: f64 = 6.0;
 const SPREAD_MAX: f64 = 15.0;
 
 /// Words in an id or a name after which a temperature is no room's: hot things, cold things, outdoors and electronics.
-const NO_ROOM: &str = "\
-    water boiler heater heating oven stove cooker pipe flow return supply sauna tank kettle grill bbq smoker kiln \
-    fireplace chimney flue exhaust collector solar panel radiator dryer washer dishwasher engine cpu gpu processor \
-    core chip board device internal inverter battery charger server nas disk drive ssd router printer nozzle \
-    hotend freezer fridge refrigerator cooler ice outdoor outside garden garage shed attic porch balcony \
-    greenhouse dew warmwater ketel leiding aanvoer retour vriezer koelkast buiten tuin schuur";
+const NO_ROOM: [&str; 75] = [
+    "water",
+    "boiler",
+    "heater",
+    "heating",
+    "oven",
+    "stove",
+    "cooker",
+    "pipe",
+    "flow",
+    "return",
+    "supply",
+    "sauna",
+    "tank",
+    "kettle",
+    "grill",
+    "bbq",
+    "smoker",
+    "kiln",
+    "fireplace",
+    "chimney",
+    "flue",
+    "exhaust",
+    "collector",
+    "solar",
+    "panel",
+    "radiator",
+    "dryer",
+    "washer",
+    "dishwasher",
+    "engine",
+    "cpu",
+    "gpu",
+    "processor",
+    "core",
+    "chip",
+    "board",
+    "device",
+    "internal",
+    "inverter",
+    "battery",
+    "charger",
+    "server",
+    "nas",
+    "disk",
+    "drive",
+    "ssd",
+    "router",
+    "printer",
+    "nozzle",
+    "hotend",
+    "freezer",
+    "fridge",
+    "refrigerator",
+    "cooler",
+    "ice",
+    "outdoor",
+    "outside",
+    "garden",
+    "garage",
+    "shed",
+    "attic",
+    "porch",
+    "balcony",
+    "greenhouse",
+    "dew",
+    "warmwater",
+    "ketel",
+    "leiding",
+    "aanvoer",
+    "retour",
+    "vriezer",
+    "koelkast",
+    "buiten",
+    "tuin",
+    "schuur",
+];
 
 /// A temperature sensor of a room, as far as the check of its unit needs it.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,9 +180,7 @@ fn in_celsius(one: &Thermometer) -> Option<f64> {
 fn is_room(one: &Thermometer) -> bool {
     let words = format!("{} {}", one.info.entity_id, one.name).to_lowercase();
     one.info.class == DeviceClass::Temperature
-        && !words
-            .split(|letter: char| !letter.is_alphanumeric())
-            .any(|word| NO_ROOM.split(' ').any(|other| other == word))
+        && !words.split(|letter: char| !letter.is_alphanumeric()).any(|word| NO_ROOM.contains(&word))
 }
 
 #[cfg(test)]

@@ -34,17 +34,17 @@ fn columns_are_found_by_name_in_any_order_and_a_repeated_header_is_skipped() {
 #[test]
 fn a_number_and_its_unit_in_one_cell_are_parted() {
     let rows = read("time,sensor.hall_temperature,sensor.plug\n2026-01-01T00:00:00Z,20.1 °C,\"3,5 W\"\n");
-    let told =
+    let shown =
         ["2 1767225600 sensor.hall_temperature  °C 20.1".to_owned(), "2 1767225600 sensor.plug  W 3,5".to_owned()];
-    assert_eq!(rows, Ok(told.map(Ok).to_vec()));
+    assert_eq!(rows, Ok(shown.map(Ok).to_vec()));
     let long = read(
         "entity_id,state,last_changed\nsensor.hall_humidity,54 %,2026-01-01T00:00:00Z\nsensor.word,12 monkeys,2026-01-01T00:00:00Z\n",
     );
-    let told = [
+    let shown = [
         "2 1767225600 sensor.hall_humidity humidity % 54".to_owned(),
         "3 1767225600 sensor.word   12 monkeys".to_owned(),
     ];
-    assert_eq!(long, Ok(told.map(Ok).to_vec()));
+    assert_eq!(long, Ok(shown.map(Ok).to_vec()));
 }
 
 #[test]
@@ -325,8 +325,8 @@ fn any_separator_line_end_and_byte_order_mark_will_do() {
 fn files_in_older_character_sets_are_read() {
     let rows = |bytes: &[u8]| {
         let csv = EventsCsv::new(Path::new("events.csv"), false, &TimeZone::UTC);
-        let told = |row: EventRow<'_>| format!("{} {} {}", row.entity_id, row.unit, row.state);
-        fixtures::rows(|each| csv.read_from(bytes, each), |row| row.map(told).map_err(|fault| fault.what)).unwrap()
+        let shown = |row: EventRow<'_>| format!("{} {} {}", row.entity_id, row.unit, row.state);
+        fixtures::rows(|each| csv.read_from(bytes, each), |row| row.map(shown).map_err(|fault| fault.what)).unwrap()
     };
     assert_eq!(
         rows(b"entity_id,state,unit,last_changed\nsensor.a,1,\xb0C,1767225600\nsensor.\xff,1,,1767225600\nsensor.a,2,,1767225700\n"),

@@ -22,10 +22,30 @@ const ROOM_MAX: f64 = 45.0;
 /// Highest °F that a room or the weather has.
 const ROOM_MAX_FAHRENHEIT: f64 = 125.0;
 /// Words of things that are hotter than a room.
-const HOT: &str = "boiler water wasser kessel heater oven cpu chip processor core solar flow supply return tank engine device aanvoer";
+const HOT: [&str; 18] = [
+    "boiler",
+    "water",
+    "wasser",
+    "kessel",
+    "heater",
+    "oven",
+    "cpu",
+    "chip",
+    "processor",
+    "core",
+    "solar",
+    "flow",
+    "supply",
+    "return",
+    "tank",
+    "engine",
+    "device",
+    "aanvoer",
+];
 
 /// What keeps cold, in English, German, Dutch and French.
-const FREEZERS: &str = "freezer gefrierschrank gefriertruhe tiefkuhl tiefkuehl vriezer congelateur";
+const FREEZERS: [&str; 7] =
+    ["freezer", "gefrierschrank", "gefriertruhe", "tiefkuhl", "tiefkuehl", "vriezer", "congelateur"];
 /// °C of a freezer: nothing else about one is below zero.
 const FROZEN: std::ops::RangeInclusive<f64> = -40.0..=-5.0;
 
@@ -55,7 +75,7 @@ pub fn of(entity_id: &str, state: &str) -> Option<Guess> {
 /// Whether a name is of something that is hotter than a room.
 #[must_use]
 pub fn is_hot(name: &str) -> bool {
-    HOT.split(' ').any(|hot| name.contains(hot))
+    HOT.iter().any(|hot| name.contains(hot))
 }
 
 /// The class of a number in `unit` whose id has a word for it, where the unit alone leaves several: % is humidity or a
@@ -81,11 +101,11 @@ fn on_off(name: &str) -> Guess {
 
 fn number_of(name: &str, number: f64) -> Option<Guess> {
     let nothing_known = Guess { class: C::GenericNumber, unit: "" };
-    if tokens(name).any(|token| NOT_WATCHED_NUMBERS.split(' ').any(|word| word == token)) {
+    if tokens(name).any(|token| NOT_WATCHED_NUMBERS.contains(&token)) {
         return None;
     }
     let Some(word) = word_of(name, NUMBER_WORDS) else {
-        let frozen = FREEZERS.split(' ').any(|word| name.contains(word)) && FROZEN.contains(&number);
+        let frozen = FREEZERS.iter().any(|word| name.contains(word)) && FROZEN.contains(&number);
         return Some(if frozen { Guess { class: C::Temperature, unit: "°C" } } else { nothing_known });
     };
     let has = |text: &str| tokens(name).any(|token| token == text);

@@ -26,9 +26,20 @@ use super::torn::{CUT_SHORT, Torn};
 /// Largest file: it is held in memory, some times its size.
 const BYTES_MAX: u64 = 256 << 20;
 /// Times of a state, the likeliest first; the short ones are those of the web socket.
-const TIMES: &str = "\
-    last_updated last_changed lu lc last_reported timestamp last_updated_ts last_changed_ts last_reported_ts time \
-    start ts";
+const TIMES: [&str; 12] = [
+    "last_updated",
+    "last_changed",
+    "lu",
+    "lc",
+    "last_reported",
+    "timestamp",
+    "last_updated_ts",
+    "last_changed_ts",
+    "last_reported_ts",
+    "time",
+    "start",
+    "ts",
+];
 
 /// The states of a file, read when it is opened.
 #[derive(Debug)]
@@ -245,7 +256,7 @@ impl Rows<'_> {
             Value::Null => String::new(),
             other => other.to_string(),
         };
-        let time = TIMES.split(' ').map(|name| (name, &value[name])).find(|(_, time)| !time.is_null());
+        let time = TIMES.iter().map(|name| (*name, &value[*name])).find(|(_, time)| !time.is_null());
         let written = match time.map(|(_, time)| time) {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) => number.to_string(),

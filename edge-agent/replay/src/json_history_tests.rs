@@ -7,13 +7,13 @@ fn rows(text: &str) -> Result<Vec<String>, String> {
     let file = fixtures::file(".json", text);
     let history = JsonHistory::open(file.path(), false, &TimeZone::UTC)
         .map_err(|error| error.to_string().replace(&file.path().display().to_string(), "h.json"))?;
-    let told = |row: Row<'_>| match row {
+    let shown = |row: Row<'_>| match row {
         Ok(EventRow { at, entity_id, device_class, unit, state_class, state, .. }) => {
             format!("{} {entity_id} [{device_class}] [{unit}] [{state_class}] {state}", at.second())
         }
         Err(fault) => format!("{}: {}", fault.line, fault.what),
     };
-    Ok(fixtures::rows(|each| history.read(each), told).unwrap())
+    Ok(fixtures::rows(|each| history.read(each), shown).unwrap())
 }
 
 #[test]

@@ -124,18 +124,18 @@ impl Layout {
     /// What is missing and which headers would do; `quoted` is the line as the text quotes it.
     pub fn find(fields: &[Cow<'_, str>], quoted: &str, zone: &TimeZone) -> Result<Self, String> {
         let names: Vec<String> = fields.iter().map(|name| tidy(name)).collect();
-        let place = |wanted: &str| place_of(&names, wanted);
+        let place = |wanted: &[&str]| place_of(&names, wanted);
         let times = time_columns(&names);
         let time = times.first().copied();
-        let entity_ids = places_of(&names, IDS);
+        let entity_ids = places_of(&names, &IDS);
         let entity_id = entity_ids.first().copied();
         let numbered = names.iter().any(|name| name == "metadata_id");
-        let statistics = place("start start_ts").is_some() || names.iter().any(|name| name == "statistic_id");
+        let statistics = place(&["start", "start_ts"]).is_some() || names.iter().any(|name| name == "statistic_id");
         let mut states: Vec<usize> = if statistics {
             // What a meter stood at is closer to its states than the sum since statistics began.
-            ["mean", "state", "sum"].iter().filter_map(|name| place(name)).collect()
+            ["mean", "state", "sum"].iter().filter_map(|name| place(&[name])).collect()
         } else {
-            place(STATES).into_iter().collect()
+            place(&STATES).into_iter().collect()
         };
         // A table of Home Assistant's has numbers of its rows too.
         let by_row = numbered && entity_id.is_some_and(|place| ["id", "name"].contains(&names[place].as_str()));
@@ -146,17 +146,17 @@ impl Layout {
         if !times.is_empty() && entity_id.is_some() && !states.is_empty() {
             states.dedup();
             let same = |place: &usize| Some(&names[*place]) == entity_id.map(|first| &names[first]);
-            let influx = place("domain").is_some() && names.iter().any(|name| name == "entity_id");
+            let influx = place(&["domain"]).is_some() && names.iter().any(|name| name == "entity_id");
             return Ok(Self::Long(Columns {
                 times,
                 entity_ids: entity_ids.iter().copied().filter(same).collect(),
                 numbered,
-                domain: place("domain"),
-                field: place("_field"),
-                device_class: place(CLASSES),
+                domain: place(&["domain"]),
+                field: place(&["_field"]),
+                device_class: place(&CLASSES),
                 // InfluxDB 1 calls the measurement a name.
-                unit: place(UNITS).or_else(|| place("name").filter(|_| influx)),
-                state_class: place("state_class"),
+                unit: place(&UNITS).or_else(|| place(&["name"]).filter(|_| influx)),
+                state_class: place(&["state_class"]),
                 states,
                 no_header: false,
             }));
@@ -164,7 +164,12 @@ impl Layout {
         if let Some(entity_id) = entity_id {
             let ends = ends(fields, zone);
             if !ends.is_empty() {
-                return Ok(Self::Intervals(Intervals { entity_id, purpose: place("type"), unit: place(UNITS), ends }));
+                return Ok(Self::Intervals(Intervals {
+                    entity_id,
+                    purpose: place(&["type"]),
+                    unit: place(&UNITS),
+                    ends,
+                }));
             }
         }
         if let (Some(time), None) = (time, entity_id)
@@ -196,7 +201,9 @@ impl Layout {
             let column = if looks_like_id(name) {
                 WideColumn { place, entity_id: name.clone(), unit: String::new() }
             } else {
-                let known = [OTHERS, TIMES, IDS, STATES, UNITS, CLASSES].iter().any(|list| lists(list, name));
+                let known = [&OTHERS[..], &TIMES, &IDS, &STATES, &UNITS, &CLASSES]
+                    .iter()
+                    .any(|list| list.contains(&name.as_str()));
                 let lettered = name.contains(char::is_alphabetic);
                 let Some(column) = WideColumn::named(place, &fields[place])
                     .filter(|column| lettered && !known && (by_name || column.unit_and_id))
@@ -216,34 +223,30 @@ impl Layout {
     #[must_use]
     pub fn repeated(&self, fields: &[Cow<'_, str>]) -> bool {
         let Self::Long(columns) = self else { return false };
-        let known = |place: usize, names: &str| fields.get(place).is_some_and(|field| lists(names, &tidy(field)));
-        let anywhere = |names: &str| (0..fields.len()).any(|place| known(place, names));
-        columns.times.iter().any(|time| known(time.place, TIMES))
-            || (anywhere(TIMES) && anywhere("entity_id") && anywhere(STATES))
-            || columns.entity_ids.iter().any(|place| known(*place, "entity_id statistic_id"))
+        let known =
+            |place: usize, names: &[&str]| fields.get(place).is_some_and(|field| names.contains(&tidy(field).as_str()));
+        let anywhere = |names: &[&str]| (0..fields.len()).any(|place| known(place, names));
+        columns.times.iter().any(|time| known(time.place, &TIMES))
+            || (anywhere(&TIMES) && anywhere(&["entity_id"]) && anywhere(&STATES))
+            || columns.entity_ids.iter().any(|place| known(*place, &["entity_id", "statistic_id"]))
     }
 }
 
-/// Whether a list of names has this one.
-fn lists(list: &str, name: &str) -> bool {
-    list.split(' ').any(|listed| listed == name)
-}
-
 /// The first column that is called by the first of `wanted` that there is.
-fn place_of(names: &[String], wanted: &str) -> Option<usize> {
-    wanted.split(' ').find_map(|wanted| names.iter().position(|name| name == wanted))
+fn place_of(names: &[String], wanted: &[&str]) -> Option<usize> {
+    wanted.iter().find_map(|wanted| names.iter().position(|name| name == wanted))
 }
 
 /// All columns that are called by one of `wanted`, in the order of `wanted`.
-fn places_of(names: &[String], wanted: &str) -> Vec<usize> {
+fn places_of(names: &[String], wanted: &[&str]) -> Vec<usize> {
     let of = |name: &str| (0..names.len()).filter(|place| names[*place] == name).collect::<Vec<_>>();
-    wanted.split(' ').flat_map(of).collect()
+    wanted.iter().flat_map(|name| of(name)).collect()
 }
 
 /// The columns of times, best first: a date with its time of the day, then those of a usual name, then those of Home Assistant's tables and
 /// of SQL's functions.
 fn time_columns(names: &[String]) -> Vec<TimeColumn> {
-    let mut places = places_of(names, TIMES);
+    let mut places = places_of(names, &TIMES);
     let recorder = |name: &String| name.contains("last_updated") || name.contains("last_changed");
     let called = |name: &String| name.starts_with("datetime(") || name.starts_with("time(");
     places.extend(
@@ -252,7 +255,7 @@ fn time_columns(names: &[String]) -> Vec<TimeColumn> {
             .collect::<Vec<_>>(),
     );
     let mut times: Vec<TimeColumn> = places.into_iter().map(|place| TimeColumn::named(place, names)).collect();
-    if let (Some(date), Some(clock)) = (place_of(names, DATES), place_of(names, CLOCKS)) {
+    if let (Some(date), Some(clock)) = (place_of(names, &DATES), place_of(names, &CLOCKS)) {
         let joined = TimeColumn { date: Some(date), ..TimeColumn::named(clock, names) };
         times.retain(|time| time.place != clock && time.place != date);
         times.insert(0, joined);
@@ -389,7 +392,7 @@ fn tidy(name: &str) -> String {
         return name;
     }
     match spaced.rsplit_once('.') {
-        Some((_, last)) if [TIMES, IDS, STATES].iter().any(|list| lists(list, last)) => last.to_owned(),
+        Some((_, last)) if TIMES.contains(&last) || IDS.contains(&last) || STATES.contains(&last) => last.to_owned(),
         _ => spaced,
     }
 }

@@ -29,11 +29,11 @@ fn database(statements: &[&str]) -> NamedTempFile {
 
 fn rows_of(path: &Path) -> Vec<String> {
     let source = Source::open(path).unwrap();
-    let told = |row: Row<'_>| {
+    let shown = |row: Row<'_>| {
         let EventRow { at, entity_id, device_class, unit, state, line, .. } = row.unwrap();
         format!("{line} {} {entity_id} [{device_class}] [{unit}] [{state}]", at.second())
     };
-    fixtures::rows(|each| source.read(each), told).unwrap()
+    fixtures::rows(|each| source.read(each), shown).unwrap()
 }
 
 #[test]

@@ -47,11 +47,11 @@ const POSTGRESQL: &str = "--\n-- PostgreSQL database dump\n--\n\nSET statement_t
 
 fn rows_of(path: &Path) -> Result<(Vec<String>, Vec<String>), String> {
     let source = Source::open(path).map_err(|error| error.to_string().replace(&path.display().to_string(), "FILE"))?;
-    let told = |row: Row<'_>| {
+    let shown = |row: Row<'_>| {
         let EventRow { at, entity_id, device_class, unit, state, .. } = row.unwrap();
         format!("{} {entity_id} [{device_class}] [{unit}] {state}", at.second())
     };
-    Ok((fixtures::rows(|each| source.read(each), told).unwrap(), source.notes()))
+    Ok((fixtures::rows(|each| source.read(each), shown).unwrap(), source.notes()))
 }
 
 fn read(dump: &str) -> Result<(Vec<String>, Vec<String>), String> {

@@ -323,7 +323,7 @@ fn a_release_that_is_deaf_beside_the_one_in_charge_never_takes_charge() {
     let mut play = Play::watching(HOUR, HOUR);
     let shadow = in_shadow(1, 2, NOW + HOUR);
     play.on(Input::Tick, &shadow);
-    let cause = "hears 3 of 24 canary faults, the model before 22".to_owned();
+    let cause = "finds 3 of 24 synthetic faults, the model before 22".to_owned();
     assert_eq!(play.task(Input::Compared(Err(cause.clone())), &shadow), Task::Drop(Some(cause.clone())));
     let turn = play.on(Input::Dropped(Ok(())), &standing(1));
     assert_eq!(

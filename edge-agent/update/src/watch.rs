@@ -8,10 +8,10 @@ use crate::probation::{self, ProbationFault};
 /// watched for a day.
 pub const LOOKS_MIN: u32 = 3;
 
-/// Canaries below which their share says nothing: four entities with three faults each are twelve.
+/// Fault checks below which their share says nothing: four entities with three faults each are twelve.
 const FAULT_CHECKS_MIN: u32 = 8;
 
-/// Share of the canaries by which a new model may fall behind the one before it. Of 24, three; chance moves one or two.
+/// Share of the fault checks by which a new model may fall behind the one before it. Of 24, three; chance moves one or two.
 const FAULT_CHECKS_LOST_MAX: f32 = 0.125;
 
 /// Entities in alarm that a new model may have beyond the one before, on average over a watch, whatever the home's size.
@@ -48,7 +48,7 @@ pub enum WatchFault {
     #[error(transparent)]
     Probation(#[from] ProbationFault),
     /// Misses synthetic faults that the model before finds.
-    #[error("hears {caught} of {fault_checks} canary faults, the model before {caught_before}")]
+    #[error("finds {caught} of {fault_checks} synthetic faults, the model before {caught_before}")]
     MissedFaults {
         /// Found by the new model.
         caught: u32,
@@ -81,7 +81,7 @@ pub struct Margins {
 impl Watch {
     /// Adds a look. Without `before` there is nothing to compare with.
     ///
-    /// Deafness is looked for twice: among all canaries, and among those that one of the two networks judges, for where the
+    /// Low recall is looked for twice: among all fault checks, and among those that one of the two networks judges, for where the
     /// baseline detector judges under both there is no difference, and the few that a network lost would not show.
     ///
     /// # Errors
@@ -113,7 +113,7 @@ impl Watch {
     }
 }
 
-/// How many of some canaries each model found.
+/// How many of some synthetic faults each model found.
 struct Caught {
     fault_checks: u32,
     caught: u32,
@@ -163,7 +163,7 @@ mod tests {
         Margin { value, by_network: true }
     }
 
-    /// The first `caught` of the canaries are found.
+    /// The first `caught` of the fault checks are found.
     fn sung(caught: usize, fault_checks: usize, by_network: bool) -> Vec<Margin> {
         let value = |index| if index < caught { 1.0 } else { -1.0 };
         (0..fault_checks).map(|index| Margin { value: value(index), by_network }).collect()
@@ -202,14 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_hears_fewer_canaries_is_deaf_even_though_its_alarms_look_alike() {
+    fn a_model_that_finds_fewer_synthetic_faults_is_known_though_its_alarms_look_alike() {
         let refused = Watch::default().look(&margins(&quiet(), 18, 24), Some(&margins(&quiet(), 22, 24)));
         assert_eq!(refused, Err(WatchFault::MissedFaults { caught: 18, fault_checks: 24, caught_before: 22 }));
     }
 
     #[test]
     fn a_model_deaf_in_the_few_classes_that_it_judges_is_caught_among_those() {
-        // Sixteen canaries are the baseline detector's under both; of its own nine the network lost three.
+        // Sixteen checks are the baseline detector's under both; of its own nine the network lost three.
         let mixed = |caught| {
             let fault_checks = [sung(16, 16, false), sung(caught, 9, true)].concat();
             Margins { fault_checks, ..Margins::default() }
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_canaries_and_no_model_before_say_nothing_of_deafness() {
+    fn too_few_fault_checks_and_no_model_before_say_nothing_of_recall() {
         assert_eq!(Watch::default().look(&margins(&quiet(), 0, 6), Some(&margins(&quiet(), 6, 6))), Ok(()));
         assert_eq!(Watch::default().look(&margins(&quiet(), 0, 24), None), Ok(()));
     }

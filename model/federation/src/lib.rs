@@ -11,6 +11,6 @@ mod quantised;
 mod strategy;
 
 pub use delta::{Delta, DeltaError};
-pub use privacy::{PrivacyLoss, epsilon};
+pub use privacy::{PrivacyLoss, privacy_loss};
 pub use quantised::Quantised;
 pub use strategy::{Aggregate, ClippedMean, CoordinateMedian, LeftOut, Mean, MultiKrum, Reason, Strategy, TrimmedMean};

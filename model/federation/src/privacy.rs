@@ -12,13 +12,13 @@ pub struct PrivacyLoss {
 /// Orders of the Rényi divergence that are tried; all whole, as the bound for samples needs.
 const ORDERS: std::ops::RangeInclusive<u32> = 2..=512;
 
-/// ε of `rounds` rounds in which each home takes part with the chance `sampling` and noise has `multiplier` times the clip as its
+/// What `rounds` rounds tell, in which each home takes part with the chance `sampling` and noise has `multiplier` times the clip as its
 /// deviation on the sum of all deltas.
 ///
 /// Rényi differential privacy of the sampled Gaussian (Mironov, Talwar and Zhang 2019, whole orders), added over rounds, and turned
 /// into ε by Proposition 12 of Canonne, Kamath and Steinke (2020).
 #[must_use]
-pub fn epsilon(multiplier: f64, sampling: f64, rounds: u32, delta: f64) -> PrivacyLoss {
+pub fn privacy_loss(multiplier: f64, sampling: f64, rounds: u32, delta: f64) -> PrivacyLoss {
     if !(multiplier > 0.0 && (0.0..=1.0).contains(&sampling)) {
         return PrivacyLoss { epsilon: f64::INFINITY, delta };
     }
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn the_loss_is_that_of_a_published_accountant() {
         for (multiplier, sampling, rounds, expected) in PUBLISHED {
-            let found = epsilon(*multiplier, *sampling, *rounds, 1e-5).epsilon;
+            let found = privacy_loss(*multiplier, *sampling, *rounds, 1e-5).epsilon;
             assert!(
                 (found - expected).abs() <= 1e-6 * expected.max(1.0),
                 "{multiplier} {sampling} {rounds}: {found}, not {expected}"
@@ -87,12 +87,12 @@ mod tests {
 
     #[test]
     fn without_noise_nothing_is_promised() {
-        assert_eq!(epsilon(0.0, 1.0, 1, 1e-5).epsilon, f64::INFINITY);
+        assert_eq!(privacy_loss(0.0, 1.0, 1, 1e-5).epsilon, f64::INFINITY);
     }
 
     #[test]
     fn more_rounds_tell_more_and_more_noise_tells_less() {
-        let of = |multiplier, rounds| epsilon(multiplier, 0.1, rounds, 1e-5).epsilon;
+        let of = |multiplier, rounds| privacy_loss(multiplier, 0.1, rounds, 1e-5).epsilon;
         assert!(of(1.0, 10) < of(1.0, 30) && of(2.0, 10) < of(1.0, 10));
     }
 }

@@ -90,3 +90,36 @@ impl FederatedRounds<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hearthwatch_detector::network::initial_weights;
+    use hearthwatch_evaluation::evaluate::HomeTrace;
+    use hearthwatch_evaluation::fixtures::home::made_home;
+    use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
+    use hearthwatch_federation::Mean;
+
+    use super::*;
+
+    fn rounds(homes: &[HomePair]) -> FederatedRounds<'_> {
+        FederatedRounds { rounds: 1, homes, verdicts: &[], strategy: Some(&|| Box::<Mean>::default()), replay: None }
+    }
+
+    fn home(faults: bool) -> HomePair {
+        let clean = made_home(3, 28);
+        let from = clean.span().unwrap().0 + 14 * 86_400;
+        let plan = InjectionPlan { seed: 1, events_per_entity_week: 2.0, families: vec![Family::LevelShift] };
+        let faulty = faults.then(|| HomeTrace::extract(&inject(&clean, &plan, from), from));
+        HomePair { clean: HomeTrace::extract(&clean, from), faulty: faulty.into_iter().collect() }
+    }
+
+    #[test]
+    fn a_home_that_cannot_train_takes_no_part_and_without_any_the_weights_stay() {
+        let (start, config) = (initial_weights(1), RetrainConfig::default());
+        let ids = |homes: &[HomePair]| rounds(homes).run(&start, &config, 1).unwrap().id();
+        assert_eq!(ids(&[]), start.id());
+        assert_eq!(ids(&[home(false)]), start.id());
+        assert_ne!(ids(&[home(true)]), start.id());
+        assert_eq!(ids(&[home(true), home(false)]), ids(&[home(true)]));
+    }
+}

@@ -33,22 +33,32 @@ pub struct FederatedTrainer {
     replay: Arc<Prepared>,
     config: RetrainConfig,
     seeds: u64,
-    homes: Mutex<Option<FoldHomes>>,
+    /// Shared by all arms: they train on the same homes.
+    homes: Arc<Mutex<Option<FoldHomes>>>,
 }
 
 impl FederatedTrainer {
-    /// `start` are the weights of the first round, `blend` how what comes of it is joined with the baseline score; `replay` holds the
-    /// recordings of the server. Measured with the seeds from 1 to `seeds`.
-    #[must_use]
-    pub fn new(
-        arm: FederatedArm,
+    /// One for each arm. `start` are the weights of the first round, and how what comes of it is joined with the baseline score; `replay`
+    /// holds the recordings of the server. Measured with the seeds from 1 to `seeds`.
+    pub fn each(
+        arms: &[FederatedArm],
         rounds: usize,
-        (start, blend): (Weights, Blend),
-        replay: Arc<Prepared>,
-        config: RetrainConfig,
+        start: &(Weights, Blend),
+        replay: &Arc<Prepared>,
+        config: &RetrainConfig,
         seeds: u64,
-    ) -> Self {
-        Self { arm, rounds, start, blend, replay, config, seeds, homes: Mutex::new(None) }
+    ) -> impl Iterator<Item = Self> {
+        let homes = Arc::new(Mutex::new(None));
+        arms.iter().map(move |arm| Self {
+            arm: *arm,
+            rounds,
+            start: start.0.clone(),
+            blend: start.1.clone(),
+            replay: Arc::clone(replay),
+            config: config.clone(),
+            seeds,
+            homes: Arc::clone(&homes),
+        })
     }
 }
 

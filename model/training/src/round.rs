@@ -35,7 +35,7 @@ pub struct RoundRecipe {
 }
 
 impl RoundRecipe {
-    /// A home's: measured best of those tried (docs/measurements).
+    /// A home's: a fraction of a second of one core.
     #[must_use]
     pub fn home(anomaly_weight: f32) -> Self {
         Self {
@@ -50,7 +50,7 @@ impl RoundRecipe {
         }
     }
 
-    /// The server's, on recordings that may be learnt from, each round: without it homes' kinds of device crowd out all others.
+    /// The server's, on recordings that may be learnt from, after the homes' of each round.
     #[must_use]
     pub fn replay(anomaly_weight: f32) -> Self {
         Self { steps: 30, batch: 256, ..Self::home(anomaly_weight) }
@@ -100,8 +100,10 @@ pub fn train_round(
     Ok(network.to_weights()?)
 }
 
-/// Windows of a validation batch, and how many batches are drawn.
-const VALIDATION: (usize, usize) = (512, 8);
+/// Windows of a batch that is judged.
+const JUDGED_WINDOWS: usize = 512;
+/// Batches that are judged.
+const JUDGED_BATCHES: usize = 8;
 
 /// The mean loss on homes that took no part: of windows as they are, a third of them inside faults; the same windows for each seed.
 ///
@@ -116,14 +118,13 @@ pub fn held_out_loss(weights: &Weights, homes: &[HomePair], config: &RetrainConf
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
     let share = RoundRecipe::home(config.anomaly_weight).faulty_share;
     let network = Network::from_weights(weights, &device);
-    let (windows, batches) = VALIDATION;
-    let total: f32 = (0..batches)
+    let total: f32 = (0..JUDGED_BATCHES)
         .map(|_| {
-            let batch = sampler.draw(&mut rng, windows, share, 0.0);
+            let batch = sampler.draw(&mut rng, JUDGED_WINDOWS, share, 0.0);
             loss(&network, &batch, config.anomaly_weight, &device).into_scalar::<f32>()
         })
         .sum();
-    Ok(total / batches as f32)
+    Ok(total / JUDGED_BATCHES as f32)
 }
 
 #[cfg(test)]

@@ -23,10 +23,10 @@ const JITTER: f32 = 0.15;
 /// Of the windows that are looked at for hard ones, one in so many counts as hard.
 const HARD_ONE_IN: usize = 20;
 
-/// Around a confirmed alarm: nothing there is normal, and everything is taught as a fault.
+/// Around a confirmed alarm, seconds from its begin: learnt as a fault, and never as normal.
 const CONFIRMED_SECONDS: std::ops::RangeInclusive<i64> = -3600..=3 * 3600;
 
-/// Around a dismissed alarm: normal time that is drawn twice as often.
+/// Around a dismissed alarm, seconds from its begin: normal, and drawn twice as often.
 const DISMISSED_SECONDS: std::ops::RangeInclusive<i64> = -3600..=3600;
 
 /// Windows scored together: 256 × 1,920 values are 2 MB.
@@ -406,7 +406,7 @@ mod tests {
         let (from, until) = around(confirmed, 1, 3);
         assert!(steps(&without, from, until) > 10);
         assert_eq!(steps(&with, from, until), 0);
-        assert_eq!(with.faults.len(), without.faults.len() + 1, "taught once, from the history itself");
+        assert_eq!(with.faults.len(), without.faults.len() + 1, "once, from the history itself");
         let (from, until) = around(dismissed, 1, 1);
         assert_eq!(steps(&with, from, until), 2 * steps(&without, from, until));
     }

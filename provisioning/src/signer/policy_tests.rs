@@ -114,17 +114,33 @@ fn a_release_without_a_verdict_is_refused() {
     assert_eq!(bench.ask(&[release(1, 7)], &[]), Err(Refusal::NoVerdict { target }));
 }
 
+/// What release 1 is refused for with the verdict that `verdict` makes of the bench.
+fn refused(verdict: impl FnOnce(&Bench, &(String, Target)) -> SignedVerdict) -> Refusal {
+    let (bench, one) = (Bench::new(), release(1, 7));
+    let verdict = verdict(&bench, &one);
+    bench.ask(&[one], &[verdict]).unwrap_err()
+}
+
 #[test]
-fn a_verdict_that_another_key_signed_or_that_was_edited_or_that_holds_the_release_back_is_refused() {
-    let (bench, one, target) = (Bench::new(), release(1, 7), "model-1.safetensors".to_owned());
-    let said = |gate: &GateKey, verdict| gate.sign(verdict_on(&one, verdict)).unwrap();
-    let refused = |verdict| bench.ask(std::slice::from_ref(&one), &[verdict]).unwrap_err();
-    let forged = said(&gate(), Judgement::Promote);
-    assert_eq!(refused(forged), Refusal::VerdictSignature { target: target.clone() });
-    let mut edited = said(&bench.gate, Judgement::Hold);
-    edited.body.verdict = Judgement::Promote;
-    assert_eq!(refused(edited), Refusal::VerdictSignature { target: target.clone() });
-    assert_eq!(refused(said(&bench.gate, Judgement::Hold)), Refusal::NotPromoted { target });
+fn a_verdict_that_another_key_signed_is_refused() {
+    let forged = refused(|_, one| gate().sign(verdict_on(one, Judgement::Promote)).unwrap());
+    assert_eq!(forged, Refusal::VerdictSignature { target: "model-1.safetensors".to_owned() });
+}
+
+#[test]
+fn a_verdict_that_was_edited_after_signing_is_refused() {
+    let edited = refused(|bench, one| {
+        let mut held = bench.gate.sign(verdict_on(one, Judgement::Hold)).unwrap();
+        held.body.verdict = Judgement::Promote;
+        held
+    });
+    assert_eq!(edited, Refusal::VerdictSignature { target: "model-1.safetensors".to_owned() });
+}
+
+#[test]
+fn a_release_that_the_gate_holds_back_is_refused() {
+    let held = refused(|bench, one| bench.gate.sign(verdict_on(one, Judgement::Hold)).unwrap());
+    assert_eq!(held, Refusal::NotPromoted { target: "model-1.safetensors".to_owned() });
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub struct Fleet {
 }
 
 /// By how much the challenger asks for more before it speaks, in units of the score: another model, and so near to the shipped
-/// one that it finds the home's canary faults at every hour of the day, else the home refuses it.
+/// one that it finds the home's synthetic faults at every hour of the day, else the home refuses it.
 const STRICTER: f32 = 0.05;
 
 fn stricter() -> Artifact {

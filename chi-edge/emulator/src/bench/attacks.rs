@@ -16,11 +16,10 @@ use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
 use hearthwatch_federation::{ClippedMean, CoordinateMedian, Mean, MultiKrum, Strategy, TrimmedMean};
 use hearthwatch_training::{FederatedRounds, RetrainConfig, held_out_loss};
 
+use super::SHIPPED;
 use crate::data;
 use attack::{Attack, Attacked};
 
-/// The network that ships, where every run begins.
-const SHIPPED: &[u8] = include_bytes!("../../../../model/shipped/network.safetensors");
 const DAY: i64 = 86_400;
 /// Days that a home's detector learns at first.
 const WARM_UP_DAYS: i64 = 14;
@@ -59,7 +58,7 @@ const STRATEGIES: [Maker; 5] = [
     || Box::new(MultiKrum::new(TOLERATED)),
 ];
 
-/// Norm to which the clipped mean brings deltas: that of an honest home's in the first rounds.
+/// Norm to which the clipped mean brings deltas.
 const CLIP: f64 = 0.5;
 
 /// Measures and prints a table for each share.

@@ -50,8 +50,8 @@ fn other_bytes_leave_nothing_behind() {
     let url = serve(TEXT);
     let error = fetch(&url, &file, &folder.path().join("a.csv.gz")).unwrap_err().to_string();
     let (got, wanted) = (hex::encode(Sha256::digest(TEXT)), "00".repeat(32));
-    let told = format!("{url} has SHA-256 {got}, where the recording has SHA-256 {wanted}: nothing was kept of it");
-    assert_eq!(error, told);
+    let expected = format!("{url} has SHA-256 {got}, where the recording has SHA-256 {wanted}: nothing was kept of it");
+    assert_eq!(error, expected);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 

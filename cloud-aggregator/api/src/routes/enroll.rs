@@ -56,7 +56,7 @@ pub(crate) fn router() -> OpenApiRouter<Http> {
     OpenApiRouter::new().routes(routes!(enroll))
 }
 
-/// What a home is told that gets no certificate, by the one word for why.
+/// The problem for a home that gets no certificate, by its reason.
 pub(super) fn refused(reason: &str) -> Problem {
     match reason {
         "bad_request" | "other_name" | "reserved_name" => Problem::Invalid(reason.to_owned()),

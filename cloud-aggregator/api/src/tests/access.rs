@@ -136,7 +136,7 @@ async fn a_made_token_is_shown_once_and_works() {
     let stored = std::fs::read(api.bench.directory.path().join("data/aggregator.db")).unwrap();
     assert!(!stored.windows(secret.len()).any(|window| window == secret.as_bytes()), "hashed at rest");
 
-    assert_eq!(make(asked).await.told(), (409, "conflict".to_owned()));
+    assert_eq!(make(asked).await.status_and_problem(), (409, "conflict".to_owned()));
     let whole = json!({"name": "kim-3", "role": "viewer", "days": 30.0});
     assert_eq!(make(whole).await.status, 201, "30.0 is a whole number");
     for bad in [

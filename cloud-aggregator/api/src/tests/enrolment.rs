@@ -65,7 +65,7 @@ async fn a_claim_token_becomes_a_certificate_for_one_key() {
     let line = &api.bench.app.store.audit(None, 1).unwrap()[0];
     assert_eq!((line.action.as_str(), line.subject.as_str()), ("home.enrol", "home-7"));
 
-    assert_eq!(enroll(&api, &asked(&token)).await.told(), (409, "conflict".to_owned()));
+    assert_eq!(enroll(&api, &asked(&token)).await.status_and_problem(), (409, "conflict".to_owned()));
 }
 
 #[tokio::test]

@@ -217,17 +217,17 @@ async fn what_is_too_large_strange_or_elsewhere_is_a_problem_and_no_more() {
     let api = Api::new();
     let large = json!({"reason": "x".repeat(20_000)});
     let answer = api.call("POST", "/api/v1/runs/x/promote", &api.operator, Some(large)).await;
-    assert_eq!(answer.told(), (413, "too-large".to_owned()));
+    assert_eq!(answer.status_and_problem(), (413, "too-large".to_owned()));
     let extra = json!({"to": 1, "reason": "why", "force": true});
     let answer = api.call("POST", "/api/v1/releases/rollback", &api.operator, Some(extra)).await;
-    assert_eq!(answer.told(), (422, "invalid".to_owned()));
+    assert_eq!(answer.status_and_problem(), (422, "invalid".to_owned()));
     assert_eq!(api.get("/api/v1/nothing").await.problem(), "not-found");
     assert_eq!(api.call("PUT", "/api/v1/runs", &api.admin, None).await.problem(), "method-not-allowed");
     let bearer = format!("Bearer {}", api.operator);
     let post = || Request::post("/api/v1/releases/rollback").header("authorization", &bearer);
     let text = api.send(post().body(Body::from("to=1")).unwrap()).await;
-    assert_eq!(text.told(), (415, "unsupported-media-type".to_owned()));
-    assert_eq!(api.send_json(post(), "{\"to\":").await.told(), (400, "malformed".to_owned()));
+    assert_eq!(text.status_and_problem(), (415, "unsupported-media-type".to_owned()));
+    assert_eq!(api.send_json(post(), "{\"to\":").await.status_and_problem(), (400, "malformed".to_owned()));
 }
 
 #[tokio::test]

@@ -8,16 +8,16 @@ use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_store::OutcomeRow;
 use hearthwatch_store::rollouts::AnswerDay;
 
-use super::gate::{Canaries, DISAGREEING_STEPS, Day, Evidence, Side};
+use super::gate::{DISAGREEING_STEPS, Day, Evidence, FaultChecks, Side};
 
 const DAY: i64 = 86_400;
 
 /// Most days that are looked at: a rollout that is not through after a quarter has other troubles.
 const DAYS_MAX: i64 = 92;
 
-/// Canaries of one home that count: four entities with three faults each. A home signs what it says of them, and could say any
+/// Fault checks of one home that count: four entities with three faults each. A home signs what it says of them, and could say any
 /// number; so no home alone reaches the level at which a rollout stops, and one with hundreds of entities speaks for itself only.
-const CANARIES_MAX: u64 = 12;
+const FAULT_CHECKS_MAX: u64 = 12;
 
 /// What is known about a release on its way.
 #[derive(Debug, Clone)]
@@ -92,14 +92,14 @@ pub fn gather(known: &Known<'_>) -> Evidence {
     evidence
 }
 
-/// What a home's canaries count for: the shares that it says, of at most [`CANARIES_MAX`].
-fn of_home(vitals: &Vitals) -> Canaries {
-    let (all, most) = (u64::from(vitals.fault_checks), CANARIES_MAX);
+/// What a home's fault checks count for: the shares that it says, of at most [`FAULT_CHECKS_MAX`].
+fn of_home(vitals: &Vitals) -> FaultChecks {
+    let (all, most) = (u64::from(vitals.fault_checks), FAULT_CHECKS_MAX);
     let part = |found: u32| {
         let found = u64::from(found).min(all);
         if all <= most { found } else { (found * most + all / 2) / all }
     };
-    Canaries { caught: part(vitals.caught), caught_before: part(vitals.caught_before) }
+    FaultChecks { caught: part(vitals.caught), caught_before: part(vitals.caught_before) }
 }
 
 /// Whole days since the rollout began. A home is on neither side on the days between its order and its first whole day
@@ -170,7 +170,7 @@ mod tests {
         gather(&Known { outcomes, ..NOTHING })
     }
 
-    fn told(vitals: &[Vitals]) -> Evidence {
+    fn of_vitals(vitals: &[Vitals]) -> Evidence {
         gather(&Known { vitals, ..NOTHING })
     }
 
@@ -232,17 +232,17 @@ mod tests {
     fn vitals_add_up_over_homes() {
         let checked = Vitals { fault_checks: 8, caught: 6, caught_before: 7, compared: 100, ..Vitals::default() };
         let vitals = |disagreed| Vitals { disagreed, ..checked };
-        let evidence = told(&[vitals(5), vitals(6)]);
-        assert_eq!(evidence.fault_checks, Canaries { caught: 12, caught_before: 14 });
+        let evidence = of_vitals(&[vitals(5), vitals(6)]);
+        assert_eq!(evidence.fault_checks, FaultChecks { caught: 12, caught_before: 14 });
         assert_eq!((evidence.compared, evidence.disagreeing), (2, 1));
     }
     #[test]
-    fn one_home_alone_cannot_stop_a_rollout_by_what_it_says_of_its_canaries() {
+    fn one_home_alone_cannot_stop_a_rollout_by_what_it_says_of_its_fault_checks() {
         let vitals = Vitals { fault_checks: u32::MAX, caught: 0, caught_before: u32::MAX, ..Vitals::default() };
-        let evidence = told(&[vitals]);
-        assert_eq!(evidence.fault_checks, Canaries { caught: 0, caught_before: 12 });
+        let evidence = of_vitals(&[vitals]);
+        assert_eq!(evidence.fault_checks, FaultChecks { caught: 0, caught_before: 12 });
         assert!(!alarms(&evidence));
         let half = Vitals { fault_checks: 900, caught: 450, caught_before: 675, ..Vitals::default() };
-        assert_eq!(told(&[half]).fault_checks, Canaries { caught: 6, caught_before: 9 }, "the shares stay");
+        assert_eq!(of_vitals(&[half]).fault_checks, FaultChecks { caught: 6, caught_before: 9 }, "the shares stay");
     }
 }

@@ -8,7 +8,7 @@
 //! shared among the five tests.
 //!
 //! A resident's budget fixes the rate of alarms, so a model that hears nothing rings as often as a good one. Three of the
-//! tests are about that: confirmed answers, canaries, disagreement.
+//! tests are about that: confirmed answers, synthetic fault checks, disagreement.
 
 use std::fmt;
 
@@ -30,8 +30,8 @@ const DISMISSALS: Edge = Edge { tolerated: 1.1, harmful: 2.0 };
 /// Confirmations of homes with the release against homes without, as a ratio of rates.
 const CONFIRMATIONS: Edge = Edge { tolerated: 1.0, harmful: 0.5 };
 
-/// Canaries found by the release against those that the model before it found in the same stream.
-const CANARIES: Edge = Edge { tolerated: 1.0, harmful: 0.7 };
+/// Synthetic faults found by the release against those that the model before it found in the same stream.
+const FAULT_CHECKS: Edge = Edge { tolerated: 1.0, harmful: 0.7 };
 
 /// Share of homes in which release and predecessor disagree about more than [`DISAGREEING_STEPS`] of the steps.
 const DISAGREEMENT: Edge = Edge { tolerated: 0.10, harmful: 0.40 };
@@ -57,8 +57,8 @@ pub struct Evidence {
     pub undelivered: u64,
     /// Day by day, homes with the release beside homes without.
     pub days: Vec<Day>,
-    /// Canaries tried in homes with the release.
-    pub fault_checks: Canaries,
+    /// Synthetic fault checks in homes with the release.
+    pub fault_checks: FaultChecks,
     /// Homes with the release that compared it with its predecessor.
     pub compared: u64,
     /// Of these, those that disagree about more than [`DISAGREEING_STEPS`].
@@ -87,7 +87,7 @@ pub struct Side {
 
 /// Faults put into copies of the homes' own streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Canaries {
+pub struct FaultChecks {
     /// Found by the release.
     pub caught: u64,
     /// Found by the model before it.
@@ -106,7 +106,9 @@ pub enum Test {
     /// Do residents confirm less?
     Confirmations,
     /// Does it miss faults that the model before it finds?
-    Canaries,
+    #[serde(rename = "canaries")]
+    #[strum(serialize = "canaries")]
+    FaultChecks,
     /// Does it judge quite differently?
     Disagreement,
 }
@@ -154,13 +156,13 @@ pub fn weigh(policy: &Policy, evidence: &Evidence) -> [Finding; 5] {
             .iter()
             .map(move |day| rates(edge, (of(&day.with), day.with.homes), (of(&day.without), day.without.homes)))
     };
-    let Canaries { caught, caught_before } = evidence.fault_checks;
+    let FaultChecks { caught, caught_before } = evidence.fault_checks;
     let logs = [
         (Test::Installation, share(FAILURES, evidence.failed, evidence.installed)),
         (Test::Dismissals, compare(DISMISSALS, |side| side.dismissed).sum()),
         (Test::Confirmations, compare(CONFIRMATIONS, |side| side.confirmed).sum()),
-        // The same canaries for both, so both have the same exposure. Canaries that both find only lower the value.
-        (Test::Canaries, rates(CANARIES, (caught, 1), (caught_before, 1))),
+        // The same checks for both, so both have the same exposure. Faults that both find only lower the value.
+        (Test::FaultChecks, rates(FAULT_CHECKS, (caught, 1), (caught_before, 1))),
         (Test::Disagreement, share(DISAGREEMENT, evidence.disagreeing, evidence.compared - evidence.disagreeing)),
     ];
     logs.map(|(test, log)| Finding { test, log10_e: log / std::f64::consts::LN_10, limit })
@@ -241,10 +243,10 @@ mod tests {
     }
 
     #[test]
-    fn a_deaf_model_shows_in_its_canaries_before_anything_happened() {
-        let fault_checks = Canaries { caught: 160, caught_before: 400 };
-        assert_eq!(alarmed(&Evidence { fault_checks, ..Evidence::default() }), [Test::Canaries]);
-        let fault_checks = Canaries { caught: 390, caught_before: 400 };
+    fn a_model_of_low_recall_shows_in_its_fault_checks_before_anything_happened() {
+        let fault_checks = FaultChecks { caught: 160, caught_before: 400 };
+        assert_eq!(alarmed(&Evidence { fault_checks, ..Evidence::default() }), [Test::FaultChecks]);
+        let fault_checks = FaultChecks { caught: 390, caught_before: 400 };
         assert_eq!(alarmed(&Evidence { fault_checks, ..Evidence::default() }), []);
     }
 

@@ -1,7 +1,7 @@
 //! A fleet that does not exist, under the same planner and the same tests: how many homes see a bad model before it stops.
 //!
 //! Homes differ: their residents answer at log-normal rates, and one home in six sleeps through it all. Any other fetches
-//! within a few hours of its order, tells how the installation ended, and reports its canaries an hour later. Nothing in
+//! within a few hours of its order, tells how the installation ended, and reports its synthetic fault checks an hour later. Nothing in
 //! here knows a clock; the seed decides the rest.
 
 use std::fmt;
@@ -19,10 +19,10 @@ const HOUR: i64 = 3_600;
 /// Longest a home takes from its order to the swap, in hours.
 const FETCH_HOURS: i64 = 6;
 
-/// Canaries that a home tries after a swap.
-const CANARIES: u32 = 8;
+/// Synthetic fault checks of a home after a swap.
+const FAULT_CHECKS: u32 = 8;
 
-/// Share of canaries that a sound model finds.
+/// Share of synthetic faults that a sound model finds.
 const SOUND_CATCH: f64 = 0.75;
 
 /// Share of homes that dismiss an alarm on a day under a sound model: a budget of one a week, half of them answered.
@@ -45,7 +45,7 @@ pub struct Fault {
     pub dismissals: f64,
     /// Confirmations, as a multiple of a sound model's.
     pub confirmations: f64,
-    /// Canaries found, as a multiple of a sound model's.
+    /// Synthetic faults found, as a multiple of a sound model's.
     pub fault_checks: f64,
 }
 
@@ -160,7 +160,7 @@ fn install(
         home.installed = true;
         evidence.installed += 1;
         evidence.compared += 1;
-        for _ in 0..CANARIES {
+        for _ in 0..FAULT_CHECKS {
             evidence.fault_checks.caught_before += u64::from(rng.random_bool(SOUND_CATCH));
             evidence.fault_checks.caught += u64::from(rng.random_bool(SOUND_CATCH * fault.fault_checks));
         }

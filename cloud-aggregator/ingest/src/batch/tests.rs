@@ -36,8 +36,8 @@ fn a_home_that_sends_again_is_told_again_refusals_included() {
     let strange = FeedbackRecord { device_class: "ghosts".to_owned(), ..record("a", 2) };
     let messages = [message(&record("a", 1)), message(&strange)];
     for _ in 0..2 {
-        let told = [(home("a"), receipt(2, &[(2, RefusalReason::UnknownClass)]))];
-        assert_eq!(world.take(&messages, NOW).unwrap().receipts, told);
+        let receipts = [(home("a"), receipt(2, &[(2, RefusalReason::UnknownClass)]))];
+        assert_eq!(world.take(&messages, NOW).unwrap().receipts, receipts);
     }
     assert_eq!(world.store.quarantine(0).unwrap().len(), 1, "quarantined once");
 }

@@ -45,11 +45,11 @@ pub(super) fn change(tx: &Transaction<'_>, change: &Change, note: &Note) -> Stor
 }
 
 fn rollout(tx: &Transaction<'_>, row: &RolloutRow) -> StoreResult<Done> {
-    let told =
+    let as_json =
         |row: &RolloutRow| json!({"state": row.state.as_str(), "forced": row.forced, "row_version": row.row_version});
-    let before = rollouts::one(tx, row.model_version)?.as_ref().map_or(Value::Null, told);
+    let before = rollouts::one(tx, row.model_version)?.as_ref().map_or(Value::Null, as_json);
     let after = rollouts::put(tx, row)?;
-    Ok(Done { subject: row.model_version.to_string(), before, after: told(&after) })
+    Ok(Done { subject: row.model_version.to_string(), before, after: as_json(&after) })
 }
 
 /// The rollout's version is looked at first: orders and models follow only if nobody wrote since.
@@ -78,15 +78,15 @@ fn roll_back(tx: &Transaction<'_>, row: &RolloutRow, orders: &[AssignmentRow]) -
 }
 
 fn access(tx: &Transaction<'_>, home: &HomeId, revoked_at: Option<i64>) -> StoreResult<Done> {
-    let told = || -> StoreResult<Value> {
+    let as_json = || -> StoreResult<Value> {
         let row = homes::one(tx, home)?;
         let row = row.ok_or_else(|| StoreError::NotFound { noun: "home", id: home.to_string() })?;
         let state = if row.revoked_at.is_some() { "revoked" } else { "admitted" };
         Ok(json!({"state": state, "row_version": row.row_version}))
     };
-    let before = told()?;
+    let before = as_json()?;
     homes::set_revoked(tx, home, revoked_at)?;
-    Ok(Done { subject: home.to_string(), before, after: told()? })
+    Ok(Done { subject: home.to_string(), before, after: as_json()? })
 }
 
 /// Whether a home is learned from, and why not.

@@ -188,9 +188,12 @@ impl SqliteStore {
         let (mut sealed, lines, head, mut findings) = chain(&reader).map_err(engine("read lineage"))?;
         let mut rows = Vec::new();
         for kind in &KINDS {
-            let mut count = 0;
+            // Row by row: a table may hold years.
+            let mut statement = reader.prepare(&kind.digests()).map_err(engine("read lineage"))?;
             let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, Sha256::digest(row.get::<_, String>(1)?)));
-            for (subject, now) in query::all(&reader, "read lineage", &kind.digests(), [], read)? {
+            let mut count = 0;
+            for row in statement.query_map([], read).map_err(engine("read lineage"))? {
+                let (subject, now) = row.map_err(engine("read lineage"))?;
                 count += 1;
                 let fault = match sealed.remove(&(kind.name.to_owned(), subject.clone())) {
                     None => Fault::Foreign,

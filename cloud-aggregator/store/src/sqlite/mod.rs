@@ -176,7 +176,7 @@ fn corrupt(table: &'static str, cause: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt { table, cause: cause.to_string() }
 }
 
-/// What the loser of a race is told: where the row is `now`, and its version.
+/// The error of a write that came too late: the row is `now` in this state and version, or not there at all.
 fn lost(noun: &'static str, id: String, now: Option<(&str, u64)>) -> StoreError {
     match now {
         None => StoreError::NotFound { noun, id },

@@ -176,7 +176,7 @@ fn select(connection: &Connection, clause: &str, values: impl Params) -> StoreRe
     })
 }
 
-/// What the loser of a race is told: where the rollout is now.
+/// The error of a write that came too late.
 fn conflict(connection: &Connection, version: ModelVersion) -> StoreResult<StoreError> {
     let now = one(connection, version)?.map(|row| (row.state.as_str(), row.row_version));
     Ok(lost("rollout", version.to_string(), now))

@@ -50,15 +50,15 @@ fn what_stands_under_the_last_numbers_is_told(store: &dyn Store) {
         repeated: vec![(once_more, Sequence(1))],
         ..feedback("a", &[1])
     };
-    let told = store.apply(&batch).unwrap().remove(0).digests;
-    assert_eq!(told, [Some(batch.feedback[0].digest), Some([7; 32]), Some([3; 32]), Some([7; 32])]);
+    let digests = store.apply(&batch).unwrap().remove(0).digests;
+    assert_eq!(digests, [Some(batch.feedback[0].digest), Some([7; 32]), Some([3; 32]), Some([7; 32])]);
 
     // 5 is taken back before it came, 6 never comes, and what is taken back later keeps its bytes.
     take_back(store, 1, through_number(5));
     let late = feedback("a", &[7]);
     store.apply(&late).unwrap();
     let again = store.apply(&asking(NOW + GAP_PATIENCE_SECONDS)).unwrap().remove(0).digests;
-    assert_eq!(again[..4], told);
+    assert_eq!(again[..4], digests);
     assert_eq!(again[4..], [Some([0; 32]), None, Some(late.feedback[0].digest)]);
 
     let many: Vec<u64> = (8..=50).collect();

@@ -10,7 +10,7 @@ use super::sentence::{hours, with_unit};
 /// The sentence; none for a kind that is described by its value and the band that it left.
 pub(super) fn what(alarm: &Alarm, unit: &DisplayUnit, language: Language) -> Option<String> {
     activity(alarm, language)
-        .or_else(|| flow(alarm, language))
+        .or_else(|| rate(alarm, language))
         .or_else(|| sensor_health(alarm, language))
         .or_else(|| value(alarm, unit, language))
 }
@@ -41,8 +41,8 @@ fn activity(alarm: &Alarm, language: Language) -> Option<String> {
     Some(language.pick(english, dutch))
 }
 
-/// Water that runs without a pause, or too much of it at once, and too little power made.
-fn flow(alarm: &Alarm, language: Language) -> Option<String> {
+/// Too much water, or too little power made: an amount against the most or the least of before.
+fn rate(alarm: &Alarm, language: Language) -> Option<String> {
     let (much, before) = (number(alarm.amount), number(alarm.usual));
     let (english, dutch) = match alarm.kind {
         Kind::Leak => (

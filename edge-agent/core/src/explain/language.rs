@@ -97,13 +97,26 @@ impl Language {
     /// The day of a moment, such as `3 May`; the year is clear to who lives there.
     #[must_use]
     pub fn day(self, at: i64, timezone: &TimeZone) -> String {
-        const DUTCH: &str = "januari februari maart april mei juni juli augustus september oktober november december";
+        const DUTCH: [&str; 12] = [
+            "januari",
+            "februari",
+            "maart",
+            "april",
+            "mei",
+            "juni",
+            "juli",
+            "augustus",
+            "september",
+            "oktober",
+            "november",
+            "december",
+        ];
         let Ok(at) = Timestamp::from_second(at) else { return at.to_string() };
         let at = at.to_zoned(timezone.clone());
         match self {
             Self::English => at.strftime("%-d %B").to_string(),
             Self::Dutch => {
-                let month = DUTCH.split(' ').nth(usize::from(at.month().unsigned_abs()) - 1);
+                let month = usize::try_from(at.month()).ok().and_then(|month| DUTCH.get(month - 1)).copied();
                 format!("{} {}", at.day(), month.unwrap_or_default())
             }
         }

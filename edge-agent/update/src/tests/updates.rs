@@ -52,7 +52,7 @@ impl Prove for Words {
     }
 }
 
-/// Marks a window as a canary.
+/// Marks a window as one with a synthetic fault.
 const FAULT: f32 = 9.0;
 
 fn windows(mood: f32) -> TrialWindows {
@@ -321,7 +321,7 @@ async fn a_deaf_model_is_refused_although_it_speaks_as_often_as_the_one_before()
     let mut home = Home::new(0).await;
     home.release(1, &[(1, "one")]).await;
     let step = home.release(2, &[(2, "deaf")]).await;
-    let cause = "not_proven: hears 0 of 24 canary faults, the model before 24";
+    let cause = "not_proven: finds 0 of 24 synthetic faults, the model before 24";
     assert_eq!((model(&step), step.outcomes), (None, vec![refused(2, UpdateStage::Install, cause, home.now)]));
 }
 

@@ -12,8 +12,7 @@ use hearthwatch_evaluation::evaluate::{Blended, Detector, Fixed, Method, NotRead
 use hearthwatch_federation::{Mean, MultiKrum, Strategy};
 use hearthwatch_training::{FederatedArm, FederatedTrainer, FoldTrainer, Prepared, RetrainConfig};
 
-/// The network that ships, as a file.
-const SHIPPED: &[u8] = include_bytes!("../../../../../model/shipped/network.safetensors");
+use crate::bench::SHIPPED;
 
 /// Networks beside the one that ships.
 #[derive(Debug, Args)]
@@ -83,18 +82,9 @@ impl NetworkMethods {
         let every_class =
             Fixed::new("network, every class", Blended { scorer: shipped.scorer(), blend: blend.clone() });
         let mut methods: Vec<Box<dyn Method>> = vec![Box::new(every_class)];
-        for arm in arms {
-            let start = (shipped.weights().clone(), blend.clone());
-            let replay = Arc::clone(replay);
-            methods.push(Box::new(FederatedTrainer::new(
-                arm,
-                self.rounds,
-                start,
-                replay,
-                config.clone(),
-                self.federated,
-            )));
-        }
+        let start = (shipped.weights().clone(), blend);
+        let trainers = FederatedTrainer::each(&arms, self.rounds, &start, replay, config, self.federated);
+        methods.extend(trainers.map(|trainer| -> Box<dyn Method> { Box::new(trainer) }));
         Ok(methods)
     }
 }

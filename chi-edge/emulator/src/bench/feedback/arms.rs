@@ -10,10 +10,8 @@ use hearthwatch_training::{
     defend, never_stops,
 };
 
+use super::super::SHIPPED;
 use super::residents::{Habits, Question, answers, verdicts};
-
-/// The network that ships: every arm's start.
-const CHAMPION: &[u8] = include_bytes!("../../../../../model/shipped/network.safetensors");
 
 /// What an arm does.
 #[derive(Debug, Clone, Copy)]
@@ -149,7 +147,7 @@ impl Arm {
         let on_off = Model::baseline().baseline_calibration().clone();
         let scores: Vec<Vec<Vec<f32>>> = clean.iter().map(|home| baseline_scores(home)).collect();
         let baseline = calibrate(&records(clean, &scores), None).with_binary(&on_off);
-        let champion = Artifact::parse(CHAMPION)?;
+        let champion = Artifact::parse(SHIPPED)?;
         let weights: Option<Weights> = match self.kind {
             Kind::Baseline => None,
             Kind::Champion | Kind::Fusion => Some(champion.weights().clone()),
