@@ -12,6 +12,7 @@ use crate::id::RecordKey;
 use crate::limits::{PAYLOAD_BYTES_MAX, RECEIPT_DIGESTS_MAX, REFUSALS_MAX, SEALED_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::manifest::SignedManifest;
 use crate::messages::{Message, UpdateResult};
+use crate::round::{SignedRoundOffer, SignedRoundPlan};
 
 /// The version of every message kind in this crate. A change of meaning gets a new number and a module named for it.
 pub const SCHEMA_VERSION: u16 = 1;
@@ -77,6 +78,16 @@ pub enum DecodeError {
         /// Bytes.
         found: usize,
     },
+    /// A part of a round's answer that is none of as many, or has other bytes than a part has.
+    #[error("part {part} of {parts} with {bytes} bytes")]
+    RoundPart {
+        /// Which part, from 0.
+        part: u16,
+        /// How many there are.
+        parts: u16,
+        /// Bytes of the part.
+        bytes: usize,
+    },
     /// A list above its limit.
     #[error("{field} has more than {max} entries")]
     ListTooLong {
@@ -119,6 +130,10 @@ pub fn encode(message: &Message) -> Result<Vec<u8>, EncodeError> {
         // Signed bytes travel as they were signed.
         Message::Assignment(signed) => Ok(signed.as_bytes().to_vec()),
         Message::Manifest(signed) => Ok(signed.as_bytes().to_vec()),
+        Message::RoundOffer(signed) => Ok(signed.as_bytes().to_vec()),
+        Message::RoundPlan(signed) => Ok(signed.as_bytes().to_vec()),
+        Message::RoundPart(body) => serde_cbor::to_vec(body),
+        Message::RoundReceipt(body) => serde_cbor::to_vec(body),
     };
     let bytes = body
         .and_then(|body| serde_cbor::to_vec(&Envelope { v: SCHEMA_VERSION, kind: message.kind().to_owned(), body }))
@@ -153,6 +168,10 @@ pub fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
         "contribution" => Message::Contribution(body("contribution", &envelope.body)?),
         "assignment" => Message::Assignment(SignedAssignment::from_bytes(envelope.body)),
         "manifest" => Message::Manifest(SignedManifest::from_bytes(envelope.body)),
+        "round_offer" => Message::RoundOffer(SignedRoundOffer::from_bytes(envelope.body)),
+        "round_plan" => Message::RoundPlan(SignedRoundPlan::from_bytes(envelope.body)),
+        "round_part" => Message::RoundPart(body("round_part", &envelope.body)?),
+        "round_receipt" => Message::RoundReceipt(body("round_receipt", &envelope.body)?),
         other => return Err(DecodeError::UnknownKind(other.chars().take(32).collect())),
     };
     validate(&message)?;
@@ -199,6 +218,10 @@ fn validate(message: &Message) -> Result<(), DecodeError> {
         Message::Contribution(contribution) => short("snapshot", &contribution.snapshot),
         Message::Assignment(signed) => sealed_size(signed.as_bytes()),
         Message::Manifest(signed) => sealed_size(signed.as_bytes()),
+        Message::RoundOffer(signed) => sealed_size(signed.as_bytes()),
+        Message::RoundPlan(signed) => sealed_size(signed.as_bytes()),
+        Message::RoundPart(part) => sealed_size(part.answer.as_bytes()).and_then(|()| part.validate()),
+        Message::RoundReceipt(_) => Ok(()),
     }
 }
 
@@ -206,7 +229,7 @@ fn sealed_size(bytes: &[u8]) -> Result<(), DecodeError> {
     if bytes.len() > SEALED_BYTES_MAX { Err(DecodeError::SealedTooLarge { found: bytes.len() }) } else { Ok(()) }
 }
 
-mod byte_string {
+pub(crate) mod byte_string {
     //! `Vec<u8>` as a CBOR byte string instead of an array of integers.
     use serde::de::{Deserializer, Error, Visitor};
     use serde::ser::Serializer;

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod manifest;
 pub mod messages;
 pub mod renewal;
+pub mod round;
 pub mod seal;
 pub mod statement;
 pub mod topic;

@@ -37,3 +37,28 @@ pub const SEALED_BYTES_MAX: usize = 2 * 1024;
 /// Longest signing request in a signed renewal, in bytes: a P-256 request has 500 as PEM; with it the statement stays below
 /// [`SEALED_BYTES_MAX`].
 pub const RENEWAL_CSR_BYTES_MAX: usize = 1536;
+
+/// Most steps of the optimizer that a plan may ask of a home: ten times what is asked, half a minute on a Pi 4.
+pub const ROUND_STEPS_MAX: u32 = 200;
+
+/// Most windows of a step that a plan may ask for: four times what is asked.
+pub const ROUND_BATCH_MAX: u32 = 512;
+
+/// Largest norm of a delta that a plan may let through. Honest ones have about 1.
+pub const ROUND_CLIP_MAX: f64 = 100.0;
+
+/// Largest noise that a plan may ask for, on a value of a delta or on a count.
+pub const ROUND_NOISE_MAX: f64 = 100.0;
+
+/// Most models that a home judges in a round: a candidate, the model in use and the control, and one more.
+pub const ROUND_MODELS_MAX: usize = 4;
+
+/// Most device classes in an offer; there are 17.
+pub const ROUND_CLASSES_MAX: usize = 64;
+
+/// Largest body of a round's answer, in bytes: a delta has 29,862 and some CBOR around it; counts of four models in 17 classes,
+/// 2 × 121 counts each of two bytes, would have 33 KB.
+pub const ROUND_BODY_BYTES_MAX: usize = 60 * 1024;
+
+/// Bytes of a body in one message: a delta is sent in three. Brokers on small machines are often set to 16 KiB.
+pub const ROUND_PART_BYTES_MAX: usize = 12 * 1024;

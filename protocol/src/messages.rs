@@ -1,4 +1,4 @@
-//! The things that are said, one file each; the signed two live in [`crate::assignment`] and [`crate::manifest`].
+//! The things that are said, one file each; the signed ones live in [`crate::assignment`], [`crate::manifest`] and [`crate::round`].
 
 mod announcement;
 mod contribution;
@@ -6,11 +6,13 @@ mod feedback;
 mod outcome;
 mod receipt;
 mod release;
+mod round;
 mod status;
 mod withdrawal;
 
 use crate::assignment::SignedAssignment;
 use crate::manifest::SignedManifest;
+use crate::round::{SignedRoundOffer, SignedRoundPlan};
 
 pub use announcement::Announcement;
 pub use contribution::Contribution;
@@ -18,6 +20,7 @@ pub use feedback::{FeatureWindow, FeedbackRecord, Origin, Verdict};
 pub use outcome::{UpdateOutcome, UpdateResult, UpdateStage};
 pub use receipt::{PAYLOAD_DIGEST_BYTES, PayloadDigest, Receipt, Refusal, RefusalReason, Said};
 pub use release::ReleaseNotice;
+pub use round::{RoundPart, RoundReceipt, RoundRefusal, RoundState};
 pub use status::AgentStatus;
 pub use withdrawal::{Withdrawal, WithdrawalReceipt, WithdrawalScope};
 
@@ -46,6 +49,14 @@ pub enum Message {
     Assignment(SignedAssignment),
     /// What a home runs; signed, not verified yet.
     Manifest(SignedManifest),
+    /// Whether a home takes part in rounds; signed, not verified yet.
+    RoundOffer(SignedRoundOffer),
+    /// What a home is asked for in a round; signed, not verified yet.
+    RoundPlan(SignedRoundPlan),
+    /// A part of what a home answers.
+    RoundPart(RoundPart),
+    /// What the aggregator has of that answer.
+    RoundReceipt(RoundReceipt),
 }
 
 impl Message {
@@ -64,6 +75,10 @@ impl Message {
             Self::Contribution(_) => "contribution",
             Self::Assignment(_) => "assignment",
             Self::Manifest(_) => "manifest",
+            Self::RoundOffer(_) => "round_offer",
+            Self::RoundPlan(_) => "round_plan",
+            Self::RoundPart(_) => "round_part",
+            Self::RoundReceipt(_) => "round_receipt",
         }
     }
 }

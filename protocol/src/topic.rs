@@ -52,6 +52,14 @@ pub enum Topic {
     Contribution(HomeId),
     /// Cloud → home: which release this home is to run, signed by the director. QoS 1, retained.
     Assignment(HomeId),
+    /// Home → cloud: whether it takes part in rounds, signed by its key. QoS 1, retained.
+    RoundOffer(HomeId),
+    /// Cloud → home: what it is asked for in a round, signed by the director. QoS 1, retained.
+    RoundPlan(HomeId),
+    /// Home → cloud: a part of its answer to a round's plan. QoS 1.
+    RoundPart(HomeId),
+    /// Cloud → home: what of that answer is stored. QoS 1.
+    RoundReceipt(HomeId),
     /// Cloud → all: the newest release. QoS 1, retained.
     Release,
 }
@@ -84,6 +92,10 @@ impl Topic {
                     ("up", "outcome") => Self::Outcome,
                     ("up", "manifest") => Self::Manifest,
                     ("up", "withdrawal") => Self::Withdrawal,
+                    ("up", "offer") => Self::RoundOffer,
+                    ("up", "round") => Self::RoundPart,
+                    ("down", "plan") => Self::RoundPlan,
+                    ("down", "round-receipt") => Self::RoundReceipt,
                     ("down", "receipt") => Self::Receipt,
                     ("down", "withdrawn") => Self::Withdrawn,
                     ("down", "contribution") => Self::Contribution,
@@ -108,7 +120,11 @@ impl Topic {
             | Self::Withdrawal(home)
             | Self::Withdrawn(home)
             | Self::Contribution(home)
-            | Self::Assignment(home) => Some(home),
+            | Self::Assignment(home)
+            | Self::RoundOffer(home)
+            | Self::RoundPlan(home)
+            | Self::RoundPart(home)
+            | Self::RoundReceipt(home) => Some(home),
             Self::Release => None,
         }
     }
@@ -118,7 +134,13 @@ impl Topic {
     pub fn retained(&self) -> bool {
         matches!(
             self,
-            Self::Status(_) | Self::Manifest(_) | Self::Assignment(_) | Self::Contribution(_) | Self::Release
+            Self::Status(_)
+                | Self::Manifest(_)
+                | Self::Assignment(_)
+                | Self::Contribution(_)
+                | Self::RoundOffer(_)
+                | Self::RoundPlan(_)
+                | Self::Release
         )
     }
 }
@@ -135,6 +157,10 @@ impl fmt::Display for Topic {
             Self::Withdrawn(home) => write!(f, "{ROOT}/home/{home}/down/withdrawn"),
             Self::Contribution(home) => write!(f, "{ROOT}/home/{home}/down/contribution"),
             Self::Assignment(home) => write!(f, "{ROOT}/home/{home}/down/assignment"),
+            Self::RoundOffer(home) => write!(f, "{ROOT}/home/{home}/up/offer"),
+            Self::RoundPlan(home) => write!(f, "{ROOT}/home/{home}/down/plan"),
+            Self::RoundPart(home) => write!(f, "{ROOT}/home/{home}/up/round"),
+            Self::RoundReceipt(home) => write!(f, "{ROOT}/home/{home}/down/round-receipt"),
             Self::Release => write!(f, "{ROOT}/fleet/release"),
         }
     }
@@ -158,6 +184,10 @@ mod tests {
             home().prop_map(Topic::Withdrawn),
             home().prop_map(Topic::Contribution),
             home().prop_map(Topic::Assignment),
+            home().prop_map(Topic::RoundOffer),
+            home().prop_map(Topic::RoundPlan),
+            home().prop_map(Topic::RoundPart),
+            home().prop_map(Topic::RoundReceipt),
             Just(Topic::Release),
         ]
     }

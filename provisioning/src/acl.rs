@@ -25,6 +25,8 @@ const AGGREGATOR: Grants = Grants {
         "home/+/down/withdrawn",
         "home/+/down/contribution",
         "home/+/down/assignment",
+        "home/+/down/plan",
+        "home/+/down/round-receipt",
         "fleet/release",
     ],
     receive: &["home/+/up/+", "fleet/release"],

@@ -15,6 +15,9 @@ pub struct Delta {
 /// Why values are no delta.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DeltaError {
+    /// Not the form in which deltas travel.
+    #[error("not a delta")]
+    Malformed,
     /// The network has another number of parameters.
     #[error("a delta of {found} values, the network has {PARAMETER_COUNT}")]
     Count {

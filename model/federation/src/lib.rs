@@ -3,13 +3,15 @@
 //! Pure values: no network, no clock, no training. A home sends the difference between the weights that it was given and those
 //! that it trained (McMahan et al., AISTATS 2017); a [`Strategy`] makes one difference of many, so that some homes may lie.
 //!
-//! **Order:** a module uses only those before it: `delta`, `quantised`, `privacy`, `strategy`.
+//! **Order:** a module uses only those before it: `delta`, `quantised`, `counts`, `privacy`, `strategy`.
 
+mod counts;
 mod delta;
 mod privacy;
 mod quantised;
 mod strategy;
 
+pub use counts::{BINS, ClassCounts, CountsError, Histogram, HomeCounts};
 pub use delta::{Delta, DeltaError};
 pub use privacy::{PrivacyLoss, privacy_loss};
 pub use quantised::Quantised;

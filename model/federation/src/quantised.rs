@@ -1,6 +1,10 @@
 //! A delta in a quarter of the bytes: eight bits for each value, one scale for each tensor.
 
+use std::borrow::Cow;
+
 use hearthwatch_detector::network::{PARAMETER_COUNT, tensor_lengths};
+
+use serde::{Deserialize, Serialize};
 
 use super::delta::{Delta, DeltaError};
 
@@ -16,7 +20,41 @@ pub struct Quantised {
     pub levels: Vec<i8>,
 }
 
+/// As it travels: scales as little-endian binary32, levels as two's complement, each one byte string.
+#[derive(Serialize, Deserialize)]
+struct Travelling<'a> {
+    #[serde(borrow, with = "serde_bytes")]
+    scales: Cow<'a, [u8]>,
+    #[serde(borrow, with = "serde_bytes")]
+    levels: Cow<'a, [u8]>,
+}
+
 impl Quantised {
+    /// The bytes that are sent: CBOR, 29,882 of them.
+    ///
+    /// # Errors
+    /// [`DeltaError::Malformed`] where CBOR cannot be written, which values never cause.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, DeltaError> {
+        let scales: Vec<u8> = self.scales.iter().flat_map(|scale| scale.to_le_bytes()).collect();
+        let levels: Vec<u8> = self.levels.iter().map(|level| level.cast_unsigned()).collect();
+        serde_cbor::to_vec(&Travelling { scales: scales.into(), levels: levels.into() })
+            .map_err(|_| DeltaError::Malformed)
+    }
+
+    /// Reads what a home sent; [`Self::restore`] judges the rest. Never panics, whatever the bytes.
+    ///
+    /// # Errors
+    /// [`DeltaError::Malformed`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DeltaError> {
+        let sent: Travelling<'_> = serde_cbor::from_slice(bytes).map_err(|_| DeltaError::Malformed)?;
+        let (scales, rest) = sent.scales.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(DeltaError::Malformed);
+        }
+        let scales = scales.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        Ok(Self { scales, levels: sent.levels.iter().map(|byte| byte.cast_signed()).collect() })
+    }
+
     /// Rounds each value to the nearest level of its tensor, whose largest magnitude is level 127.
     #[must_use]
     pub fn of(delta: &Delta) -> Self {
@@ -68,6 +106,16 @@ mod tests {
             assert!((value - again).abs() <= 0.5001 * scale, "{value} {again}");
         }
         assert_eq!(quantised.levels.len() + 4 * quantised.scales.len(), 29_862, "bytes before encoding");
+    }
+
+    #[test]
+    fn the_bytes_that_are_sent_read_back_and_others_are_refused() {
+        let quantised = Quantised::of(&Delta::between(&initial_weights(1), &initial_weights(2)));
+        let bytes = quantised.to_bytes().unwrap();
+        assert_eq!(bytes.len(), 29_882);
+        assert_eq!(Quantised::from_bytes(&bytes), Ok(quantised));
+        assert_eq!(Quantised::from_bytes(&bytes[..bytes.len() - 1]), Err(DeltaError::Malformed));
+        assert_eq!(Quantised::from_bytes(b"weights"), Err(DeltaError::Malformed));
     }
 
     #[test]

@@ -9,7 +9,12 @@ use crate::id::{AlarmId, HomeId, ModelVersion, Sequence};
 use crate::manifest::{Manifest, Vitals};
 use crate::messages::{
     AgentStatus, Announcement, Contribution, FeatureWindow, FeedbackRecord, Origin, PayloadDigest, Receipt, Refusal,
-    RefusalReason, ReleaseNotice, UpdateOutcome, UpdateStage, Verdict, Withdrawal, WithdrawalReceipt, WithdrawalScope,
+    RefusalReason, ReleaseNotice, RoundPart, RoundReceipt, RoundRefusal, RoundState, UpdateOutcome, UpdateStage, Verdict,
+    Withdrawal, WithdrawalReceipt, WithdrawalScope,
+};
+use crate::round::{
+    ClassCount, DeclineReason, EvaluateWork, RoundAnswer, RoundFile, RoundOffer, RoundPlan, RoundResult, RoundWork,
+    TrainRecipe, TrainWork,
 };
 use crate::seal::SigningKey;
 use crate::statement::Statement as _;
@@ -73,7 +78,7 @@ fn examples() -> Vec<(&'static str, Message)> {
     let further = further_records().map(|(name, record)| (name, Message::Feedback(record)));
     let naming = ("receipt-digests", Message::Receipt(naming_receipt()));
     let staged = ("outcome-stage", Message::Outcome(refusal_of_metadata()));
-    kinds().into_iter().map(|message| (message.kind(), message)).chain(further).chain([naming, staged]).collect()
+    kinds().into_iter().map(|message| (message.kind(), message)).chain(further).chain([naming, staged]).chain(further_rounds()).collect()
 }
 
 fn kinds() -> Vec<Message> {
@@ -124,6 +129,62 @@ fn kinds() -> Vec<Message> {
         }),
         Message::Assignment(assignment().sign(&golden_key()).unwrap()),
         Message::Manifest(manifest().sign(&golden_key()).unwrap()),
+        Message::RoundOffer(round_offer().sign(&golden_key()).unwrap()),
+        Message::RoundPlan(round_plan().sign(&golden_key()).unwrap()),
+        RoundPart::cut(&round_answer().sign(&golden_key()).unwrap(), b"a delta").pop().map(Message::RoundPart).unwrap(),
+        Message::RoundReceipt(RoundReceipt { round: 3, state: RoundState::Wanted(1) }),
+    ]
+}
+
+fn round_offer() -> RoundOffer {
+    let classes = vec![ClassCount { class: "temperature".to_owned(), entities: 6 }];
+    RoundOffer { home: HomeId::new("home-7").unwrap(), willing: true, classes, at: 1_700_000_000 }
+}
+
+fn round_plan() -> RoundPlan {
+    RoundPlan {
+        home: HomeId::new("home-7").unwrap(),
+        round: 3,
+        work: RoundWork::Train(TrainWork {
+            base: RoundFile { sha256: [1; 32], length: 120_000 },
+            recipe: TrainRecipe { steps: 20, batch: 128, learning_rate: 1e-3, rise_steps: 5, seed: 7 },
+            clip: 1.0,
+            noise: 0.0,
+        }),
+        cohort: 12,
+        least: 6,
+        opens_at: 1_700_000_000,
+        deadline: 1_700_086_400,
+        nonce: [2; 16],
+    }
+}
+
+/// The other work that a plan may ask for.
+fn evaluation_plan() -> RoundPlan {
+    let models = vec![RoundFile { sha256: [1; 32], length: 120_000 }, RoundFile { sha256: [3; 32], length: 120_001 }];
+    RoundPlan { work: RoundWork::Evaluate(EvaluateWork { models, seed: 7, noise: 0.5 }), ..round_plan() }
+}
+
+fn round_answer() -> RoundAnswer {
+    RoundAnswer {
+        home: HomeId::new("home-7").unwrap(),
+        round: 3,
+        nonce: [2; 16],
+        result: RoundResult::Delta(RoundFile::of(b"a delta")),
+        at: 1_700_003_600,
+    }
+}
+
+/// A home that sends nothing, and two other words of the aggregator.
+fn further_rounds() -> [(&'static str, Message); 4] {
+    let declined = RoundAnswer { result: RoundResult::Declined(DeclineReason::HistoryTooShort), ..round_answer() };
+    let declined = RoundPart::cut(&declined.sign(&golden_key()).unwrap(), &[]).remove(0);
+    let receipt = |state| Message::RoundReceipt(RoundReceipt { round: 3, state });
+    [
+        ("round_plan-evaluate", Message::RoundPlan(evaluation_plan().sign(&golden_key()).unwrap())),
+        ("round_part-declined", Message::RoundPart(declined)),
+        ("round_receipt-taken", receipt(RoundState::Taken)),
+        ("round_receipt-refused", receipt(RoundState::Refused(RoundRefusal::Norm))),
     ]
 }
 
@@ -171,6 +232,12 @@ fn the_golden_signatures_verify() {
     assert_eq!(signed.read(&keys), Ok(assignment()));
     let Message::Manifest(signed) = golden("manifest") else { panic!("another kind") };
     assert_eq!(signed.read_of(&manifest().home, &keys), Ok(manifest()));
+    let Message::RoundPlan(signed) = golden("round_plan") else { panic!("another kind") };
+    assert_eq!(signed.read(&keys), Ok(round_plan()));
+    let Message::RoundOffer(signed) = golden("round_offer") else { panic!("another kind") };
+    assert_eq!(signed.read(&keys), Ok(round_offer()));
+    let Message::RoundPart(part) = golden("round_part") else { panic!("another kind") };
+    assert_eq!(part.answer.read(&keys), Ok(round_answer()));
 }
 
 #[test]
