@@ -13,7 +13,7 @@ import cbor2
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 KINDS = ["feedback", "receipt", "status", "outcome", "release", "assignment", "manifest", "withdrawal"]
-KINDS += ["withdrawal_receipt", "contribution", "announcement"]
+KINDS += ["withdrawal_receipt", "contribution", "announcement", "round_offer", "round_plan", "round_part", "round_receipt"]
 
 
 def put(target, name, data):
@@ -29,14 +29,27 @@ def messages():
         put("envelope", name, data)
         envelope = cbor2.loads(data)
         put("body", name, bytes([KINDS.index(envelope["kind"])]) + envelope["body"])
-        if envelope["kind"] in ("assignment", "manifest"):
+        if envelope["kind"] in ("assignment", "manifest", "round_offer", "round_plan"):
             put("signed", name, envelope["body"])
             put("signed", f"{name}-payload", cbor2.loads(envelope["body"])[2])
+        if envelope["kind"] == "round_part":
+            answer = cbor2.loads(envelope["body"])["answer"]
+            put("signed", name, answer)
+            put("signed", f"{name}-payload", cbor2.loads(answer)[2])
     wish = bytes.fromhex((ROOT / "protocol/golden/renewal.cose.hex").read_text().strip())
     put("signed", "renewal", wish)
     put("signed", "renewal-payload", cbor2.loads(wish)[2])
     put("signed", "keys", b"# the director\ned25519:" + b"07" * 32 + b"\n")
     put("signed", "topic", b"hw/v1/home/home-7/up/feedback")
+
+
+def round_bodies():
+    scales, levels = bytes(4 * 37), bytes(300)
+    put("round-body", "delta-short", b"\x00" + cbor2.dumps({"scales": scales, "levels": levels}))
+    put("round-body", "delta-uneven", b"\x00" + cbor2.dumps({"scales": scales[:-1], "levels": levels}))
+    one = {"temperature": {"days": [0, 3, 5], "faults": [0, 0, 0, 2]}}
+    put("round-body", "counts", b"\x01" + cbor2.dumps([one, {}]))
+    put("round-body", "counts-long", b"\x03" + cbor2.dumps([one, {}, {"power": {"days": [0] * 122, "faults": []}}, {}]))
 
 
 def artifacts():
@@ -94,6 +107,7 @@ def recorder():
 
 if __name__ == "__main__":
     messages()
+    round_bodies()
     artifacts()
     texts()
     recorder()

@@ -9,6 +9,7 @@ pub mod explain;
 pub mod fixtures;
 pub mod mode;
 pub mod preferences;
+pub mod round_job;
 pub mod state;
 pub mod trial;
 pub mod unit_doubt;

@@ -11,7 +11,7 @@ mod privacy;
 mod quantised;
 mod strategy;
 
-pub use counts::{BINS, ClassCounts, CountsError, Histogram, HomeCounts};
+pub use counts::{BINS, ClassCounts, CountsError, Histogram, HomeCounts, MODELS_MAX};
 pub use delta::{Delta, DeltaError};
 pub use privacy::{PrivacyLoss, privacy_loss};
 pub use quantised::Quantised;

@@ -14,6 +14,8 @@ pub enum Target {
     Body,
     /// A signed assignment and a signed manifest, before and after the signature.
     Signed,
+    /// What a home answers in a round: a delta, or counts.
+    RoundBody,
     /// A model artifact.
     Artifact,
     /// What Home Assistant sends; the first byte chooses which frame.
@@ -28,10 +30,11 @@ pub enum Target {
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Envelope,
         Self::Body,
         Self::Signed,
+        Self::RoundBody,
         Self::Artifact,
         Self::HomeAssistant,
         Self::Command,
@@ -46,6 +49,7 @@ impl Target {
             Self::Envelope => "envelope",
             Self::Body => "body",
             Self::Signed => "signed",
+            Self::RoundBody => "round-body",
             Self::Artifact => "artifact",
             Self::HomeAssistant => "home-assistant",
             Self::Command => "command",
@@ -69,6 +73,7 @@ impl Target {
             Self::Envelope => targets::envelope(bytes),
             Self::Body => targets::body(bytes),
             Self::Signed => targets::signed(bytes),
+            Self::RoundBody => targets::round_body(bytes),
             Self::Artifact => targets::artifact(bytes),
             Self::HomeAssistant => targets::home_assistant(bytes),
             Self::Command => targets::command(bytes),

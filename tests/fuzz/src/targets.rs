@@ -16,9 +16,13 @@ use hearthwatch_edge_home_assistant::discovery::{Command, Device};
 use hearthwatch_edge_home_assistant::home_assistant::entities::{EntitiesEvent, WatchedEntities};
 use hearthwatch_edge_home_assistant::home_assistant::registry::{HomeAssistantState, PresentState};
 use hearthwatch_edge_replay::source::Source;
+use hearthwatch_federation::{HomeCounts, MODELS_MAX, Quantised};
 use hearthwatch_protocol::assignment::{Assignment, SignedAssignment};
 use hearthwatch_protocol::manifest::{Manifest, SignedManifest};
 use hearthwatch_protocol::renewal::{Renewal, SignedRenewal};
+use hearthwatch_protocol::round::{
+    RoundAnswer, RoundOffer, RoundPlan, SignedRoundAnswer, SignedRoundOffer, SignedRoundPlan,
+};
 use hearthwatch_protocol::seal::{PublicKey, trusted_keys};
 use hearthwatch_protocol::{HomeId, SCHEMA_VERSION, Topic, decode, encode, peek_key};
 use serde::de::DeserializeOwned;
@@ -28,7 +32,7 @@ use serde_cbor::Value;
 const NOW: i64 = 1_800_000_000;
 
 /// Kinds of messages, as the envelope names them.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 15] = [
     "feedback",
     "receipt",
     "status",
@@ -40,6 +44,10 @@ const KINDS: [&str; 11] = [
     "withdrawal_receipt",
     "contribution",
     "announcement",
+    "round_offer",
+    "round_plan",
+    "round_part",
+    "round_receipt",
 ];
 
 pub(super) fn envelope(bytes: &[u8]) {
@@ -71,12 +79,36 @@ pub(super) fn signed(bytes: &[u8]) {
     let _ = SignedAssignment::from_bytes(bytes.to_vec()).accept(&keys, &home, None, NOW);
     let _ = SignedManifest::from_bytes(bytes.to_vec()).read_of(&home, &keys);
     let _ = SignedRenewal::from_bytes(bytes.to_vec()).read_of(&home, &keys);
+    let _ = SignedRoundPlan::from_bytes(bytes.to_vec()).accept(&keys, &home, None, NOW);
+    let _ = SignedRoundAnswer::from_bytes(bytes.to_vec()).read_of(&home, &keys);
+    let _ = SignedRoundOffer::from_bytes(bytes.to_vec()).read_of(&home, &keys);
     // What a thief of the key could sign.
     let _ = serde_cbor::from_slice::<Assignment>(bytes);
     let _ = serde_cbor::from_slice::<Manifest>(bytes);
     let _ = serde_cbor::from_slice::<Renewal>(bytes);
+    let _ = serde_cbor::from_slice::<RoundPlan>(bytes);
+    let _ = serde_cbor::from_slice::<RoundAnswer>(bytes);
+    let _ = serde_cbor::from_slice::<RoundOffer>(bytes);
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = (trusted_keys(text), Topic::parse(text));
+    }
+}
+
+/// The body of a home's answer in a round; the first byte chooses which.
+pub(super) fn round_body(bytes: &[u8]) {
+    let Some((first, body)) = bytes.split_first() else { return };
+    match first % 2 {
+        0 => {
+            if let Ok(delta) = Quantised::from_bytes(body).and_then(|quantised| quantised.restore()) {
+                assert!(delta.norm().is_finite(), "what was taken can be added");
+            }
+        }
+        _ => {
+            if let Ok(counts) = HomeCounts::from_bytes(body, 1 + usize::from(*first) % MODELS_MAX) {
+                let bytes = counts.to_bytes().expect("what was taken can be said");
+                assert_eq!(HomeCounts::from_bytes(&bytes, counts.models.len()), Ok(counts), "and means the same");
+            }
+        }
     }
 }
 

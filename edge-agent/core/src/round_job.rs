@@ -1,0 +1,85 @@
+//! What the agent asks of the process that trains, and what that reports: given on its standard input, so that no file is left behind.
+
+use std::path::PathBuf;
+
+use hearthwatch_detector::reading::EntityInfo;
+use hearthwatch_protocol::round::{DeclineReason, RoundWork};
+use serde::{Deserialize, Serialize};
+
+/// Most sensors that are trained on in a round: 24 with four traces each need about 20 MB.
+pub const ENTITIES_MAX: usize = 24;
+
+/// File of what is to be sent, in the job's folder: a quantised delta, or counts.
+pub const BODY_FILE: &str = "body";
+
+/// One home's work in one round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoundJob {
+    /// The agent's history, opened to read.
+    pub history: PathBuf,
+    /// Every watched entity, as the detector numbers them.
+    pub entities: Vec<EntityInfo>,
+    /// What the plan asks for.
+    pub work: RoundWork,
+    /// Files of the artifacts that the plan names, in its order; the process compares their hashes again.
+    pub models: Vec<PathBuf>,
+    /// An empty folder for [`BODY_FILE`].
+    pub out: PathBuf,
+    /// The end of the history that counts, Unix seconds.
+    pub now: i64,
+    /// What is this home's own of seeds.
+    pub seed: u64,
+    /// What the owner allows.
+    pub limits: JobLimits,
+}
+
+/// What the owner allows a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobLimits {
+    /// Longest run, in seconds.
+    pub seconds: u32,
+    /// Most memory of the process, in MiB.
+    pub memory_mib: u32,
+    /// Most sensors; at most [`ENTITIES_MAX`].
+    pub entities: u32,
+}
+
+impl Default for JobLimits {
+    fn default() -> Self {
+        Self { seconds: 600, memory_mib: 128, entities: 24 }
+    }
+}
+
+/// What the process writes on its standard output, as one line of JSON: nothing of the history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobReport {
+    /// [`BODY_FILE`] is whole.
+    Done(JobFigures),
+    /// There is nothing to send.
+    Declined {
+        /// The reason that the fleet is given.
+        reason: DeclineReason,
+        /// One line for the home's own log.
+        detail: String,
+    },
+}
+
+/// Figures of a job, for the ledger that residents see.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct JobFigures {
+    /// Sensors that were trained on or judged.
+    pub entities: u32,
+    /// Days of history that were used.
+    pub days: u32,
+    /// Norm of what training changed, before the clip; 0 for counts.
+    pub norm: f64,
+    /// Norm of what is sent, without noise; 0 for counts.
+    pub sent_norm: f64,
+    /// Standard deviation or scale of the noise that was added.
+    pub noise: f64,
+    /// Seconds of wall time.
+    pub seconds: f64,
+    /// Highest resident memory of the process, in KiB.
+    pub peak_kib: u64,
+}
