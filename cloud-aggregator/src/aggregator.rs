@@ -1,6 +1,7 @@
 //! The whole program as a value: started, asked, shut down. `main` wraps it, and so do programs that carry it inside.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use hearthwatch_link::{LinkConfig, LinkError, TlsFiles};
 use hearthwatch_protocol::seal::SigningKey;
 use hearthwatch_protocol::{HomeId, Sequence};
 use hearthwatch_provision::files::FileError;
+use hearthwatch_rounds::{AnswerIntake, CertifiedKeys, Parts as RoundParts, RoundDirector, RoundFiles, RoundTrainer};
 use hearthwatch_store::artifact_store::ArtifactStore;
 use hearthwatch_store::clock::{Clock, SystemClock};
 use hearthwatch_store::files::private_data;
@@ -25,7 +27,7 @@ use hearthwatch_telemetry::metrics::Metrics;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::config::{Config, MqttConfig};
+use crate::config::{Config, MqttConfig, RolloutConfig};
 use crate::health::{self, Checks};
 
 /// Name of the database in the data directory.
@@ -42,13 +44,15 @@ pub struct Options {
     pub learner: Arc<dyn Learner>,
     /// Signs and publishes; without it a promoted model waits.
     pub hook: Option<Arc<dyn ReleaseHook>>,
+    /// Trains and judges on recordings in rounds; without it there are none.
+    pub round_trainer: Option<Arc<dyn RoundTrainer>>,
 }
 
 impl Options {
     /// The machine's clock, and nothing that signs.
     #[must_use]
     pub fn new(learner: Arc<dyn Learner>) -> Self {
-        Self { clock: Arc::new(SystemClock), learner, hook: None }
+        Self { clock: Arc::new(SystemClock), learner, hook: None, round_trainer: None }
     }
 }
 
@@ -73,6 +77,11 @@ pub enum StartError {
         /// What is wrong with it; never its content.
         cause: String,
     },
+    /// Rounds are asked for, and something that they need is not there.
+    #[error(
+        "[rounds] needs [rollout], [release], and recordings to train on: write them, or set rounds.enabled = false"
+    )]
+    Rounds,
     /// The newest release could not be looked up.
     #[error(transparent)]
     Release(#[from] ReleaseError),
@@ -118,7 +127,7 @@ impl Aggregator {
         metrics: Arc<Metrics>,
         parts: Supervisor,
     ) -> Result<Self, StartError> {
-        let Options { clock, learner, hook } = options;
+        let Options { clock, learner, hook, round_trainer } = options;
         let database = private_data(&config.data, DATABASE_FILE)?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&database)?);
         let artifact_store = ArtifactStore::new(&config.data);
@@ -137,7 +146,7 @@ impl Aggregator {
 
         let job = Job {
             store: Arc::clone(&store),
-            artifact_store,
+            artifact_store: artifact_store.clone(),
             learner,
             tracker: config.training.mlflow.clone().map(Tracker::new),
             clock: Arc::clone(&clock),
@@ -153,12 +162,26 @@ impl Aggregator {
         parts.vital("checks", checks.run(stop.clone()));
 
         let director = director(&config, &store, &metrics)?;
+        // Offers are kept also where no rounds are held: a home sends one only now and then.
+        let keys = Arc::new(CertifiedKeys::of(config.enrolment.as_deref()));
+        let answers = Arc::new(AnswerIntake::new(keys, Arc::new(SystemClock), Arc::clone(&metrics)));
+        let rounds = rounds(&config, round_trainer, |trainer, key, repository| RoundParts {
+            store: Arc::clone(&store),
+            metrics: Arc::clone(&metrics),
+            clock: Arc::new(SystemClock),
+            key: Arc::new(key),
+            trainer,
+            files: RoundFiles::new(artifact_store, repository),
+            releases: Arc::new(releases.clone()),
+            wake: answers.wake(),
+        })?;
         let (mut link, mut publisher, mut connections) = (None, None, watch::channel(0).1);
         if let Some(mqtt) = &config.mqtt {
             let (handle, events) = hearthwatch_link::open(link_config(mqtt))?;
             let taker = BatchTaker::new(Arc::clone(&store), Arc::clone(&metrics))
                 .with_labels(config.ingest.labels)
-                .with_quota(config.ingest.records_per_day);
+                .with_quota(config.ingest.records_per_day)
+                .with_rounds(answers);
             let spoken: Arc<dyn MessagePublisher> = Arc::new(handle.clone());
             let (clock, metrics, counted) = (Arc::clone(&clock), Arc::clone(&metrics), Arc::clone(&metrics));
             let intake = Intake::new(taker, clock, metrics, Arc::clone(&spoken), releases.notices(), progress);
@@ -169,6 +192,11 @@ impl Aggregator {
             (link, publisher) = (Some(handle), Some(spoken));
         }
         releases.announce_latest().await?;
+        if let Some(rounds) = rounds {
+            let looks = Arc::default();
+            health::rounds(&health, Arc::clone(&looks));
+            parts.vital("rounds", rounds.run(publisher.clone(), connections.clone(), looks, stop.clone()));
+        }
         if let Some(director) = director.clone() {
             let looks = Arc::default();
             health::director(&health, Arc::clone(&looks));
@@ -261,12 +289,32 @@ impl Aggregator {
 /// against, even where the rest of the program replays recorded years.
 fn director(config: &Config, store: &Arc<dyn Store>, metrics: &Arc<Metrics>) -> Result<Option<Director>, StartError> {
     let Some(rollout) = &config.rollout else { return Ok(None) };
+    let signing = director_key(rollout)?;
+    let (store, metrics, clock) = (Arc::clone(store), Arc::clone(metrics), Arc::new(SystemClock));
+    Ok(Some(Director::new(store, metrics, clock, signing, rollout.policy.clone(), config.enrolment.as_deref())))
+}
+
+fn director_key(rollout: &RolloutConfig) -> Result<SigningKey, StartError> {
     let key = |cause: String| StartError::Director { path: rollout.director_key.clone(), cause };
     let bytes =
         hearthwatch_provision::files::read_private(&rollout.director_key).map_err(|error| key(error.to_string()))?;
-    let signing = SigningKey::from_pkcs8(&bytes).map_err(|error| key(error.to_string()))?;
-    let (store, metrics, clock) = (Arc::clone(store), Arc::clone(metrics), Arc::new(SystemClock));
-    Ok(Some(Director::new(store, metrics, clock, signing, rollout.policy.clone(), config.enrolment.as_deref())))
+    SigningKey::from_pkcs8(&bytes).map_err(|error| key(error.to_string()))
+}
+
+/// Who holds rounds, if the configuration asks for them: `parts` puts together what it is given.
+fn rounds(
+    config: &Config,
+    trainer: Option<Arc<dyn RoundTrainer>>,
+    parts: impl FnOnce(Arc<dyn RoundTrainer>, SigningKey, &Path) -> RoundParts,
+) -> Result<Option<RoundDirector>, StartError> {
+    if !config.rounds.enabled {
+        return Ok(None);
+    }
+    let (Some(rollout), Some(release), Some(trainer)) = (&config.rollout, &config.release, trainer) else {
+        return Err(StartError::Rounds);
+    };
+    let parts = parts(trainer, director_key(rollout)?, &release.repository);
+    Ok(Some(RoundDirector::new(parts, config.rounds.clone())))
 }
 
 /// How far each home had been heard when the program ended last.

@@ -64,6 +64,17 @@ pub(crate) fn director(board: &Board, progress: Arc<Progress>) {
     board.probe("director", Grade::Vital, move || looks(progress.busy_for(), progress.since_last()));
 }
 
+/// Rounds go on. A look trains on recordings, which takes minutes, or an hour on a small machine.
+pub(crate) fn rounds(board: &Board, progress: Arc<Progress>) {
+    board.probe("rounds", Grade::Optional, move || {
+        let busy = progress.busy_for();
+        if busy.is_some_and(|busy| busy > TRAINING_STANDS_MAX) {
+            return Condition::Stuck;
+        }
+        able(busy.is_some() || progress.since_last().is_none_or(|last| last <= DIRECTOR_LATE_MAX))
+    });
+}
+
 fn looks(busy: Option<Duration>, last: Option<Duration>) -> Condition {
     if busy.is_some_and(|busy| busy > DIRECTOR_BUSY_MAX) {
         Condition::Stuck

@@ -73,6 +73,10 @@ const EXAMPLE: &str = r#"A configuration file; `hearthwatch-provision init` make
   director_key = "director/director.key"
   policy = "immediate"                     # staged, urgent, or a file of waves
 
+  [rounds]                                 # homes train, and send what changed; nothing of their history leaves them
+  enabled = true                           # false by default
+  least = 12                               # deltas without which a round ends without a model
+
 Relative paths start at the file's directory. RUST_LOG chooses what is logged (default: info)."#;
 
 /// Where homes teach one another: takes in labelled answers, retrains, judges, releases.

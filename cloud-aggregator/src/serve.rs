@@ -11,9 +11,11 @@ use hearthwatch_fleet::release::{Publisher, RemoteSigner, RepositoryError};
 use hearthwatch_learning::training::{Corpora, ModelLearner};
 use hearthwatch_provision::enrol::Enroller;
 use hearthwatch_provision::layout::Layout;
+use hearthwatch_rounds::ModelTrainer;
 use hearthwatch_store::clock::SystemClock;
 use hearthwatch_supervision::{EXIT_PART, FaultPlan, PartFailed, Supervisor};
 use hearthwatch_telemetry::metrics::Metrics;
+use hearthwatch_training::RetrainConfig;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -128,10 +130,18 @@ pub async fn serve_under(config: Config, parts: Supervisor) -> Result<(), ServeE
         }
     };
     let corpora = Corpora::Directory(config.training.corpus.clone());
+    let training = RetrainConfig {
+        seed: config.training.seed,
+        device: config.training.device.as_str().to_owned(),
+        ..RetrainConfig::default()
+    };
     let options = Options {
         clock: Arc::new(SystemClock),
-        learner: Arc::new(ModelLearner::new(corpora).with_seed(config.training.seed).on(config.training.device)),
+        learner: Arc::new(
+            ModelLearner::new(corpora.clone()).with_seed(config.training.seed).on(config.training.device),
+        ),
         hook: publisher.clone().map(|publisher| publisher as Arc<dyn ReleaseHook>),
+        round_trainer: Some(Arc::new(ModelTrainer::new(corpora, training))),
     };
     let aggregator = Aggregator::start_under(config, options, metrics, parts.clone()).await?;
 

@@ -72,7 +72,7 @@ Example edge.toml (relative paths are taken from the file's own directory):
 
   state = \"state\"                 # the agent's own directory; made if missing; \"none\" without a disk, see below
   budget = 1.0                     # about this many alarms a week
-  # sharing = \"off\"               # what of an answer leaves the home, should there be a [cloud]: off, verdicts (the default), windows
+  # sharing = \"off\"               # what of an answer leaves the home, should there be a [cloud]: off, learning, verdicts (the default), windows
   # timezone = \"Europe/Brussels\"   # default: Home Assistant's
 
   [home_assistant]
@@ -88,6 +88,12 @@ Example edge.toml (relative paths are taken from the file's own directory):
   # [page]                         # the local page; default: this machine only
   # listen = \"127.0.0.1:8099\"      # or \"off\"
   # door = \"loopback\"              # or \"ingress\": through Home Assistant only
+
+  # [rounds]                       # when this home may train, where sharing is \"learning\"
+  # hours = \"22-6\"                 # in the home's time; or \"always\"
+  # seconds = 600, memory_mib = 128, entities = 24: the most that a round may take
+  # temperature_max = 75, battery_min = 50, mains_only = false, load_max = 0.7: on what machine
+  # program = \"hearthwatch-train-round\"  # default: beside this program
 
   [cloud]                          # optional: teach and learn with other homes
   home = \"home-7\"
@@ -256,5 +262,8 @@ fn describe(config: &Config) -> String {
             format!("  cloud: as {}; broker {broker}; updates {updates}", cloud.home)
         }
     });
+    if config.cloud.as_ref().is_some_and(|cloud| cloud.sharing.takes_part_in_rounds()) {
+        lines.push(format!("  rounds: {}", config.rounds.describe()));
+    }
     lines.join("\n")
 }

@@ -7,6 +7,8 @@
 mod chrome;
 #[path = "browser/home.rs"]
 mod home;
+#[path = "browser/rounds.rs"]
+mod rounds;
 
 use std::path::PathBuf;
 
@@ -167,6 +169,12 @@ async fn reads_and_takes_back_a_record(chrome: &mut Chrome, page: &str, home: &h
 }
 
 async fn chooses_what_is_shared(chrome: &mut Chrome, page: &str, home: &home::Home) {
+    chrome.open(page).await;
+    let bars = "document.querySelectorAll('#sharing svg.levels')[0].querySelectorAll('rect').length";
+    assert_eq!(chrome.ask(bars).await, json!(32));
+    chrome.ask("document.querySelector('#sharing input[value=learning]').checked = true").await;
+    chrome.click_through("#sharing fieldset + button").await;
+    assert_eq!(*home.uplink.sharing().borrow(), SharingLevel::Learning);
     chrome.open(&format!("{page}sample/verdicts")).await;
     assert!(chrome.ask("document.body.textContent.includes('0 steps × 0 features')").await == true);
     chrome.open(page).await;

@@ -9,13 +9,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hearthwatch_edge_cloud::uplink::{self, SharedOutbox, UplinkConfig, UplinkHandle, UplinkState};
+use hearthwatch_edge_cloud::uplink::{self, RoundDelivery, SharedOutbox, UplinkConfig, UplinkHandle, UplinkState};
 use hearthwatch_edge_store::outbox::{Outbox, SharingLevel};
 use hearthwatch_link::{Backoff, LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication, open};
 use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::messages::{
-    AgentStatus, FeatureWindow, FeedbackRecord, Origin, Receipt, ReleaseNotice, UpdateOutcome, Verdict,
+    AgentStatus, FeatureWindow, FeedbackRecord, Origin, Receipt, ReleaseNotice, RoundPart, RoundReceipt, RoundState,
+    UpdateOutcome, Verdict,
 };
+use hearthwatch_protocol::round::{SignedRoundAnswer, SignedRoundOffer, SignedRoundPlan};
 use hearthwatch_protocol::topic::{UP_FILTER, shared};
 use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, Topic, decode, encode};
 use tokio::sync::watch;
@@ -145,6 +147,9 @@ struct Aggregator {
     stored: BTreeMap<u64, Vec<u8>>,
     statuses: Vec<AgentStatus>,
     outcomes: Vec<UpdateOutcome>,
+    offers: usize,
+    /// The parts of rounds' answers, in the order in which they came, and how many records were stored before each.
+    parts: Vec<(u16, usize)>,
 }
 
 impl Aggregator {
@@ -154,7 +159,7 @@ impl Aggregator {
         while !matches!(tokio::time::timeout(PATIENCE, events.next()).await.unwrap(), Some(LinkEvent::Connected { .. }))
         {
         }
-        Self { link, events, stored, statuses: Vec::new(), outcomes: Vec::new() }
+        Self { link, events, stored, statuses: Vec::new(), outcomes: Vec::new(), offers: 0, parts: Vec::new() }
     }
 
     async fn publish(&self, topic: Topic, message: Message) {
@@ -177,6 +182,8 @@ impl Aggregator {
                 }
                 Message::Status(status) => self.statuses.push(status),
                 Message::Outcome(outcome) => self.outcomes.push(outcome),
+                Message::RoundOffer(_) => self.offers += 1,
+                Message::RoundPart(part) => self.parts.push((part.part, self.stored.len())),
                 Message::Manifest(_) => {}
                 other => panic!("{other:?}"),
             }
@@ -272,4 +279,38 @@ async fn a_release_notice_and_an_outcome_find_their_way() {
     uplink.declare(SignedManifest::from_bytes(vec![0; 8]));
     aggregator.until(|heard| heard.outcomes.len() == 2 && heard.statuses.len() > statuses).await;
     assert_eq!(aggregator.outcomes, [outcome.clone(), outcome]);
+}
+
+#[tokio::test]
+async fn a_rounds_plan_and_receipts_come_down_and_its_parts_go_up_after_everything_else() {
+    let Some(broker) = Broker::start() else { return };
+    let home = Home::new();
+    let mut aggregator = Aggregator::start(&broker, BTreeMap::new()).await;
+    let plan = SignedRoundPlan::from_bytes(vec![1; 8]);
+    aggregator.publish(Topic::RoundPlan(self::home()), Message::RoundPlan(plan.clone())).await;
+    let outbox = uplink::share(windows(&home.directory.path().join("outbox.db")));
+    let directed = UplinkConfig { directed: true, ..config(broker.link("overwritten")) };
+    // Everything waits before there is a connection.
+    let (uplink, mut lives) = uplink::prepare(directed, outbox, home.status.subscribe(), None).unwrap();
+    let mut rounds = uplink.rounds();
+    rounds.offer.send_replace(Some(SignedRoundOffer::from_bytes(vec![2; 8])));
+    let parts: Vec<RoundPart> = RoundPart::cut(&SignedRoundAnswer::from_bytes(vec![3; 8]), &[0; 30_000]);
+    let delivery = RoundDelivery { parts: parts.into(), stored: 0, attempt: 0 };
+    rounds.delivery.send_replace(Some(delivery.clone()));
+    for i in 0..5 {
+        uplink.push(record(&format!("answer-{i}"))).await.unwrap();
+    }
+    tokio::spawn(lives.run());
+    let came = tokio::time::timeout(PATIENCE, rounds.plan.wait_for(Option::is_some)).await.expect("in time");
+    assert_eq!(*came.unwrap(), Some(plan));
+    aggregator.until(|heard| heard.parts.len() == 3 && heard.offers == 1).await;
+    assert_eq!(aggregator.parts, [(0, 5), (1, 5), (2, 5)], "after every answer");
+    let receipt = RoundReceipt { round: 3, state: RoundState::Wanted(2) };
+    aggregator.publish(Topic::RoundReceipt(self::home()), Message::RoundReceipt(receipt)).await;
+    let came = tokio::time::timeout(PATIENCE, rounds.receipt.wait_for(Option::is_some)).await.expect("in time");
+    assert_eq!(*came.unwrap(), Some(receipt));
+    rounds.delivery.send_replace(Some(RoundDelivery { stored: 2, ..delivery }));
+    uplink.reconnect("a test");
+    aggregator.until(|heard| heard.parts.len() == 4 && heard.offers == 2).await;
+    assert_eq!(aggregator.parts[3].0, 2, "a new connection begins where the receipts end");
 }

@@ -15,16 +15,25 @@ pub use plan::{
     TrainRecipe, TrainWork,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Some bytes, by what they must hash to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RoundFile {
     /// SHA-256 of the bytes.
-    #[serde(with = "crate::codec::fixed_bytes")]
+    #[serde(serialize_with = "crate::codec::fixed_bytes::serialize", deserialize_with = "sha256_from_either")]
     pub sha256: [u8; 32],
     /// How many bytes.
     pub length: u64,
+}
+
+/// A byte string on the wire; in JSON, in which an agent hands its job to the process that trains, the array that bytes become there.
+fn sha256_from_either<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
+    if deserializer.is_human_readable() {
+        Deserialize::deserialize(deserializer)
+    } else {
+        crate::codec::fixed_bytes::deserialize(deserializer)
+    }
 }
 
 impl RoundFile {

@@ -15,6 +15,8 @@ use anyhow::{Context, bail};
 use clap::Parser;
 
 pub use fault::Fault;
+pub use process::Process;
+pub(crate) use world::mosquitto_process;
 use world::World;
 
 /// How a run goes.

@@ -8,6 +8,7 @@ pub mod guest;
 pub mod learner;
 pub mod memory;
 pub mod ordered;
+pub mod round_fleet;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};

@@ -200,7 +200,7 @@ async fn each_optional_part_of_the_agent_comes_back_and_an_alarm_is_raised_all_t
     // A row that is no task of its own cannot end.
     let tasks = rows.iter().filter(|(part, grade, _)| *grade == "optional" && *part != "history");
     let optional: BTreeSet<&str> = tasks.map(|(part, ..)| *part).collect();
-    assert_eq!(optional, BTreeSet::from(["certificate", "discovery", "mode", "page", "updates", "uplink"]));
+    assert_eq!(optional, BTreeSet::from(["certificate", "discovery", "mode", "page", "rounds", "updates", "uplink"]));
     for (sensor, part) in optional.into_iter().enumerate() {
         for (word, told) in FAULTS {
             let line = format!("the part {part} {told}: started again in");
@@ -265,6 +265,7 @@ fn the_page_on_supervision_tells_of_every_part() {
         "page",
         "uplink",
         "updates",
+        "rounds",
         "certificate",
         "enrolment",
         "discovery",

@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::labels::{Backing, Basis, LabelPolicy, basis};
 use super::repeats::is_repeat;
+use super::rounds::RoundMessage;
 
 /// Nothing was raised before the year 2000: the oldest recorded homes are younger.
 pub const EARLIEST_AT: i64 = 946_684_800;
@@ -65,6 +66,7 @@ enum Content {
     Outcome(UpdateOutcome),
     Manifest(SignedManifest),
     Withdrawal(Withdrawal),
+    Round(RoundMessage),
 }
 
 /// What is known about an envelope's sender and key, looked up by the caller.
@@ -147,6 +149,8 @@ pub enum Admitted {
     Manifest(HomeId, SignedManifest),
     /// Answers that are taken back.
     Withdrawal(Withdrawal),
+    /// Something sent in a round; whoever takes it verifies it.
+    Round(HomeId, RoundMessage),
 }
 
 impl Envelope {
@@ -160,7 +164,9 @@ impl Envelope {
                 | Topic::Status(_)
                 | Topic::Outcome(_)
                 | Topic::Withdrawal(_)
-                | Topic::Manifest(_)),
+                | Topic::Manifest(_)
+                | Topic::RoundOffer(_)
+                | Topic::RoundPart(_)),
             ) => (topic.home().cloned(), read(&topic, &payload)),
             Ok(other) => (None, Err((RefusalReason::WrongTopic, format!("{other} is not for records")))),
             Err(error) => (None, Err((RefusalReason::WrongTopic, error.to_string()))),
@@ -168,7 +174,13 @@ impl Envelope {
         let sequence = match &content {
             Ok(Content::Feedback(record)) => Some(record.sequence),
             Ok(Content::Announcement(announcement)) => Some(announcement.sequence),
-            Ok(Content::Status(_) | Content::Outcome(_) | Content::Withdrawal(_) | Content::Manifest(_)) => None,
+            Ok(
+                Content::Status(_)
+                | Content::Outcome(_)
+                | Content::Withdrawal(_)
+                | Content::Manifest(_)
+                | Content::Round(_),
+            ) => None,
             // Only the home itself can publish on its topic, so a false key harms nobody else.
             Err(_) => peek_key(&payload).map(|key| key.sequence),
         };
@@ -206,6 +218,8 @@ fn read(topic: &Topic, payload: &[u8]) -> Result<Content, (RefusalReason, String
         (Topic::Status(_), Message::Status(status)) => Ok(Content::Status(status)),
         (Topic::Outcome(_), Message::Outcome(outcome)) => Ok(Content::Outcome(outcome)),
         (Topic::Manifest(_), Message::Manifest(manifest)) => Ok(Content::Manifest(manifest)),
+        (Topic::RoundOffer(_), Message::RoundOffer(offer)) => Ok(Content::Round(RoundMessage::Offer(offer))),
+        (Topic::RoundPart(_), Message::RoundPart(part)) => Ok(Content::Round(RoundMessage::Part(Box::new(part)))),
         (Topic::Withdrawal(home), Message::Withdrawal(withdrawal)) if withdrawal.home != *home => {
             Err((RefusalReason::WrongHome, format!("says {}, came on the topic of {home}", withdrawal.home)))
         }
@@ -255,6 +269,7 @@ pub fn judge(envelope: &Envelope, known: &Known<'_>) -> Admission {
         }
         Ok(Content::Manifest(manifest)) => Admission::Admit(Admitted::Manifest(home.clone(), manifest.clone())),
         Ok(Content::Withdrawal(withdrawal)) => Admission::Admit(Admitted::Withdrawal(withdrawal.clone())),
+        Ok(Content::Round(message)) => Admission::Admit(Admitted::Round(home.clone(), message.clone())),
         Ok(Content::Feedback(record)) => judge_answer(envelope, record, home, known),
         Ok(Content::Announcement(said)) if said.home != *home => {
             refuse(RefusalReason::WrongHome, format!("says {}, came on the topic of {home}", said.home), covers)

@@ -7,7 +7,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_protocol::limits::TEXT_BYTES_MAX;
-use hearthwatch_protocol::messages::{PayloadDigest, Receipt, Refusal, RefusalReason, Withdrawal, WithdrawalReceipt};
+use hearthwatch_protocol::messages::{
+    PayloadDigest, Receipt, Refusal, RefusalReason, RoundReceipt, Withdrawal, WithdrawalReceipt,
+};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use hearthwatch_store::{
     AnnouncedRow, AnsweredRow, Digest, FeedbackRow, GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch,
@@ -21,6 +23,7 @@ use super::admission::{
 };
 use super::labels::{Backing, LabelPolicy};
 use super::limiter::Traffic;
+use super::rounds::{RoundIntake, RoundMessage};
 use super::storing::Message;
 use super::withdrawals::withdraw;
 use crate::drift::DriftWatch;
@@ -39,6 +42,8 @@ pub struct BatchReport {
     pub receipts: Vec<(HomeId, Receipt)>,
     /// What each home is to be told of what it took back.
     pub withdrawn: Vec<(HomeId, WithdrawalReceipt)>,
+    /// What each home is to be told of its answer in a round, once for each part of it that came.
+    pub rounds: Vec<(HomeId, RoundReceipt)>,
     /// Answers that were stored, those that came before left out.
     pub stored: u64,
 }
@@ -63,6 +68,8 @@ pub struct BatchTaker {
     metrics: Arc<Metrics>,
     quota: u64,
     labels: LabelPolicy,
+    /// Takes what is sent in rounds; without it that is passed over.
+    rounds: Option<Arc<dyn RoundIntake>>,
     /// Whether what comes in still looks as before.
     drift: Mutex<DriftWatch>,
 }
@@ -82,7 +89,8 @@ impl BatchTaker {
     /// A taker that stores in `store`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
-        Self { store, metrics, quota: QUOTA_RECORDS, labels: LabelPolicy::default(), drift: Mutex::default() }
+        let (quota, labels) = (QUOTA_RECORDS, LabelPolicy::default());
+        Self { store, metrics, quota, labels, rounds: None, drift: Mutex::default() }
     }
 
     /// The same with another daily quota for each home.
@@ -95,6 +103,12 @@ impl BatchTaker {
     #[must_use]
     pub fn with_labels(self, labels: LabelPolicy) -> Self {
         Self { labels, ..self }
+    }
+
+    /// The same, handing what is sent in rounds to `rounds`.
+    #[must_use]
+    pub fn with_rounds(self, rounds: Arc<dyn RoundIntake>) -> Self {
+        Self { rounds: Some(rounds), ..self }
     }
 
     /// The daily quota for each home.
@@ -163,10 +177,26 @@ impl BatchTaker {
         let progress = self.store.apply(&sorted.batch)?;
         // After the answers of the same batch: what was sent before it was taken back is taken back too.
         let withdrawn = withdraw(self.store.as_ref(), &self.metrics, &sorted.withdrawals, now)?;
+        let rounds = self.take_rounds(&sorted.rounds)?;
         self.emit(&sorted, &progress, started);
         self.watch(&sorted.batch);
         let stored = sorted.batch.feedback.len() as u64;
-        Ok(BatchReport { receipts: sorted.receipts(progress), withdrawn, stored })
+        Ok(BatchReport { receipts: sorted.receipts(progress), withdrawn, rounds, stored })
+    }
+
+    /// Each message is a transaction of its own: a batch that is taken again finds them done.
+    fn take_rounds(&self, messages: &[(HomeId, RoundMessage)]) -> StoreResult<Vec<(HomeId, RoundReceipt)>> {
+        let Some(rounds) = &self.rounds else { return Ok(Vec::new()) };
+        let mut receipts = Vec::new();
+        for (home, message) in messages {
+            match message {
+                RoundMessage::Offer(offer) => rounds.offer(self.store.as_ref(), home, offer)?,
+                RoundMessage::Part(part) => {
+                    receipts.push((home.clone(), rounds.part(self.store.as_ref(), home, part)?));
+                }
+            }
+        }
+        Ok(receipts)
     }
 
     fn ask_about(&self, senders: &mut HashMap<HomeId, Sender>, home: &HomeId, now: i64) -> StoreResult<()> {
@@ -317,6 +347,7 @@ struct Sorted {
     /// Refusals of earlier batches that homes asked about again by resending.
     remembered: BTreeMap<HomeId, Vec<Refusal>>,
     withdrawals: Vec<Withdrawal>,
+    rounds: Vec<(HomeId, RoundMessage)>,
     duplicates: u64,
 }
 
@@ -329,6 +360,7 @@ impl Sorted {
             announced: HashMap::new(),
             remembered: BTreeMap::new(),
             withdrawals: Vec::new(),
+            rounds: Vec::new(),
             duplicates: 0,
         }
     }
@@ -372,6 +404,7 @@ impl Sorted {
             Admission::Admit(Admitted::Outcome(home, outcome)) => self.batch.outcomes.push((home, outcome)),
             Admission::Admit(Admitted::Manifest(home, manifest)) => self.batch.manifests.push((home, manifest)),
             Admission::Admit(Admitted::Withdrawal(withdrawal)) => self.withdrawals.push(withdrawal),
+            Admission::Admit(Admitted::Round(home, message)) => self.rounds.push((home, message)),
             Admission::Duplicate { key, refused } => {
                 self.duplicates += 1;
                 if let Some(reason) = refused {

@@ -25,8 +25,8 @@ const RECORDS_BURST_MIN: u64 = 4_096;
 const RECORD_BYTES: u64 = 9 * 1024;
 
 /// Bytes of everything but records in an hour, and at once: the rates below times their largest honest message,
-/// 600 × 0.4 KiB + 300 × 1.2 KiB + 120 × 0.5 KiB + 60 × 9 KiB = 1.2 MB.
-const OTHER_BYTES: u64 = 2 * 1024 * 1024;
+/// 600 × 0.4 KiB + 300 × 1.2 KiB + 120 × 0.5 KiB + 60 × 9 KiB + 120 × 2 KiB + 60 × 13 KiB = 2.2 MB.
+const OTHER_BYTES: u64 = 3 * 1024 * 1024;
 
 /// Statuses: one on each connection, its will, and one for each change. A line that is lost every twelve seconds makes 600 an hour.
 const STATUS: Rate = Rate { burst: 120, per_hour: 600 };
@@ -39,6 +39,13 @@ const OUTCOME: Rate = Rate { burst: 64, per_hour: 120 };
 
 /// Withdrawals: a ledger of 10,000 records makes ten of 1,000 each, said again on each connection until the receipt comes.
 const WITHDRAWAL: Rate = Rate { burst: 20, per_hour: 60 };
+
+/// Offers: one on each connection and each change of the residents' mind.
+const OFFER: Rate = Rate { burst: 30, per_hour: 120 };
+
+/// Parts of answers in rounds: 60 KiB are five of them, sent again while no receipt covers them. A home has one plan at a time, so this
+/// is an answer sent whole every five minutes, and eight times at once.
+const ROUND: Rate = Rate { burst: 40, per_hour: 60 };
 
 /// What comes on no topic that homes may publish on: the broker lets none through.
 const OTHER: Rate = Rate { burst: 10, per_hour: 60 };
@@ -64,6 +71,10 @@ pub enum Traffic {
     Outcome,
     /// Answers taken back.
     Withdrawal,
+    /// Words on whether a home takes part in rounds.
+    Offer,
+    /// Parts of answers in rounds.
+    Round,
     /// Anything else.
     Other,
 }
@@ -78,6 +89,8 @@ impl Traffic {
             Ok(Topic::Manifest(home)) => (Some(home), Self::Manifest),
             Ok(Topic::Outcome(home)) => (Some(home), Self::Outcome),
             Ok(Topic::Withdrawal(home)) => (Some(home), Self::Withdrawal),
+            Ok(Topic::RoundOffer(home)) => (Some(home), Self::Offer),
+            Ok(Topic::RoundPart(home)) => (Some(home), Self::Round),
             Ok(_) | Err(_) => (None, Self::Other),
         }
     }
@@ -113,7 +126,7 @@ impl Default for Limits {
 
 impl Limits {
     /// The limits that go with a daily quota of answers, and as many announcements. For 5,000: 5,000 records at once and 1,666 an hour
-    /// after that, 48 MB at once and 17 MB an hour.
+    /// after that, 49 MB at once and 18 MB an hour.
     #[must_use]
     pub fn for_quota(records_per_day: u64) -> Self {
         let per_hour = records_per_day.saturating_mul(2 * SENDINGS) / 24;
@@ -129,6 +142,8 @@ impl Limits {
             Traffic::Manifest => MANIFEST,
             Traffic::Outcome => OUTCOME,
             Traffic::Withdrawal => WITHDRAWAL,
+            Traffic::Offer => OFFER,
+            Traffic::Round => ROUND,
             Traffic::Other => OTHER,
         }
     }
@@ -263,6 +278,8 @@ mod tests {
             (Traffic::Manifest, 60, 300),
             (Traffic::Outcome, 64, 120),
             (Traffic::Withdrawal, 20, 60),
+            (Traffic::Offer, 30, 120),
+            (Traffic::Round, 40, 60),
             (Traffic::Other, 10, 60),
         ];
         for (traffic, burst, per_hour) in kinds {

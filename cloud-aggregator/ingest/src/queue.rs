@@ -135,8 +135,10 @@ impl FairQueue {
         }
         let replaces = |old: &&mut Waiting| match message.traffic {
             // The newest counts, whatever an older one said.
-            Traffic::Status | Traffic::Manifest => old.traffic == message.traffic,
-            Traffic::Outcome | Traffic::Withdrawal => old.traffic == message.traffic && old.payload == message.payload,
+            Traffic::Status | Traffic::Manifest | Traffic::Offer => old.traffic == message.traffic,
+            Traffic::Outcome | Traffic::Withdrawal | Traffic::Round => {
+                old.traffic == message.traffic && old.payload == message.payload
+            }
             Traffic::Records | Traffic::Other => false,
         };
         if let Some(old) = line.waiting.iter_mut().find(replaces) {

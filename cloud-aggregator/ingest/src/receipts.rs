@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use hearthwatch_protocol::limits::REFUSALS_MAX;
-use hearthwatch_protocol::messages::{Receipt, Refusal, WithdrawalReceipt};
+use hearthwatch_protocol::messages::{Receipt, Refusal, RoundReceipt, WithdrawalReceipt};
 use hearthwatch_protocol::{HomeId, Message, Topic, encode};
 use hearthwatch_telemetry::event::Event;
 use hearthwatch_telemetry::metrics::Metrics;
@@ -26,6 +26,8 @@ pub(super) enum OutboundMessage {
     Receipt(HomeId, Receipt),
     /// What it took back is gone.
     Withdrawn(HomeId, WithdrawalReceipt),
+    /// How its answer in a round stands.
+    Round(HomeId, RoundReceipt),
 }
 
 /// Sends every word that comes in, until the sender is dropped.
@@ -49,6 +51,7 @@ fn messages(word: OutboundMessage) -> Vec<(Topic, Message)> {
         OutboundMessage::Withdrawn(home, receipt) => {
             vec![(Topic::Withdrawn(home), Message::WithdrawalReceipt(receipt))]
         }
+        OutboundMessage::Round(home, receipt) => vec![(Topic::RoundReceipt(home), Message::RoundReceipt(receipt))],
     }
 }
 

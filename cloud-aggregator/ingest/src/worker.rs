@@ -176,7 +176,8 @@ impl Intake {
         });
         let receipts = report.receipts.into_iter().map(|(home, receipt)| OutboundMessage::Receipt(home, receipt));
         let withdrawn = report.withdrawn.into_iter().map(|(home, receipt)| OutboundMessage::Withdrawn(home, receipt));
-        for word in receipts.chain(withdrawn) {
+        let rounds = report.rounds.into_iter().map(|(home, receipt)| OutboundMessage::Round(home, receipt));
+        for word in receipts.chain(withdrawn).chain(rounds) {
             if words.try_send(word).is_err() {
                 MessageUnsent { kind: "receipt", cause: "too many wait for the broker" }.emit(&self.metrics);
             }

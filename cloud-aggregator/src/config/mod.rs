@@ -6,6 +6,7 @@ mod mlflow;
 mod mqtt;
 mod release;
 mod rollout;
+mod rounds;
 mod training;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use hearthwatch_configuration::{Faults, Section, read_table, read_text};
 use hearthwatch_fleet::release::ReleaseConfig;
 use hearthwatch_learning::training::TrainingConfig;
 use hearthwatch_provision::authority::{HOME_DAYS, HOME_DAYS_RANGE};
+use hearthwatch_rounds::RoundsConfig;
 
 pub use ingest::IngestConfig;
 pub use mqtt::{MqttConfig, MqttTls};
@@ -41,6 +43,8 @@ pub struct Config {
     pub release: Option<ReleaseConfig>,
     /// Who signs orders to homes; without it they get none.
     pub rollout: Option<RolloutConfig>,
+    /// Whether, when and how homes are asked to train.
+    pub rounds: RoundsConfig,
 }
 
 impl Config {
@@ -50,9 +54,9 @@ impl Config {
     pub fn in_directory(data: impl Into<PathBuf>) -> Self {
         let training = TrainingConfig::default();
         let (data, certificate_days) = (data.into(), HOME_DAYS);
-        let ingest = IngestConfig::default();
+        let (ingest, rounds) = (IngestConfig::default(), RoundsConfig::default());
         let (mqtt, http, release, rollout) = (None, None, None, None);
-        Self { data, enrolment: None, certificate_days, mqtt, http, ingest, training, release, rollout }
+        Self { data, enrolment: None, certificate_days, mqtt, http, ingest, training, release, rollout, rounds }
     }
 
     /// Reads `file`.
@@ -101,8 +105,8 @@ impl Config {
         let certificate_days = certificate_days.and_then(|days| u32::try_from(days).ok()).unwrap_or(HOME_DAYS);
         let remedy = "add [mqtt] with host, port, ca_file, cert_file, key_file, group_file";
         let mqtt = root.required("mqtt", faults, remedy, Section::section);
-        let [http, ingest, training, release, rollout] =
-            ["http", "ingest", "training", "release", "rollout"].map(|name| root.section(name, faults));
+        let [http, ingest, training, release, rollout, rounds] =
+            ["http", "ingest", "training", "release", "rollout", "rounds"].map(|name| root.section(name, faults));
         root.finish(faults);
         let mqtt = mqtt.and_then(|section| MqttConfig::read(section, faults));
         let http = http.map(|section| http::read(section, faults));
@@ -110,7 +114,19 @@ impl Config {
         let training = training.map(|section| training::read(section, faults)).unwrap_or_default();
         let release = release.and_then(|section| release::read(section, faults));
         let rollout = rollout.and_then(|section| RolloutConfig::read(section, faults));
-        Some(Self { data: data?, enrolment, certificate_days, mqtt, http, ingest, training, release, rollout })
+        let rounds = rounds.map(|section| rounds::read(section, faults)).unwrap_or_default();
+        for (key, there) in
+            [("rollout", rollout.is_some()), ("release", release.is_some()), ("enrolment", enrolment.is_some())]
+        {
+            if rounds.enabled && !there {
+                faults.add(
+                    key,
+                    "is missing, and [rounds] needs it",
+                    "write it as `hearthwatch-provision init` does, or set rounds.enabled = false",
+                );
+            }
+        }
+        Some(Self { data: data?, enrolment, certificate_days, mqtt, http, ingest, training, release, rollout, rounds })
     }
 }
 

@@ -191,3 +191,23 @@ fn the_daily_quota_is_asked_for_and_never_without_bound() {
         assert_eq!(key, "ingest.records_per_day");
     }
 }
+
+#[test]
+fn rounds_need_those_who_sign_release_and_certify_and_values_that_homes_accept() {
+    let directory = directory();
+    let rounds = "[rounds]\nenabled = true\ncohort = 5\nleast = 9\ndeadline_minutes = 10080\nstrategy = \"vote\"\n";
+    let list = parse(&format!("{GOOD}{rounds}"), &directory).unwrap_err();
+    let problems: Vec<(&str, &str)> = list.iter().map(|fault| (fault.key.as_str(), fault.problem.as_str())).collect();
+    assert_eq!(
+        problems,
+        [
+            ("rounds.strategy", "\"vote\" is not a strategy"),
+            ("rounds.deadline_minutes", "10080 is out of range"),
+            ("rounds.least", "9 deltas cannot come from 5 homes"),
+            ("rollout", "is missing, and [rounds] needs it"),
+            ("enrolment", "is missing, and [rounds] needs it"),
+        ]
+    );
+    let off = parse(&format!("{GOOD}[rounds]\nstrategy = \"coordinate-median\"\n"), &directory).unwrap().rounds;
+    assert_eq!((off.enabled, off.strategy), (false, hearthwatch_rounds::StrategyName::CoordinateMedian));
+}

@@ -11,6 +11,7 @@ use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use crate::actor::Actor;
 use crate::change::{Change, Note};
 use crate::rollouts::RolloutStore;
+use crate::rounds::RoundStore;
 use crate::rows::*;
 use crate::run_requests::RunRequestStore;
 
@@ -165,7 +166,7 @@ pub struct HomeProgress {
 
 /// The aggregator's memory. Lists are read in parts, by the key of the last row that was read and a number of rows (0 for all of
 /// them), so that a row that comes or goes meanwhile neither repeats nor hides another.
-pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
+pub trait Store: RolloutStore + RoundStore + RunRequestStore + Send + Sync + 'static {
     /// The engine's name, for logs and the conformance suite.
     fn engine(&self) -> &'static str;
 

@@ -28,6 +28,7 @@ macro_rules! on_every_engine {
 mod administration;
 mod ingest;
 mod quarantine;
+mod rounds;
 
 fn nobody(_: &dyn Store) {}
 

@@ -86,6 +86,24 @@ pub struct Metrics {
     pub dataset_stability_index: Gauge<f64, AtomicU64>,
     /// Times that incoming windows stopped looking as before, by device class.
     pub windows_moved: ByKind,
+    /// Rounds that were opened.
+    pub rounds_opened: Counter,
+    /// Rounds that ended, by outcome.
+    pub rounds: ByKind,
+    /// Homes that were asked to train in the newest round.
+    pub round_cohort: Gauge,
+    /// Homes whose delta is part of the newest aggregate.
+    pub round_reporters: Gauge,
+    /// Sound deltas that no aggregate used.
+    pub round_left_out: Counter,
+    /// Answers in rounds, by what came: `delta`, `counts`, `declined`.
+    pub round_answers: ByKind,
+    /// Answers in rounds that were refused, by reason.
+    pub round_refusals: ByKind,
+    /// Times that homes gave or withdrew their consent to rounds.
+    pub round_consents: ByKind,
+    /// Steps of rounds that are tried again.
+    pub round_retries: Counter,
 }
 
 impl Default for Metrics {
@@ -103,6 +121,7 @@ impl Metrics {
             metrics.register_ingest(registry);
             metrics.register_learning(registry);
             metrics.register_releases(registry);
+            metrics.register_rounds(registry);
         });
         metrics
     }
@@ -139,6 +158,15 @@ impl Metrics {
             dataset_findings: Gauge::default(),
             dataset_stability_index: Gauge::default(),
             windows_moved: ByKind::default(),
+            rounds_opened: Counter::default(),
+            rounds: ByKind::default(),
+            round_cohort: Gauge::default(),
+            round_reporters: Gauge::default(),
+            round_left_out: Counter::default(),
+            round_answers: ByKind::default(),
+            round_refusals: ByKind::default(),
+            round_consents: ByKind::default(),
+            round_retries: Counter::default(),
         }
     }
 
@@ -197,6 +225,19 @@ impl Metrics {
         registry.register("champion_version", "Version of the current model", self.champion_version.clone());
         registry.register("rollouts_stopped", "Rollouts that their tests stopped", self.rollouts_stopped.clone());
         registry.register("update_outcomes", "Updates reported by homes, by end", self.outcomes.clone());
+    }
+
+    /// Rounds of federated training.
+    fn register_rounds(&self, registry: &mut Registry) {
+        registry.register("rounds_opened", "Rounds opened", self.rounds_opened.clone());
+        registry.register("rounds", "Rounds that ended, by outcome", self.rounds.clone());
+        registry.register("round_cohort", "Homes asked in the newest round", self.round_cohort.clone());
+        registry.register("round_reporters", "Homes in the newest aggregate", self.round_reporters.clone());
+        registry.register("round_left_out", "Sound deltas that were not used", self.round_left_out.clone());
+        registry.register("round_answers", "Answers in rounds, by what came", self.round_answers.clone());
+        registry.register("round_refusals", "Answers in rounds refused, by reason", self.round_refusals.clone());
+        registry.register("round_consents", "Consents given or withdrawn", self.round_consents.clone());
+        registry.register("round_retries", "Steps of rounds tried again", self.round_retries.clone());
     }
 
     /// Adds more metrics to the registry.

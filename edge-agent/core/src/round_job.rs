@@ -27,6 +27,8 @@ pub struct RoundJob {
     pub out: PathBuf,
     /// The end of the history that counts, Unix seconds.
     pub now: i64,
+    /// IANA name of the home's time zone; an unknown one counts as UTC.
+    pub timezone: String,
     /// What is this home's own of seeds.
     pub seed: u64,
     /// What the owner allows.
@@ -82,4 +84,30 @@ pub struct JobFigures {
     pub seconds: f64,
     /// Highest resident memory of the process, in KiB.
     pub peak_kib: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use hearthwatch_protocol::round::{EvaluateWork, RoundFile};
+
+    use super::*;
+    use crate::fixtures::thermometer;
+
+    #[test]
+    fn a_job_reads_back_from_the_json_that_the_process_is_given() {
+        let work = EvaluateWork { models: vec![RoundFile::of(b"model")], seed: u64::MAX, noise: 0.5 };
+        let job = RoundJob {
+            history: "/data/history.db".into(),
+            entities: vec![thermometer("sensor.cellar")],
+            work: RoundWork::Evaluate(work),
+            models: vec!["/data/rounds/model".into()],
+            out: "/data/rounds/out".into(),
+            now: 1_790_000_000,
+            timezone: "Europe/Amsterdam".to_owned(),
+            seed: u64::MAX,
+            limits: JobLimits::default(),
+        };
+        let text = serde_json::to_string(&job).unwrap();
+        assert_eq!(serde_json::from_str::<RoundJob>(&text).unwrap(), job);
+    }
 }

@@ -6,6 +6,7 @@ use hearthwatch_configuration::{Faults, Secret, read_table, read_text};
 use hearthwatch_edge_core::preferences::{BUDGET_MAX, BUDGET_MIN};
 use hearthwatch_edge_home_assistant::config::HomeAssistantConfig;
 use hearthwatch_edge_home_assistant::config::HomeMqttConfig;
+use hearthwatch_edge_rounds::config::RoundsConfig;
 use hearthwatch_edge_store::outbox::SharingLevel;
 use hearthwatch_edge_ui::config::PageConfig;
 use serde::Deserialize;
@@ -70,7 +71,7 @@ pub enum OptionsError {
     #[error("alarms_a_week: {0} is not a number from {BUDGET_MIN} to {BUDGET_MAX}")]
     Budget(f64),
     /// None of the words of [`SharingLevel`].
-    #[error("sharing: {0:?} is none of off, verdicts, windows")]
+    #[error("sharing: {0:?} is none of off, learning, verdicts, windows")]
     Sharing(String),
     /// Faults in `fleet.toml`.
     #[error(transparent)]
@@ -107,6 +108,7 @@ impl Config {
             home_mqtt: broker.map(HomeMqttConfig::from),
             cloud: read_fleet(data, sharing)?,
             page: Some(PageConfig::behind_ingress()),
+            rounds: RoundsConfig::default(),
         })
     }
 }
@@ -168,7 +170,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(app(r#"{"alarms_a_week": 0}"#, dir.path()).unwrap_err(), OptionsError::Budget(0.0));
         let error = app(r#"{"sharing": "all"}"#, dir.path()).unwrap_err();
-        assert_eq!(error.to_string(), "sharing: \"all\" is none of off, verdicts, windows");
+        assert_eq!(error.to_string(), "sharing: \"all\" is none of off, learning, verdicts, windows");
         std::fs::write(dir.path().join("fleet.toml"), "[cloud]\nhome = \"home-7\"\n").unwrap();
         assert!(
             matches!(app("{}", dir.path()).unwrap_err(), OptionsError::Fleet(faults) if faults.list()[0].key == "cloud.mqtt")

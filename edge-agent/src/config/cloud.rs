@@ -212,7 +212,7 @@ pub(super) fn read_sharing(section: &mut Section<'_>, faults: &mut Faults) -> Op
     let word = section.text("sharing", faults)?;
     let level = SharingLevel::parse(&word);
     if level.is_none() {
-        let remedy = "write \"off\", \"verdicts\" or \"windows\"";
+        let remedy = "write \"off\", \"learning\", \"verdicts\" or \"windows\"";
         faults.add(section.key("sharing"), format!("{word:?} is not a level of sharing"), remedy);
     }
     level

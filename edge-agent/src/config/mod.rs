@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use hearthwatch_configuration::{Faults, Section, read_table, read_text};
 use hearthwatch_edge_home_assistant::config::{HomeAssistantConfig, HomeMqttConfig};
+use hearthwatch_edge_rounds::config::RoundsConfig;
 use hearthwatch_edge_ui::config::PageConfig;
 use jiff::tz::TimeZone;
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub cloud: Option<CloudConfig>,
     /// The local page; none where it is turned off.
     pub page: Option<PageConfig>,
+    /// What the owner allows rounds of training; without a meaning in a home that takes part in none.
+    pub rounds: RoundsConfig,
 }
 
 impl Config {
@@ -121,12 +124,14 @@ impl Config {
             None => Some(PageConfig::default()),
             Some(section) => PageConfig::read(section, faults),
         };
+        let rounds =
+            root.section("rounds", faults).map(|section| RoundsConfig::read(section, faults)).unwrap_or_default();
         root.finish(faults);
         let state = match state? {
             State::Directory(path) => path,
             State::InMemory => cloud.as_ref()?.enrolment.as_ref()?.state(),
         };
-        Some(Self { state, timezone, budget, home_assistant: home_assistant?, home_mqtt, cloud, page })
+        Some(Self { state, timezone, budget, home_assistant: home_assistant?, home_mqtt, cloud, page, rounds })
     }
 }
 

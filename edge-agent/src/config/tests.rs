@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hearthwatch_edge_rounds::config::RoundsConfig;
 use hearthwatch_edge_store::outbox::SharingLevel;
 
 use super::*;
@@ -153,10 +154,20 @@ fn sharing_a_window_takes_a_word() {
     let level = |more: &str| parse_in(dir.path(), &text(more)).map(|config| config.cloud.unwrap().sharing);
     assert_eq!(level(""), Ok(SharingLevel::Verdicts));
     assert_eq!(level("sharing = \"windows\"\n"), Ok(SharingLevel::Windows));
+    assert_eq!(level("sharing = \"learning\"\n"), Ok(SharingLevel::Learning));
     assert_eq!(keys(&level("sharing = \"all\"\n").unwrap_err()), ["cloud.sharing"]);
     // Chosen at set-up, it waits at the top until there is a fleet.
     let chosen = parse_in(dir.path(), &format!("sharing = \"off\"\n{}", text(""))).unwrap();
     assert_eq!(chosen.cloud.unwrap().sharing, SharingLevel::Off);
+}
+
+#[test]
+fn limits_of_rounds_are_read_and_their_faults_named() {
+    assert_eq!(parse(BASE).unwrap().rounds, RoundsConfig::default());
+    let config = parse(&format!("{BASE}[rounds]\nseconds = 60\n")).unwrap();
+    assert_eq!(config.rounds.job.seconds, 60);
+    let error = parse(&format!("{BASE}[rounds]\nseconds = 5\nhour = \"22-6\"\n")).unwrap_err();
+    assert_eq!(keys(&error), ["rounds.seconds", "rounds.hour"]);
 }
 
 #[test]

@@ -35,8 +35,8 @@ use super::wiring::{HISTORY_FILE, StartError};
 use crate::audit::AUDIT_FILE;
 use crate::config::CloudConfig;
 use crate::state_directory::StateDirectory;
-pub(super) use parts::uplink_config;
 use parts::{Entry, own_model};
+pub(super) use parts::{directors, uplink_config};
 
 /// The outbox's file in the state directory.
 pub(super) const OUTBOX_FILE: &str = "outbox.sqlite";

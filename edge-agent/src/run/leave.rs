@@ -9,15 +9,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use hearthwatch_edge_cloud::uplink;
+use hearthwatch_edge_cloud::uplink::{self, UplinkState};
 use hearthwatch_edge_home_assistant::discovery::{self, Device};
+use hearthwatch_edge_rounds::service::parting;
 use hearthwatch_edge_store::outbox::{Outbox, TakeBack};
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::AgentStatus;
 use tokio::sync::watch;
 
 use super::fleet::{OUTBOX_FILE, uplink_config};
-use super::wiring::{LONE_NODE, NOTE_FILE};
+use super::wiring::{LONE_NODE, NOTE_FILE, ROUNDS_FILE};
 use super::{EXIT_CONFIG, unix_now};
 use crate::config::{CloudConfig, Config};
 use crate::log::{self, LogFormat};
@@ -139,10 +140,12 @@ async fn leave_within(config: &Config, anyway: bool, patience: Duration) -> Resu
 async fn take_back(cloud: &CloudConfig, state: &StateDirectory) -> Result<(), LeaveError> {
     let fleet = |error: &dyn std::fmt::Display| LeaveError::Fleet(error.to_string());
     let Some(mqtt) = &cloud.mqtt else { return Ok(()) };
+    let parting = parting(&cloud.home, &mqtt.key_file, &state.file(ROUNDS_FILE), unix_now());
+    let parting = parting.map_err(|error| fleet(&error))?;
     let mut outbox = Outbox::open(&state.file(OUTBOX_FILE)).map_err(|error| fleet(&error))?;
     outbox.take_back(&cloud.home, TakeBack::Everything, unix_now()).map_err(|error| fleet(&error))?;
     let waiting = outbox.unconfirmed_withdrawals().map_err(|error| fleet(&error))?;
-    if waiting.is_empty() {
+    if waiting.is_empty() && parting.is_none() {
         return Ok(());
     }
     let (_status, status_seen) = watch::channel(AgentStatus {
@@ -155,10 +158,15 @@ async fn take_back(cloud: &CloudConfig, state: &StateDirectory) -> Result<(), Le
     let outbox = uplink::share(outbox);
     let uplink = uplink::start(uplink_config(&cloud.home, mqtt, false, 0), outbox, status_seen)
         .map_err(|error| fleet(&error))?;
-    let mut confirmed = uplink.confirmed_withdrawals();
-    let all = confirmed.wait_for(|count| *count >= waiting.len() as u64);
+    // Published with the first connection, before anything that a receipt is waited for.
+    uplink.rounds().offer.send_replace(parting);
+    let (mut confirmed, mut connection) = (uplink.confirmed_withdrawals(), uplink.state());
+    let all = async {
+        let is_connected = connection.wait_for(|state| *state == UplinkState::Connected).await.is_ok();
+        is_connected && confirmed.wait_for(|count| *count >= waiting.len() as u64).await.is_ok()
+    };
     let outcome = match tokio::time::timeout(RECEIPT_PATIENCE, all).await {
-        Ok(Ok(_)) => Ok(()),
+        Ok(true) => Ok(()),
         _ => {
             let state = uplink.state().borrow().clone();
             let reason = format!("no receipt from the aggregator within {} s ({state:?})", RECEIPT_PATIENCE.as_secs());

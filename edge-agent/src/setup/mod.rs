@@ -45,7 +45,7 @@ pub struct SetupArgs {
     #[arg(long, value_name = "FILE", requires = "broker_user")]
     pub broker_password_file: Option<PathBuf>,
     /// What of an answer may leave the home, should it ever teach a fleet
-    #[arg(long, value_name = "off|verdicts|windows", value_parser = level)]
+    #[arg(long, value_name = "off|learning|verdicts|windows", value_parser = level)]
     pub sharing: Option<SharingLevel>,
     /// About how many alarms a week the home bears
     #[arg(long, value_name = "NUMBER")]
@@ -101,7 +101,7 @@ pub enum SetupError {
 }
 
 fn level(word: &str) -> Result<SharingLevel, String> {
-    SharingLevel::parse(word).ok_or_else(|| "write off, verdicts or windows".to_owned())
+    SharingLevel::parse(word).ok_or_else(|| "write off, learning, verdicts or windows".to_owned())
 }
 
 /// Runs `hearthwatch-edge setup`; the exit code is that of the process.
@@ -269,14 +269,18 @@ fn share<R: std::io::BufRead, W: std::io::Write>(
     if args.no_questions {
         return Ok(SharingLevel::default());
     }
-    asker.say(
-        "\n3 of 4  What of an answer may leave this home, should you ever join a fleet (nothing leaves before that)",
-    )?;
+    asker.say("\n3 of 4  What may leave this home, should you ever join a fleet (nothing leaves before that)")?;
     for line in sharing::explained() {
         asker.say(&format!("  {line}"))?;
     }
+    let proposed = sharing::proposed(&args.dir);
+    if proposed.takes_part_in_rounds() {
+        asker.say(
+            "  This home has joined a fleet. Recommended is learning: homes teach one another, and no history leaves.",
+        )?;
+    }
     loop {
-        let word = asker.ask("  off, verdicts or windows", SharingLevel::default().as_str())?;
+        let word = asker.ask("  off, learning, verdicts or windows", proposed.as_str())?;
         match SharingLevel::parse(&word) {
             Some(level) => return Ok(level),
             None => asker.say(&format!("  {word:?} is none of them.\n"))?,

@@ -160,6 +160,7 @@ pub async fn lived() -> Home {
         mode: watch::channel(mode()).1,
         history,
         uplink: Some(uplink.clone()),
+        rounds: Some(crate::rounds::page(dir.path())),
         leave,
         requests: requests.clone(),
         token: "0123456789abcdef".to_owned(),

@@ -164,7 +164,7 @@ async fn sharing(State(page): State<Page>, Extension(base): Extension<Base>, For
     check(&page, &form.token)?;
     let level = SharingLevel::parse(&form.level).ok_or(PageError::NotFound("level of sharing"))?;
     let uplink = page.parts.uplink.as_ref().ok_or(PageError::NotFound("fleet"))?;
-    uplink.with_outbox(move |outbox| outbox.choose_sharing(level)).await?;
+    uplink.choose_sharing(level).await?;
     tracing::info!(sharing.level = level.as_str(), "a resident chose what is shared");
     Ok(back(&base, Outcome::Sharing, "sharing"))
 }

@@ -12,6 +12,8 @@ use hearthwatch_edge_core::explain::{self, Picture, Point, Theme};
 use hearthwatch_edge_core::mode::Mode;
 use hearthwatch_edge_core::preferences::WEEK_SECONDS;
 use hearthwatch_edge_detection::service::{DetectorCommand, DetectorGone, HomeDetail, HomeView, whole_days};
+use hearthwatch_edge_rounds::state::{RoundState, StateError};
+use hearthwatch_edge_rounds::{RoundEntry, RoundsView};
 use hearthwatch_edge_store::history::{History, HistoryError, JudgedSpan, StoredMiss, StoredQuestion};
 use hearthwatch_edge_store::outbox::{LedgerEntry, OutboxError, SharingLevel, StoredWithdrawal, example_record};
 use hearthwatch_edge_update::UpdateView;
@@ -28,6 +30,8 @@ pub(super) const TIMELINE_SECONDS: i64 = 30 * 86_400;
 const PICTURE_LEAD_SECONDS: i64 = 3 * 86_400;
 /// Records of the ledger on one page.
 pub(super) const LEDGER_SHOWN: u32 = 25;
+/// Rounds on the page: half a year of weekly ones.
+const ROUNDS_SHOWN: u32 = 26;
 /// Smallest and largest budget that can be previewed.
 pub(super) const PER_WEEK: (f64, f64) = (0.25, 14.0);
 
@@ -43,6 +47,9 @@ pub(super) enum PageError {
     /// The outbox cannot be read or written.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
+    /// The memory of rounds cannot be read.
+    #[error(transparent)]
+    Rounds(#[from] StateError),
     /// The agent is stopping, or the outbox failed.
     #[error(transparent)]
     Uplink(#[from] UplinkError),
@@ -135,8 +142,17 @@ pub(super) struct Sharing {
     pub(super) withdrawals: Vec<StoredWithdrawal>,
     pub(super) contributions: Vec<Contribution>,
     pub(super) samples: Vec<(SharingLevel, usize)>,
+    /// None in a fleet that plans no rounds.
+    pub(super) rounds: Option<Rounds>,
     /// Stored records and files that could not be read, and are kept aside.
     pub(super) set_aside: u64,
+}
+
+/// The rounds that this home took part in.
+pub(super) struct Rounds {
+    /// Newest first; at most [`ROUNDS_SHOWN`].
+    pub(super) entries: Vec<RoundEntry>,
+    pub(super) view: RoundsView,
 }
 
 /// An example of what a level of sharing sends.
@@ -158,7 +174,8 @@ impl Everything {
                 let before = query.before.as_ref().and_then(|text| text.parse().ok()).map(Sequence);
                 let home = uplink.home().clone();
                 let newest = newest_record(page, &detail).await?.0;
-                Some(uplink.with_outbox(move |outbox| read_sharing(outbox, home, before, &newest)).await?)
+                let sharing = uplink.with_outbox(move |outbox| read_sharing(outbox, home, before, &newest)).await?;
+                Some(Sharing { rounds: rounds(page).await?, ..sharing })
             }
         };
         let (query, preview) = (query.clone(), preview(page, query).await?);
@@ -217,7 +234,16 @@ fn read_sharing(
         contributions: outbox.contributions()?,
         set_aside: outbox.set_aside(),
         samples: SharingLevel::ALL.map(|level| (level, bytes(level))).to_vec(),
+        rounds: None,
     })
+}
+
+/// The rounds, from their own file.
+async fn rounds(page: &Page) -> Result<Option<Rounds>, PageError> {
+    let Some(part) = &page.parts.rounds else { return Ok(None) };
+    let (path, view) = (part.state.clone(), part.view.borrow().clone());
+    let entries = blocking(move || Ok(RoundState::read_ledger(&path, ROUNDS_SHOWN)?)).await?;
+    Ok(Some(Rounds { entries, view }))
 }
 
 fn own_history(

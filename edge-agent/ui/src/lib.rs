@@ -32,6 +32,7 @@ use axum::routing::get;
 use hearthwatch_edge_cloud::uplink::UplinkHandle;
 use hearthwatch_edge_core::mode::Mode;
 use hearthwatch_edge_detection::service::{DetectorHandle, HomeView};
+use hearthwatch_edge_rounds::RoundsView;
 use hearthwatch_edge_update::UpdateRequests;
 use hearthwatch_edge_update::UpdateView;
 use hearthwatch_supervision::Board;
@@ -78,6 +79,8 @@ pub struct PageParts {
     pub history: PathBuf,
     /// Gives access to the outbox; none without a fleet.
     pub uplink: Option<UplinkHandle>,
+    /// The rounds of this home; none in a fleet that plans none.
+    pub rounds: Option<RoundsPage>,
     /// Asks the agent to remove itself from this home.
     pub leave: mpsc::Sender<()>,
     /// Takes residents' requests about models.
@@ -88,6 +91,15 @@ pub struct PageParts {
     pub clock: fn() -> i64,
     /// For `/healthz` and `/readyz`.
     pub health: Arc<Board>,
+}
+
+/// Where the page reads of rounds.
+#[derive(Debug, Clone)]
+pub struct RoundsPage {
+    /// File of the memory of rounds; opened for reading at each request.
+    pub state: PathBuf,
+    /// How rounds stand.
+    pub view: watch::Receiver<RoundsView>,
 }
 
 /// State of the server, for all handlers.

@@ -37,7 +37,7 @@ impl Outcome {
         ),
         (Self::Sharing, "sharing", "Chosen. It holds for everything that has not left yet."),
         (Self::TakenBack, "taken-back", "Taken back. The aggregator's receipt will appear here when it is done."),
-        (Self::NothingShared, "nothing-shared", "There was nothing to take back: nothing has ever left."),
+        (Self::NothingShared, "nothing-shared", "There was nothing to take back: no record has ever left."),
         (Self::RollingBack, "rolling-back", "Asked for, and written down. Under Learnt stands what comes of it."),
     ];
 

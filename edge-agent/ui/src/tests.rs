@@ -58,6 +58,7 @@ async fn world_with(entity_id: &str, reason: &str, door: Door, memory: DeciderMe
         mode: watch::channel(listening()).1,
         history: file,
         uplink: None,
+        rounds: None,
         leave,
         token: "secret".to_owned(),
         clock: || NOW,

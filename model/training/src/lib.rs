@@ -6,7 +6,7 @@
 //!
 //! **Order:** a module uses only those before it: `error`, `progress`, `config`, `corpus`, `fold`, `feedback`, `defence`, `sampler`,
 //! `loss`, `checkpoint`, `fit`, `prepare`, `blending`, `class_gating`, `retrain`, `release`, `fold_homes`, `fold_trainer`, `round`,
-//! `federated`, `federated_trainer`.
+//! `round_model`, `federated`, `federated_trainer`.
 
 mod blending;
 mod checkpoint;
@@ -28,6 +28,7 @@ mod progress;
 mod release;
 mod retrain;
 mod round;
+mod round_model;
 mod sampler;
 
 pub use checkpoint::{Checkpoints, NoCheckpoints};

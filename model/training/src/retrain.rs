@@ -380,7 +380,7 @@ fn fine_tune(
     Ok(fit(start, &mut samplers(prepared, feedback)?, &plan, config, &mut kept, progress)?.0)
 }
 
-fn measured(
+pub(super) fn measured(
     prepared: &Prepared,
     scorer: &Scorer,
     (calibration, blend): (&Calibration, &Blend),
@@ -393,7 +393,7 @@ fn measured(
 
 /// Thresholds of a network, and the classes that it earned. Each network earns them anew: what a champion held may be lost,
 /// and what it did not hold be won.
-fn set_up(prepared: &Prepared, scorer: &Scorer, blend: Blend, config: &RetrainConfig) -> (Calibration, Blend) {
+pub(super) fn set_up(prepared: &Prepared, scorer: &Scorer, blend: Blend, config: &RetrainConfig) -> (Calibration, Blend) {
     let everywhere = Blend { in_charge: None, ..blend };
     let calibration = network_thresholds(prepared, scorer, &everywhere, config.threads);
     let earned = class_gating::earned(prepared, scorer, (&calibration, &everywhere), config);

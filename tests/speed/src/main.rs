@@ -1,6 +1,7 @@
-//! `hearthwatch-speed`: how fast the scorer, a home's detector and a training step are on *this* machine. Benches hold it against others.
+//! `hearthwatch-speed`: how fast the scorer, a home's detector, a training step and a home's part in a round are on *this* machine. Benches hold it against others.
 
 mod agent;
+mod round;
 mod stepper;
 mod train_step;
 
@@ -18,6 +19,8 @@ struct Cli {
 enum Command {
     /// The scorer by batch size, and a home of many entities for a day.
     Agent(agent::MeasureArguments),
+    /// Seconds and memory of the process that trains in the home, and of the same that judges.
+    Round(round::MeasureRoundArguments),
     /// Whether a device computes what the processor does, and how fast it trains.
     TrainStep(train_step::MeasureTrainingArguments),
 }
@@ -25,6 +28,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Agent(arguments) => agent::run(&arguments),
+        Command::Round(arguments) => round::run(&arguments),
         Command::TrainStep(arguments) => train_step::run(&arguments),
     }
 }

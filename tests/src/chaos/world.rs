@@ -411,7 +411,7 @@ fn home_process(
     Ok(Process::new(beside("hearthwatch-emulator")?, arguments, log.to_owned()))
 }
 
-fn mosquitto_process(layout: &Layout, port: u16, root: &Path) -> anyhow::Result<Process> {
+pub(crate) fn mosquitto_process(layout: &Layout, port: u16, root: &Path) -> anyhow::Result<Process> {
     use std::os::unix::fs::MetadataExt as _;
     let mut options = mosquitto::Options::of(layout, port);
     options.bind = Some(Ipv4Addr::LOCALHOST.to_string());

@@ -9,6 +9,8 @@ use tempfile::TempDir;
 
 /// What both files build upon.
 const BASE: &str = "debian:13-slim";
+/// The program that trains, beside the agent's own.
+const TRAINS: &str = "hearthwatch-train-round";
 
 fn tree() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -61,7 +63,7 @@ impl Images {
         folder
     }
 
-    /// Builds the app's image as the Supervisor does: its folder, with the program in `bin/`.
+    /// Builds the app's image as the Supervisor does: its folder, with the program and the one that trains in `bin/`.
     pub fn build_app(&self, program: &Path) -> String {
         let context = self.folder("app");
         let folder = tree().join("edge-agent/home-assistant/apps/hearthwatch");
@@ -70,6 +72,8 @@ impl Images {
         }
         std::fs::create_dir_all(context.join("bin")).unwrap();
         std::fs::copy(program, context.join("bin/hearthwatch-edge-amd64")).unwrap();
+        let trains = program.with_file_name(TRAINS);
+        std::fs::copy(trains, context.join(format!("bin/{TRAINS}-amd64"))).unwrap();
         self.build("hearthwatch-app", &context.join("Dockerfile"), &context, &[]);
         "hearthwatch-app".to_owned()
     }
@@ -79,6 +83,7 @@ impl Images {
     pub fn build_plain(&self, program: &Path) -> String {
         let built = self.folder("built/source/target/dist");
         std::fs::copy(program, built.join("hearthwatch-edge")).unwrap();
+        std::fs::copy(program.with_file_name(TRAINS), built.join(TRAINS)).unwrap();
         let stage = format!("build={}", self.dir.path().join("built").display());
         let empty = self.folder("empty");
         self.build("hearthwatch-edge", &tree().join("edge-agent/Dockerfile"), &empty, &["--build-context", &stage]);

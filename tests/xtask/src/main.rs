@@ -38,7 +38,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
-    /// Print figures: `build`, `homes`, `detection`, `binary`, `verdicts`, `feedback`, `network`, `edge`, `home`, `train`, `loop`, `ingest` or `admin`;
+    /// Print figures: `build`, `homes`, `detection`, `binary`, `verdicts`, `feedback`, `network`, `edge`, `home`, `round`, `train`, `loop`, `ingest` or `admin`;
     /// everything after the name goes to the bench. `edge` and `train` install ONNX Runtime and PyTorch (pip) to be
     /// compared with. `tables` prints every table of docs/measurements on regular samples and on answers, in about an
     /// hour; it needs the recordings beside the checkout.
@@ -104,6 +104,9 @@ fn bench(name: &str, rest: &[String]) -> anyhow::Result<()> {
     }
     if name == "home" {
         return speed::home(rest);
+    }
+    if name == "round" {
+        return speed::round(rest);
     }
     if name == "train" {
         return speed::compare("train", rest);

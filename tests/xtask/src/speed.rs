@@ -41,6 +41,18 @@ pub fn home(rest: &[String]) -> anyhow::Result<()> {
     shell::cargo(arguments)
 }
 
+/// The process that trains in the home as it ships, on a made history.
+pub fn round(rest: &[String]) -> anyhow::Result<()> {
+    let package = "hearthwatch-train-round";
+    shell::cargo(["build", "--profile", "dist", "--package", package, "--bin", package])?;
+    let program = std::path::absolute(target().join("dist").join(package))?;
+    let run = ["run", "--release", "--package", PROGRAM, "--bin", PROGRAM, "--", "round", "--program"];
+    let mut arguments = run.map(str::to_owned).to_vec();
+    arguments.push(program.display().to_string());
+    arguments.extend_from_slice(rest);
+    shell::cargo(arguments)
+}
+
 /// Builds what is timed with CUDA and packs it with a script that proves and times it.
 pub fn gpu_bundle() -> anyhow::Result<()> {
     // Not the profile that ships: what is timed runs on the GPU, and linking 250 crates as one takes ten minutes.

@@ -122,7 +122,7 @@ impl Stage {
         release.url = format!("{url}/tuf/").parse()?;
         let publisher = Publisher::open(release, Arc::new(RemoteSigner::new(&socket)), &Metrics::new()).await?;
         let clock = Arc::new(ManualClock::new(now));
-        let options = Options { clock: clock.clone(), learner, hook: Some(publisher) };
+        let options = Options { clock: clock.clone(), learner, hook: Some(publisher), round_trainer: None };
         let parts = Supervisor::new(CancellationToken::new(), FaultPlan::default());
         let metrics = Arc::new(Metrics::new());
         let aggregator = Aggregator::start_under(config, options, metrics, parts.clone()).await?;

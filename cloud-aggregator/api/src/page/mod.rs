@@ -1,5 +1,5 @@
-//! The operator's page: the fleet, the current model, the last run live, what goes out, what waits for a decision, what was
-//! refused lately.
+//! The operator's page: the fleet, the current model, the last run live, federated rounds, what goes out, what waits for a decision,
+//! what was refused lately.
 //!
 //! Rendered on the server and readable without script; a few lines of script only replace the run's part while it
 //! moves. Nothing comes from elsewhere, every text is escaped by the template, and the strict content policy of
@@ -10,6 +10,7 @@ mod live;
 mod login;
 mod quarantine;
 mod rollouts;
+mod rounds;
 mod view;
 
 use axum::Router;
@@ -18,11 +19,13 @@ use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use hearthwatch_fleet::rollout::Director;
+use hearthwatch_store::rounds::RoundRow;
 use hearthwatch_store::story::RecallEstimate;
 use hearthwatch_store::{ModelRow, ModelState, OutcomeTotals, Store, StoreResult, blocking};
 use maud::Markup;
 
 use self::rollouts::{Cases, Rollouts};
+use self::rounds::Rounds;
 use crate::http::Http;
 use crate::http::auth::Viewer;
 use crate::http::problem::Problem;
@@ -106,6 +109,7 @@ async fn read(http: &Http) -> Result<view::Fleet, Problem> {
             recall: recall(store)?,
             refusals: store.quarantine(REFUSALS_SHOWN)?,
             rollouts: going_out(store, director.as_ref())?,
+            rounds: held(store)?,
             cases: Cases { awaiting: awaiting(store)?, excluded: store.excluded(CASES_SHOWN)?, late },
             run: view::RunPanel { run: store.runs(1)?.into_iter().next(), training, now },
         })
@@ -118,6 +122,15 @@ fn going_out(store: &dyn Store, director: Option<&Director>) -> StoreResult<Roll
     let mut rows = store.rollouts(None, 1 + ROLLOUTS_SHOWN)?.into_iter();
     let (Some(newest), Some(director)) = (rows.next(), director) else { return Ok(Rollouts::default()) };
     Ok(Rollouts { newest: director.look_lately(store, newest.model_version)?, earlier: rows.collect() })
+}
+
+/// The newest rounds with their homes.
+fn held(store: &dyn Store) -> StoreResult<Rounds> {
+    let willing = store.offers()?.iter().filter(|offer| offer.willing).count();
+    let rows = store.rounds(None, rounds::ROUNDS_SHOWN)?;
+    let with_homes =
+        |row: RoundRow| Ok((store.round_homes(row.number, None, 0)?, row)).map(|(homes, row)| (row, homes));
+    Ok(Rounds { willing, rounds: rows.into_iter().map(with_homes).collect::<StoreResult<_>>()? })
 }
 
 /// What waits for a second person's word, unless a newer model is in charge by now.

@@ -10,6 +10,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::gate::{Figures, Report, Verdict};
 use super::rollouts::{self, Cases, Rollouts};
+use super::rounds::{self, Rounds};
 
 /// Everything that the page shows.
 pub(super) struct Fleet {
@@ -28,6 +29,7 @@ pub(super) struct Fleet {
     pub recall: RecallEstimate,
     pub refusals: Vec<QuarantineRow>,
     pub rollouts: Rollouts,
+    pub rounds: Rounds,
     pub cases: Cases,
     pub run: RunPanel,
 }
@@ -100,6 +102,7 @@ pub(super) fn page(fleet: &Fleet, caller: &str) -> Markup {
                 section id="run" aria-live="polite" { (run_panel(&fleet.run)) }
             }
             section { h2 { "Going out" } (rollouts::rollouts(&fleet.rollouts, fleet.totals.homes, fleet.now)) }
+            section { h2 { "Federated rounds" } (rounds::rounds(&fleet.rounds, fleet.now)) }
             section { h2 { "To decide" } (rollouts::cases(&fleet.cases, fleet.now)) }
             section { h2 { "Homes" } (homes(fleet)) }
             section { h2 { "Refused lately" } (refusals(fleet)) }

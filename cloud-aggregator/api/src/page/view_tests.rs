@@ -21,6 +21,7 @@ fn empty() -> Fleet {
         recall: hearthwatch_store::story::RecallEstimate::default(),
         refusals: Vec::new(),
         rollouts: Rollouts::default(),
+        rounds: Rounds::default(),
         cases: Cases::default(),
         run: RunPanel { run: None, training, now: 10_000 },
     }

@@ -14,6 +14,7 @@ pub mod renew;
 pub mod renewals;
 pub mod repository_files;
 pub mod rollouts;
+pub mod rounds;
 pub mod runs;
 pub mod tokens;
 
@@ -60,6 +61,7 @@ pub(crate) fn router() -> OpenApiRouter<Http> {
         .merge(releases::router())
         .merge(renewals::router())
         .merge(rollouts::router())
+        .merge(rounds::router())
         .merge(tokens::router())
         .merge(audit::router())
 }

@@ -22,9 +22,9 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 /// The timestamp is asked for anew each time: it is what says that there is something new.
 const ALWAYS_ASK: &str = "no-cache";
 
-/// Serves `metadata/` and `targets/` below `repository`.
+/// Serves `metadata/`, `targets/` and `rounds/` below `repository`.
 pub fn router(repository: &Path) -> Router<Http> {
-    let (metadata, targets) = (repository.join("metadata"), repository.join("targets"));
+    let [metadata, targets, rounds] = ["metadata", "targets", "rounds"].map(|folder| repository.join(folder));
     let get_metadata = move |Segment(name): Segment<String>, headers: HeaderMap| {
         let directory = metadata.clone();
         async move { serve(&directory, &name, is_metadata(&name), "application/json", &headers).await }
@@ -33,7 +33,14 @@ pub fn router(repository: &Path) -> Router<Http> {
         let directory = targets.clone();
         async move { serve(&directory, &name, is_target(&name), "application/octet-stream", &headers).await }
     };
-    Router::new().route("/metadata/{name}", get(get_metadata)).route("/targets/{name}", get(get_target))
+    let get_round = move |Segment(name): Segment<String>, headers: HeaderMap| {
+        let directory = rounds.clone();
+        async move { serve(&directory, &name, is_digest(&name), "application/octet-stream", &headers).await }
+    };
+    Router::new()
+        .route("/metadata/{name}", get(get_metadata))
+        .route("/targets/{name}", get(get_target))
+        .route("/rounds/{sha256}", get(get_round))
 }
 
 /// `timestamp.json`, or `N.root.json`, `N.targets.json`, `N.snapshot.json`.
@@ -48,11 +55,12 @@ fn is_metadata(name: &str) -> bool {
 
 /// `<sha256>.model-N.safetensors`.
 fn is_target(name: &str) -> bool {
-    name.split_once('.').is_some_and(|(hash, target)| {
-        hash.len() == 64
-            && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-            && version_of(target).is_some()
-    })
+    name.split_once('.').is_some_and(|(hash, target)| is_digest(hash) && version_of(target).is_some())
+}
+
+/// A SHA-256 in lower-case hex: an artifact of a round.
+fn is_digest(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 async fn serve(
@@ -154,9 +162,9 @@ mod tests {
     fn only_names_that_the_repository_writes_are_served() {
         assert!(is_metadata("timestamp.json") && is_metadata("12.targets.json") && is_metadata("1.root.json"));
         let target = format!("{}.model-3.safetensors", "ab".repeat(32));
-        assert!(is_target(&target));
+        assert!(is_target(&target) && is_digest(&"ab".repeat(32)) && !is_digest(&"AB".repeat(32)));
         for name in ["../root.key", "root.json", ".root.json", "1.root.key", "-1.root.json", "model-3.safetensors"] {
-            assert!(!is_metadata(name) && !is_target(name), "{name}");
+            assert!(!is_metadata(name) && !is_target(name) && !is_digest(name), "{name}");
         }
     }
 }

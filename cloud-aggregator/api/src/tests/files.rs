@@ -11,9 +11,13 @@ fn open() -> (Api, String) {
     let repository = bench.directory.path().join("data/repository");
     bench.app.repository = Some(repository.as_path().into());
     let target = format!("{}.model-1.safetensors", "ab".repeat(32));
-    for (directory, name, bytes) in
-        [("metadata", "timestamp.json", "{}"), ("metadata", "secret.key", "k"), ("targets", &target, "0123456789")]
-    {
+    for (directory, name, bytes) in [
+        ("metadata", "timestamp.json", "{}"),
+        ("metadata", "secret.key", "k"),
+        ("targets", &target, "0123456789"),
+        ("rounds", &"cd".repeat(32), "weights"),
+        ("rounds", "notes", "n"),
+    ] {
         std::fs::create_dir_all(repository.join(directory)).unwrap();
         std::fs::write(repository.join(directory).join(name), bytes).unwrap();
     }
@@ -32,6 +36,16 @@ async fn an_interrupted_download_goes_on_where_it_stopped() {
     assert_eq!(rest.headers["content-range"], "bytes 6-9/10");
     let beyond = api.send(Request::get(&target).header("range", "bytes=10-").body(Body::empty()).unwrap()).await;
     assert_eq!((beyond.status.as_u16(), &beyond.headers["content-range"]), (416, &"bytes */10".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn artifacts_of_rounds_are_served_by_their_hash_alone() {
+    let (api, _) = open();
+    let answer = api.open(&format!("/tuf/rounds/{}", "cd".repeat(32))).await;
+    assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, "weights"));
+    for name in ["notes".to_owned(), "CD".repeat(32), "cd".repeat(31), "ef".repeat(32)] {
+        assert_eq!(api.open(&format!("/tuf/rounds/{name}")).await.problem(), "not-found", "{name}");
+    }
 }
 
 #[tokio::test]

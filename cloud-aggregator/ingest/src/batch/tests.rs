@@ -1,6 +1,9 @@
 //! Batches against a real store.
 
-use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, RefusalReason, Said, Verdict, WithdrawalScope};
+use hearthwatch_protocol::messages::{
+    FeatureWindow, FeedbackRecord, RefusalReason, RoundPart, RoundState, Said, Verdict, WithdrawalScope,
+};
+use hearthwatch_protocol::round::{SignedRoundAnswer, SignedRoundOffer};
 use hearthwatch_protocol::{Message, Topic, encode};
 use hearthwatch_store::fixtures::{NOW, announcement, home, message, record};
 
@@ -283,4 +286,40 @@ fn what_strangers_and_numbers_far_ahead_leave_behind_when_set_aside_is_a_row_alo
         assert_eq!(report, BatchReport::default());
     }
     assert_eq!(world.store.quarantine(0).unwrap().len(), 2);
+}
+
+/// Takes every part, and remembers who was willing.
+#[derive(Default)]
+struct Rounds(Mutex<Vec<HomeId>>);
+
+impl RoundIntake for Rounds {
+    fn offer(&self, _: &dyn Store, home: &HomeId, _: &SignedRoundOffer) -> StoreResult<()> {
+        self.0.lock().unwrap().push(home.clone());
+        Ok(())
+    }
+
+    fn part(&self, _: &dyn Store, _: &HomeId, part: &RoundPart) -> StoreResult<RoundReceipt> {
+        Ok(RoundReceipt { round: u64::from(part.part), state: RoundState::Taken })
+    }
+}
+
+#[test]
+fn what_homes_that_are_let_in_send_in_rounds_is_handed_on_and_its_receipts_come_back() {
+    let offer = |name: &str| {
+        let signed = Message::RoundOffer(SignedRoundOffer::from_bytes(vec![1, 2, 3]));
+        (Topic::RoundOffer(home(name)).to_string(), Bytes::from(encode(&signed).unwrap()))
+    };
+    let answer = SignedRoundAnswer::from_bytes(vec![4, 5, 6]);
+    let parts = RoundPart::cut(&answer, &[7; 20_000])
+        .into_iter()
+        .map(|part| (Topic::RoundPart(home("a")).to_string(), Bytes::from(encode(&Message::RoundPart(part)).unwrap())));
+    let messages: Vec<(String, Bytes)> = [offer("a"), offer("stranger")].into_iter().chain(parts).collect();
+    let world = world();
+    assert_eq!(world.take(&messages, NOW).unwrap().rounds, [], "nobody takes them: an offer may be retained for years");
+    let rounds = Arc::new(Rounds::default());
+    let taker = BatchTaker::new(Arc::clone(&world.store), Arc::new(Metrics::new())).with_rounds(rounds.clone());
+    let receipts = taker.take(&messages, NOW).unwrap().rounds;
+    assert_eq!(receipts.iter().map(|(_, receipt)| receipt.round).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(*rounds.0.lock().unwrap(), [home("a")]);
+    assert_eq!(world.refused().reason, RefusalReason::UnknownHome);
 }

@@ -27,7 +27,11 @@ pub enum Corpora {
 }
 
 impl Corpora {
-    fn load(&self) -> Result<Arc<Corpus>, CorpusError> {
+    /// The recordings as they are now.
+    ///
+    /// # Errors
+    /// [`CorpusError`]: none was configured, or one cannot be read.
+    pub fn load(&self) -> Result<Arc<Corpus>, CorpusError> {
         match self {
             Self::Directory(None) => Err(CorpusError::NotConfigured),
             Self::Directory(Some(path)) => Ok(Arc::new(Corpus::split(corpus::read(path)?))),

@@ -25,7 +25,7 @@ struct Kind {
     columns: &'static str,
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 11] = [
     // The payload is left out: the digest in the row covers it, and is held against it.
     Kind {
         name: "answer",
@@ -80,6 +80,21 @@ const KINDS: [Kind; 9] = [
         table: "exclusions",
         key: &["home", "at"],
         columns: "home, reason, by, at, lifted_by, lifted_at",
+    },
+    Kind {
+        name: "round",
+        table: "rounds",
+        key: &["number"],
+        columns: "number, stage, series, place, champion, base, control_base, settings, opened_at, deadline,
+             evaluate_deadline, aggregate, candidate, control, report, outcome, kept, reason, run, ended_at",
+    },
+    // Not the body, which goes when the round ends: its digest is in the row, and in the answer that the home signed.
+    Kind {
+        name: "round_home",
+        table: "round_homes",
+        key: &["round", "home"],
+        columns: "round, home, work, hex(nonce), hex(signed), state, reason, hex(answer), hex(digest), bytes, norm,
+             similarity, at",
     },
 ];
 
@@ -272,8 +287,21 @@ fn links(reader: &Connection) -> rusqlite::Result<Vec<Finding>> {
     };
     let snapshots: HashSet<String> = pairs("SELECT id, '' FROM snapshots")?.into_iter().map(|(id, _)| id).collect();
     let runs: BTreeMap<String, String> = pairs("SELECT id, snapshot FROM runs")?.into_iter().collect();
-    for (run, snapshot) in runs.iter().filter(|(_, snapshot)| !snapshots.contains(*snapshot)) {
+    // A round's run has no data set here: what it learnt from stayed in the homes, and the round names the digests.
+    let rounds: HashSet<String> =
+        pairs("SELECT 'round:' || number, '' FROM rounds")?.into_iter().map(|(id, _)| id).collect();
+    let follows = |from: &String| snapshots.contains(from) || rounds.contains(from);
+    for (run, snapshot) in runs.iter().filter(|(_, snapshot)| !follows(snapshot)) {
         broken("run", run.clone(), format!("snapshot {snapshot}"));
+    }
+    let unpromoted = "SELECT CAST(number AS TEXT), run FROM rounds AS r WHERE run IS NOT NULL AND NOT EXISTS
+         (SELECT 1 FROM runs WHERE id = r.run AND challenger = r.candidate)";
+    for (round, run) in pairs(unpromoted)? {
+        broken("round", round, format!("run {run} with its candidate"));
+    }
+    let strangers = "SELECT round || '/' || home, CAST(round AS TEXT) FROM round_homes WHERE round NOT IN (SELECT number FROM rounds)";
+    for (subject, round) in pairs(strangers)? {
+        broken("round_home", subject, format!("round {round}"));
     }
     for (version, run) in pairs("SELECT CAST(version AS TEXT), run FROM models WHERE run <> ''")? {
         if !runs.contains_key(origin(&run)) {

@@ -14,6 +14,7 @@ mod quarantine;
 mod query;
 mod readers;
 mod rollouts;
+mod rounds;
 mod run_requests;
 mod withdrawals;
 
@@ -49,6 +50,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007.sql"),
     include_str!("migrations/0008.sql"),
     include_str!("migrations/0009.sql"),
+    include_str!("migrations/0010.sql"),
 ];
 
 /// How long a statement waits for a lock that another process holds (a backup, an operator's shell).

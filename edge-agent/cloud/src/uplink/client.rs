@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hearthwatch_edge_store::outbox::{Admission, Numbered, Outbox, OutboxError};
+use hearthwatch_edge_store::outbox::{Admission, Numbered, Outbox, OutboxError, SharingLevel};
 use hearthwatch_link::{LinkError, LinkEvent, LinkEvents, LinkHandle, Publication};
 use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::manifest::SignedManifest;
@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::uplink::rounds::{Cursor, RoundChannels, RoundLines};
 use crate::uplink::session::{Next, Sent, Session};
 
 /// The outbox as the detector service and the uplink share it.
@@ -69,6 +70,9 @@ pub struct UplinkHandle {
     pub(super) assignment: watch::Receiver<Option<SignedAssignment>>,
     pub(super) manifest: watch::Sender<Option<SignedManifest>>,
     pub(super) settled: watch::Receiver<u64>,
+    pub(super) rounds: RoundChannels,
+    /// What leaves the home, as chosen last.
+    pub(super) sharing: watch::Sender<SharingLevel>,
     pub(super) home: HomeId,
     /// The link of the uplink's present life.
     pub(super) link: Arc<Mutex<LinkHandle>>,
@@ -140,6 +144,22 @@ impl UplinkHandle {
         Ok(done)
     }
 
+    /// Takes the resident's choice of what leaves the home.
+    ///
+    /// # Errors
+    /// [`UplinkError::Outbox`], [`UplinkError::Stopping`].
+    pub async fn choose_sharing(&self, level: SharingLevel) -> Result<(), UplinkError> {
+        self.with_outbox(move |outbox| outbox.choose_sharing(level)).await?;
+        self.sharing.send_replace(level);
+        Ok(())
+    }
+
+    /// What leaves the home, now and later.
+    #[must_use]
+    pub fn sharing(&self) -> watch::Receiver<SharingLevel> {
+        self.sharing.subscribe()
+    }
+
     /// How the uplink stands, now and later.
     #[must_use]
     pub fn state(&self) -> watch::Receiver<UplinkState> {
@@ -200,6 +220,10 @@ pub(super) struct Task {
     pub(super) release: watch::Sender<Option<ReleaseNotice>>,
     pub(super) assignment: watch::Sender<Option<SignedAssignment>>,
     pub(super) manifest: watch::Receiver<Option<SignedManifest>>,
+    pub(super) rounds: RoundLines,
+    /// Which part of a round's answer goes next.
+    pub(super) cursor: Cursor,
+    pub(super) connected: bool,
     /// Withdrawals that were confirmed since the start.
     pub(super) settled: watch::Sender<u64>,
     /// When the fleet took something last; rests while nothing waits.
@@ -220,6 +244,7 @@ impl Task {
         wake: Arc<Notify>,
         stop: CancellationToken,
     ) {
+        self.take_delivery();
         loop {
             let rest = match self.session.next(self.now()) {
                 Next::Number | Next::Send(_) | Next::Renew => Duration::ZERO,
@@ -245,6 +270,10 @@ impl Task {
                     self.publish_outcomes(false).await;
                     self.publish_withdrawals().await;
                 }
+                Ok(()) = self.rounds.offer.changed() => self.publish_offer().await,
+                Ok(()) = self.rounds.delivery.changed() => self.take_delivery(),
+                // Answers and announcements first: a round has days.
+                () = std::future::ready(()), if rest > Duration::ZERO && self.has_part() => self.publish_part().await,
                 () = tokio::time::sleep(rest) => self.step().await,
             }
         }
@@ -265,13 +294,17 @@ impl Task {
                 self.state.send_replace(UplinkState::Connected);
                 self.publish_newest_status(status).await;
                 self.publish_manifest().await;
+                self.publish_offer().await;
                 self.publish_outcomes(true).await;
                 self.publish_withdrawals().await;
                 self.session.connected(self.now());
+                self.connected = true;
+                self.cursor.connected();
             }
             LinkEvent::Disconnected { reason } => {
                 tracing::warn!(home.id = %self.home, uplink.reason = %reason, "no connection to the fleet; answers wait on disk");
                 self.session.disconnected();
+                self.connected = false;
                 self.state.send_replace(UplinkState::Away(reason));
             }
             LinkEvent::Message { topic, payload, .. } => self.on_message(&topic, &payload).await,
@@ -301,6 +334,12 @@ impl Task {
             }
             (Ok(Topic::Assignment(home)), Ok(Message::Assignment(signed))) if home == self.home => {
                 self.assignment.send_replace(Some(signed));
+            }
+            (Ok(Topic::RoundPlan(home)), Ok(Message::RoundPlan(signed))) if home == self.home => {
+                self.rounds.plan.send_replace(Some(signed));
+            }
+            (Ok(Topic::RoundReceipt(home)), Ok(Message::RoundReceipt(receipt))) if home == self.home => {
+                self.rounds.receipt.send_replace(Some(receipt));
             }
             (Ok(Topic::Withdrawn(home)), Ok(Message::WithdrawalReceipt(receipt))) if home == self.home => {
                 tracing::info!(home.id = %self.home, withdrawal.id = receipt.id, records.removed = receipt.removed,
@@ -447,7 +486,7 @@ impl Task {
     }
 
     /// Whether the broker took it. What it did not take is published again on the next connection.
-    async fn publish(&self, publication: Publication) -> bool {
+    pub(super) async fn publish(&self, publication: Publication) -> bool {
         let topic = publication.topic.clone();
         match self.link.publish(publication).await {
             Ok(()) => true,

@@ -4,11 +4,13 @@
 //! days: records wait in the [`hearthwatch_edge_store::outbox`], and nothing else of the agent notices.
 
 mod client;
+mod rounds;
 mod session;
 mod start;
 #[cfg(test)]
 mod tests;
 
 pub use client::{Clock, SharedOutbox, UplinkError, UplinkHandle, UplinkState, share};
+pub use rounds::{RoundChannels, RoundDelivery};
 pub use session::{Next, RESEND, Sent, Session, WINDOW_RECORDS_MAX};
 pub use start::{Uplink, UplinkConfig, prepare, start};

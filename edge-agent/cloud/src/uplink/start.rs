@@ -20,6 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::client::{
     Clock, SharedOutbox, Task, UplinkError, UplinkHandle, UplinkState, lock, status_publication, with,
 };
+use super::rounds::{Cursor, RoundLines, channels};
 use super::session::Session;
 
 /// What [`start`] needs.
@@ -28,7 +29,7 @@ pub struct UplinkConfig {
     pub home: HomeId,
     /// Where the fleet's broker is; client id, will and subscriptions are set by the uplink.
     pub link: LinkConfig,
-    /// Whether a director assigns releases to this home; brokers of older fleets refuse its topic.
+    /// Whether a director assigns releases to this home and plans its rounds; brokers of older fleets refuse these topics.
     pub directed: bool,
     /// Patience for a receipt before a record is sent again; [`crate::uplink::RESEND`] but for tests.
     pub resend: Backoff,
@@ -58,6 +59,7 @@ pub struct Uplink {
     release: watch::Sender<Option<ReleaseNotice>>,
     assignment: watch::Sender<Option<SignedAssignment>>,
     manifest: watch::Receiver<Option<SignedManifest>>,
+    rounds: RoundLines,
     settled: watch::Sender<u64>,
     present: Arc<Mutex<LinkHandle>>,
     backlog: Arc<Progress>,
@@ -101,10 +103,10 @@ pub fn prepare(
 ) -> Result<(UplinkHandle, Uplink), UplinkError> {
     let UplinkConfig { home, link, directed, resend, clock, seed } = config;
     let offline = AgentStatus { online: false, ..status.borrow().clone() };
-    let waiting = {
+    let (waiting, level) = {
         let mut outbox = lock(&outbox);
         outbox.mend_withdrawals(&home)?;
-        outbox.waiting()?
+        (outbox.waiting()?, outbox.sharing()?)
     };
     let will = status_publication(&home, AgentStatus { outbox: waiting, ..offline })?;
     let subscriptions = subscriptions(&home, directed);
@@ -117,6 +119,8 @@ pub fn prepare(
     let (assignment, assignment_seen) = watch::channel(None);
     let (manifest, manifest_seen) = watch::channel(None);
     let (settled, settled_seen) = watch::channel(0);
+    let (sharing, sharing_seen) = watch::channel(level);
+    let (rounds, round_ends) = channels(sharing_seen);
     let (wake, stop, ended) = (Arc::new(Notify::new()), CancellationToken::new(), CancellationToken::new());
     let backlog = Arc::<Progress>::default();
     let handle = UplinkHandle {
@@ -127,6 +131,8 @@ pub fn prepare(
         assignment: assignment_seen,
         manifest,
         settled: settled_seen,
+        rounds: round_ends,
+        sharing,
         home: home.clone(),
         link: Arc::clone(&present),
         backlog: Arc::clone(&backlog),
@@ -148,6 +154,7 @@ pub fn prepare(
         release,
         assignment,
         manifest: manifest_seen,
+        rounds,
         settled,
         present,
         backlog,
@@ -166,7 +173,11 @@ fn subscriptions(home: &HomeId, directed: bool) -> Vec<String> {
         Topic::Release,
     ];
     if directed {
-        topics.push(Topic::Assignment(home.clone()));
+        topics.extend([
+            Topic::Assignment(home.clone()),
+            Topic::RoundPlan(home.clone()),
+            Topic::RoundReceipt(home.clone()),
+        ]);
     }
     topics.iter().map(Topic::to_string).collect()
 }
@@ -190,6 +201,7 @@ impl Uplink {
         let (home, clock, resend, seed) = (self.home.clone(), Arc::clone(&self.clock), self.resend, self.seed);
         let (state, release, assignment) = (self.state.clone(), self.release.clone(), self.assignment.clone());
         let (manifest, settled, backlog) = (self.manifest.clone(), self.settled.clone(), Arc::clone(&self.backlog));
+        let rounds = self.rounds.clone();
         state.send_replace(UplinkState::Connecting);
         async move {
             let (link, events) = opened?;
@@ -207,6 +219,9 @@ impl Uplink {
                 release,
                 assignment,
                 manifest,
+                rounds,
+                cursor: Cursor::default(),
+                connected: false,
                 settled,
                 backlog,
             };

@@ -7,7 +7,7 @@ use hearthwatch_detector::detector::{Model, SHIPPED_VERSION};
 use hearthwatch_edge_cloud::uplink::{self, UplinkConfig};
 use hearthwatch_edge_update::{DirectorConfig, ModelProof, Step, Updater, UpdaterConfig};
 use hearthwatch_link::{LinkConfig, TlsFiles};
-use hearthwatch_protocol::seal::trusted_keys;
+use hearthwatch_protocol::seal::{PublicKey, trusted_keys};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 
 use super::super::unix_now;
@@ -47,15 +47,8 @@ impl Entry {
 
 fn updater_config(home: &HomeId, updates: &UpdatesConfig, directory: &Path) -> Result<UpdaterConfig, StartError> {
     let root = read_trusted(&updates.root_file)?;
-    let director = match &updates.director_file {
-        None => None,
-        Some(path) => {
-            let bad = |cause: String| StartError::Trusted { path: path.clone(), source: std::io::Error::other(cause) };
-            let text = String::from_utf8(read_trusted(path)?).map_err(|error| bad(error.to_string()))?;
-            let keys = trusted_keys(&text).map_err(|error| bad(error.to_string()))?;
-            Some(DirectorConfig { home: home.clone(), keys })
-        }
-    };
+    let keys = updates.director_file.as_deref().map(directors).transpose()?;
+    let director = keys.map(|keys| DirectorConfig { home: home.clone(), keys });
     Ok(UpdaterConfig {
         url: updates.url.clone(),
         ca: updates.ca_file.clone(),
@@ -65,6 +58,13 @@ fn updater_config(home: &HomeId, updates: &UpdatesConfig, directory: &Path) -> R
         watching: updates.watching,
         policy: updates.policy,
     })
+}
+
+/// The director's keys, from their file.
+pub(in crate::run) fn directors(path: &Path) -> Result<Vec<PublicKey>, StartError> {
+    let bad = |cause: String| StartError::Trusted { path: path.to_owned(), source: std::io::Error::other(cause) };
+    let text = String::from_utf8(read_trusted(path)?).map_err(|error| bad(error.to_string()))?;
+    trusted_keys(&text).map_err(|error| bad(error.to_string()))
 }
 
 /// A small file that trust begins with.

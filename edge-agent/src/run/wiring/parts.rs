@@ -17,8 +17,8 @@ use hearthwatch_edge_detection::service::{
 use hearthwatch_edge_home_assistant::discovery::{self, Device, Discovery};
 use hearthwatch_edge_home_assistant::home_assistant;
 use hearthwatch_edge_store::history::History;
-use hearthwatch_edge_ui::PageParts;
 use hearthwatch_edge_ui::guard::Door;
+use hearthwatch_edge_ui::{PageParts, RoundsPage};
 use hearthwatch_edge_update::UpdateRequests;
 use hearthwatch_edge_update::UpdateView;
 use hearthwatch_supervision::{Board, Supervisor};
@@ -66,7 +66,7 @@ pub(super) struct Shared {
 }
 
 impl Wiring<'_> {
-    fn stop(&self) -> CancellationToken {
+    pub(super) fn stop(&self) -> CancellationToken {
         self.parts.stop().clone()
     }
 
@@ -147,6 +147,7 @@ impl Wiring<'_> {
         &self,
         shared: &Shared,
         uplink: Option<UplinkHandle>,
+        rounds: Option<RoundsPage>,
         leave: mpsc::Sender<()>,
     ) -> Result<(), StartError> {
         let Shared { detection, view, updates, mode, history, requests } = shared.clone();
@@ -158,6 +159,7 @@ impl Wiring<'_> {
             mode,
             history,
             uplink,
+            rounds,
             leave,
             requests,
             token: secret()?,

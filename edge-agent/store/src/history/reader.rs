@@ -11,6 +11,8 @@ use rusqlite::{OptionalExtension, params};
 use super::{History, HistoryError, Judged, schema};
 use crate::database;
 
+const DAY_SECONDS: i64 = 86_400;
+
 /// A step of an entity whose score may raise an alarm under some budget.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LoudStep {
@@ -97,6 +99,28 @@ impl History {
         let extent: (Option<i64>, Option<i64>, u32) =
             self.database.query_row(select, [since], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         Ok(extent.0.zip(extent.1).map(|(first, last)| (first, last, extent.2)))
+    }
+
+    /// On how many UTC days of (`from`, `until`] each known entity reported a number. Reads every row of them once, in their order.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`].
+    pub fn days_with_numbers(&self, from: i64, until: i64) -> Result<HashMap<u32, u32>, HistoryError> {
+        let mut select = self
+            .database
+            .prepare("SELECT step, entity FROM grid WHERE step > ?1 AND step <= ?2 AND heard AND value IS NOT NULL")?;
+        let mut rows = select.query([from, until])?;
+        let mut days: HashMap<u32, (i64, u32)> = HashMap::new();
+        while let Some(row) = rows.next()? {
+            // A damaged row hides none of the others.
+            let (Ok(step), Ok(id)) = (row.get::<_, i64>(0), row.get::<_, i64>(1)) else { continue };
+            let (day, Some(entity)) = (step.div_euclid(DAY_SECONDS), self.entities.get(&id)) else { continue };
+            let (last, count) = days.entry(*entity).or_insert((day, 1));
+            if *last != day {
+                (*last, *count) = (day, *count + 1);
+            }
+        }
+        Ok(days.into_iter().map(|(entity, (_, count))| (entity, count)).collect())
     }
 
     /// Home Assistant's id of a row id.

@@ -54,6 +54,22 @@ fn what_is_older_than_five_weeks_is_forgotten() {
 }
 
 #[test]
+fn a_day_counts_once_for_each_entity_that_reported_a_number_in_it() {
+    let (_dir, mut history) = open();
+    let number = || row(0, Some(Value::Number(1.0)), None);
+    for (step, rows) in [
+        (600, vec![number()]),
+        (1200, vec![number(), row(1, Some(Value::Number(2.0)), None)]),
+        (86_400, vec![row(0, Some(Value::Gap), None), row(1, None, Some(1.0))]),
+        (2 * 86_400, vec![number()]),
+    ] {
+        history.save_step(step, &rows, &[]).unwrap();
+    }
+    assert_eq!(history.days_with_numbers(0, i64::MAX).unwrap(), HashMap::from([(0, 2), (1, 1)]));
+    assert_eq!(history.days_with_numbers(600, 86_400).unwrap(), HashMap::from([(0, 1), (1, 1)]));
+}
+
+#[test]
 fn entities_keep_their_values_when_they_are_numbered_anew() {
     let (dir, mut history) = open();
     history.save_step(600, &[row(0, Some(Value::Number(20.5)), None)], &[]).unwrap();

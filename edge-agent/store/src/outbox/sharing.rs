@@ -13,6 +13,8 @@ const DAY_SECONDS: i64 = 86_400;
 pub enum SharingLevel {
     /// No record leaves the home.
     Off,
+    /// No record leaves the home either; the home takes part in rounds of federated training, and what leaves is what training changed.
+    Learning,
     /// The verdict, the kind of sensor, the score and the day. So it is as long as nobody was asked.
     #[default]
     Verdicts,
@@ -22,14 +24,15 @@ pub enum SharingLevel {
 }
 
 impl SharingLevel {
-    /// From the least to the most.
-    pub const ALL: [Self; 3] = [Self::Off, Self::Verdicts, Self::Windows];
+    /// From the least that can be read to the most.
+    pub const ALL: [Self; 4] = [Self::Off, Self::Learning, Self::Verdicts, Self::Windows];
 
     /// It in a word, as in the configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",
+            Self::Learning => "learning",
             Self::Verdicts => "verdicts",
             Self::Windows => "windows",
         }
@@ -41,11 +44,17 @@ impl SharingLevel {
         Self::ALL.into_iter().find(|level| level.as_str() == word)
     }
 
+    /// Whether the home takes part in rounds: at this level alone, so that nobody trains who agreed to something else.
+    #[must_use]
+    pub fn takes_part_in_rounds(self) -> bool {
+        self == Self::Learning
+    }
+
     /// What of `record` may leave the home; nothing, perhaps.
     #[must_use]
     pub fn shape(self, record: FeedbackRecord) -> Option<FeedbackRecord> {
         match self {
-            Self::Off => None,
+            Self::Off | Self::Learning => None,
             Self::Verdicts => Some(FeedbackRecord {
                 window: FeatureWindow::none(),
                 raised_at: day_of(record.raised_at),
@@ -60,7 +69,7 @@ impl SharingLevel {
     #[must_use]
     pub fn shape_announcement(self, announcement: Announcement) -> Option<Announcement> {
         match self {
-            Self::Off | Self::Verdicts => None,
+            Self::Off | Self::Learning | Self::Verdicts => None,
             Self::Windows => Some(Announcement { raised_on: day_of(announcement.raised_on), ..announcement }),
         }
     }

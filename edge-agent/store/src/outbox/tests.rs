@@ -366,8 +366,10 @@ fn the_residents_choice_decides_what_enters_and_what_waits_is_cut_to_it() {
     let Ok(Message::Feedback(alone)) = decode(&sent.payload) else { panic!("a record") };
     assert!(alone.window.is_none() && alone.raised_at % 86_400 == 0 && alone.answered_at % 86_400 == 0);
     assert!(sent.payload.len() < 300, "{}", sent.payload.len());
-    outbox.choose_sharing(SharingLevel::Off).unwrap();
-    assert_eq!(outbox.push(verdict("b")).unwrap(), Admission::NotShared);
+    for level in [SharingLevel::Learning, SharingLevel::Off] {
+        outbox.choose_sharing(level).unwrap();
+        assert_eq!(outbox.push(verdict("b")).unwrap(), Admission::NotShared);
+    }
     drop(outbox);
     assert_eq!(
         home.open().sharing().unwrap(),

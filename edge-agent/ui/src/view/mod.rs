@@ -8,6 +8,7 @@ mod learnt;
 mod leave;
 pub(super) mod now;
 pub(super) mod record;
+mod rounds;
 mod sharing;
 
 use maud::{DOCTYPE, Markup, html};

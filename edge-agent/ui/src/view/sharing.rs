@@ -5,7 +5,7 @@ use hearthwatch_protocol::{Message, decode};
 use maud::{Markup, html};
 
 use super::Forms;
-use crate::home::{Everything, LEDGER_SHOWN, Sharing};
+use crate::home::{Everything, LEDGER_SHOWN, Rounds, Sharing};
 use crate::text;
 
 /// Withdrawals shown.
@@ -20,6 +20,7 @@ pub(super) fn sharing(all: &Everything, forms: Forms<'_>) -> Markup {
                 Some(sharing) => {
                     p.faint { "Names, values and histories never leave. To the fleet this home is " code { (sharing.home) } "." }
                     (levels(sharing, forms))
+                    @if let Some(taught) = rounds(sharing) { (super::rounds::rounds(taught, &all.timezone)) }
                     (ledger(sharing, forms))
                     (withdrawals(sharing, all))
                     @if sharing.set_aside > 0 {
@@ -34,6 +35,12 @@ pub(super) fn sharing(all: &Everything, forms: Forms<'_>) -> Markup {
     }
 }
 
+/// The rounds, in a home that takes part or ever did.
+fn rounds(sharing: &Sharing) -> Option<&Rounds> {
+    let part = sharing.rounds.as_ref()?;
+    (sharing.level.takes_part_in_rounds() || !part.entries.is_empty()).then_some(part)
+}
+
 fn levels(sharing: &Sharing, forms: Forms<'_>) -> Markup {
     let choices = html! {
         fieldset {
@@ -43,9 +50,10 @@ fn levels(sharing: &Sharing, forms: Forms<'_>) -> Markup {
                     input type="radio" name="level" value=(level.as_str()) checked[*level == sharing.level];
                     span {
                         strong { (name(*level)) }
-                        span.faint { " · " @if *size == 0 { "0 bytes" } @else { (text::bytes(*size)) " for each answer" } }
+                        span.faint { " · " @if level.takes_part_in_rounds() { "0 bytes for each answer, about 30 KB for each round" } @else if *size == 0 { "0 bytes" } @else { (text::bytes(*size)) " for each answer" } }
                         br;
                         (meaning(*level)) " "
+                        @if level.takes_part_in_rounds() && sharing.rounds.is_none() { "This fleet asks for no rounds yet: nothing leaves. " }
                         a href={ (forms.base) "/sample/" (level.as_str()) } { "See the bytes" span.hidden { " of " (name(*level)) } }
                     }
                 }
@@ -59,6 +67,7 @@ fn levels(sharing: &Sharing, forms: Forms<'_>) -> Markup {
 pub(super) fn name(level: SharingLevel) -> &'static str {
     match level {
         SharingLevel::Off => "Nothing",
+        SharingLevel::Learning => "Learning without data",
         SharingLevel::Verdicts => "Verdicts only",
         SharingLevel::Windows => "Verdicts and feature windows",
     }
@@ -67,6 +76,9 @@ pub(super) fn name(level: SharingLevel) -> &'static str {
 pub(super) fn meaning(level: SharingLevel) -> &'static str {
     match level {
         SharingLevel::Off => "Answers stay here. You still receive models.",
+        SharingLevel::Learning => {
+            "Answers and history stay here. At night this home trains a copy of the model on them, and sends only by how much the model's numbers changed. No name, no value and no time is in them; in a small fleet an expert might still guess something of a home from such numbers."
+        }
         SharingLevel::Verdicts => {
             "Your answer, the kind of sensor, its score, and the day. It helps to count false alarms."
         }
@@ -78,9 +90,9 @@ pub(super) fn meaning(level: SharingLevel) -> &'static str {
 
 fn ledger(sharing: &Sharing, forms: Forms<'_>) -> Markup {
     html! {
-        h3 { "Everything that was ever sent" }
+        h3 { "Every record that was ever sent" }
         @if sharing.sent == 0 {
-            p.empty { "Nothing has ever left." }
+            p.empty { "No record has ever left." }
         } @else {
             p.faint {
                 (text::count(sharing.sent, "record")) ", " (sharing.taken_back) " of them taken back."

@@ -46,6 +46,12 @@ impl Model {
         Self::Baseline { calibration: with_binary(calibration) }
     }
 
+    /// The artifact of the network that ships, byte for byte; empty in a tree that holds none.
+    #[must_use]
+    pub fn shipped_artifact() -> &'static [u8] {
+        NETWORK
+    }
+
     /// The network that ships.
     ///
     /// # Errors

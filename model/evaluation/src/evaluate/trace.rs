@@ -140,16 +140,23 @@ impl HomeTrace {
     /// An unknown time zone counts as UTC: a recording is no reason to fail.
     #[must_use]
     pub fn extract(home: &RecordedHome, from: i64) -> Self {
-        Self::extracted(home, from, true)
+        Self::extracted(home, from, true, SEEN_STEPS)
     }
 
     /// The same where small faults are not asked about: of a copy with faults in it, which follows its clean twin, and for reference methods.
     #[must_use]
     pub fn extract_copy(home: &RecordedHome, from: i64) -> Self {
-        Self::extracted(home, from, false)
+        Self::extracted(home, from, false, SEEN_STEPS)
     }
 
-    fn extracted(home: &RecordedHome, from: i64, fault_checks: bool) -> Self {
+    /// The same with rows from one window before `from` on alone: to train on what comes after it, or to count its scores, in half the
+    /// memory.
+    #[must_use]
+    pub fn extract_brief(home: &RecordedHome, from: i64) -> Self {
+        Self::extracted(home, from, false, WINDOW_STEPS)
+    }
+
+    fn extracted(home: &RecordedHome, from: i64, fault_checks: bool, seen_steps: usize) -> Self {
         let zone = TimeZone::get(&home.timezone).unwrap_or(TimeZone::UTC);
         let mut extractor = FeatureExtractor::new(zone);
         for info in &home.entities {
@@ -157,7 +164,7 @@ impl HomeTrace {
         }
         let (first, last) = home.span().map_or((0, 0), |(first, last)| (step_of(first), step_of(last)));
         let steps = if home.readings.is_empty() { 0 } else { ((last - first) / STEP_SECONDS + 1) as usize };
-        let rows_from = (((from - first) / STEP_SECONDS).max(0) as usize).saturating_sub(SEEN_STEPS).min(steps);
+        let rows_from = (((from - first) / STEP_SECONDS).max(0) as usize).saturating_sub(seen_steps).min(steps);
         let mut entities: Vec<EntityTrace> = home
             .entities
             .iter()
@@ -293,5 +300,21 @@ mod tests {
         }
         assert!(checked > 0, "each entity has its turn within four days");
         assert_eq!(trace.entities[0].window(10), None, "rows before the warm-up's last window are not kept");
+    }
+
+    #[test]
+    fn a_brief_trace_has_the_same_windows_after_the_warm_up_and_none_long_before() {
+        let home = made_home(1, 6);
+        let from = home.span().unwrap().0 + 4 * 86_400;
+        let (whole, brief) = (HomeTrace::extract_copy(&home, from), HomeTrace::extract_brief(&home, from));
+        for index in 0..whole.steps() {
+            let kept = brief.entities[1].window(index);
+            // Rows are kept from a whole window before: the step just before `from` has one, too.
+            if whole.at(index) >= from - STEP_SECONDS {
+                assert!(kept.is_some() && kept == whole.entities[1].window(index), "step {index}");
+            } else {
+                assert!(kept.is_none(), "step {index}");
+            }
+        }
     }
 }

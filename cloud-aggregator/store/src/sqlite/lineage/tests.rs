@@ -2,12 +2,14 @@
 
 use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::messages::{UpdateOutcome, Withdrawal, WithdrawalScope};
+use hearthwatch_protocol::round::SignedRoundPlan;
 use hearthwatch_protocol::{ModelVersion, Sequence};
 
 use super::*;
 use crate::actor::Actor;
 use crate::fixtures::{NOW, entry, home, model, record, release, rollout, row, run, snapshot};
 use crate::rollouts::{AssignmentRow, ExclusionRow, RolloutStore as _};
+use crate::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundOutcome, RoundRow, RoundStage, RoundStore as _};
 use crate::rows::{ModelState, RunRow, RunState};
 use crate::store::{IngestBatch, Store as _};
 
@@ -22,6 +24,7 @@ fn story() -> (tempfile::TempDir, std::path::PathBuf, SqliteStore) {
     store.apply(&IngestBatch { feedback, outcomes, at: NOW, ..IngestBatch::default() }).unwrap();
     let model_version = learn(&store);
     send_out(&store, model_version);
+    hold_round(&store);
     let (home, reason, by) = (home("a"), "odd".to_owned(), Actor::Token("ada".to_owned()));
     store.exclude_home(&ExclusionRow { home, reason, by, at: NOW, lifted: None }).unwrap();
     let entry = |subject| entry("home.exclude", subject);
@@ -36,7 +39,14 @@ fn learn(store: &SqliteStore) -> ModelVersion {
     store.put_snapshot(&snapshot).unwrap();
     let run = RunRow { snapshot: snapshot.id, ..run("ab12", RunState::Running) };
     store.put_run(&run).unwrap();
-    store.put_run(&RunRow { state: RunState::Promoted, report: Some("{}".to_owned()), ..run }).unwrap();
+    store
+        .put_run(&RunRow {
+            state: RunState::Promoted,
+            report: Some("{}".to_owned()),
+            challenger: Some("cd".repeat(32)),
+            ..run
+        })
+        .unwrap();
     let model = store.add_model(&model("ab12", &"cd".repeat(32))).unwrap();
     store.put_release(&release(model.version, &model.sha256)).unwrap();
     model.version
@@ -49,6 +59,51 @@ fn send_out(store: &SqliteStore, model_version: ModelVersion) {
     let order = AssignmentRow { home, generation: 1, model_version, nonce, issued_at: 1, expires_at: 2, signed };
     let rollout = store.put_rollout(&rollout(model_version)).unwrap();
     store.add_assignments(&rollout, &[order]).unwrap();
+}
+
+/// A round whose candidate is the model of the run.
+fn hold_round(store: &SqliteStore) {
+    let plan = SignedRoundPlan::from_bytes(vec![3]);
+    let part = RoundHomeRow {
+        round: 1,
+        home: home("a"),
+        duty: RoundDuty::Train,
+        nonce: [7; 16],
+        signed: plan,
+        state: RoundHomeState::Taken,
+        reason: String::new(),
+        answer: None,
+        digest: Some([5; 32]),
+        bytes: 3,
+        norm: Some(0.5),
+        similarity: None,
+        at: None,
+    };
+    let (base, hash) = ("aa".to_owned(), Some("cd".repeat(32)));
+    let row = RoundRow {
+        number: 1,
+        stage: RoundStage::Ended,
+        series: 1,
+        place: 0,
+        champion: None,
+        control_base: base.clone(),
+        base,
+        settings: "{}".to_owned(),
+        opened_at: 1,
+        deadline: 2,
+        evaluate_deadline: None,
+        aggregate: Some("ee".to_owned()),
+        candidate: hash.clone(),
+        control: hash,
+        report: None,
+        outcome: Some(RoundOutcome::Promoted),
+        kept: true,
+        reason: String::new(),
+        run: Some("ab12".to_owned()),
+        ended_at: Some(3),
+        row_version: 0,
+    };
+    store.advance_round(&row, &[part]).unwrap();
 }
 
 fn found(store: &SqliteStore) -> Vec<String> {
@@ -77,6 +132,10 @@ fn an_edit_of_any_table_is_found() {
         ("UPDATE assignments SET model_version = 8", "assignment a/1: does not follow from release 8"),
         ("UPDATE outcomes SET result = '{}'", "is not what was written"),
         ("UPDATE exclusions SET lifted_by = 'eve', lifted_at = 1", "is not what was written"),
+        ("UPDATE rounds SET aggregate = 'ef'", "round 1: is not what was written"),
+        ("UPDATE rounds SET candidate = 'ef'", "round 1: does not follow from run ab12 with its candidate"),
+        ("UPDATE round_homes SET digest = x'00'", "round_home 1/a: is not what was written"),
+        ("DELETE FROM rounds", "round_home 1/a: does not follow from round 1"),
         ("DELETE FROM feedback WHERE sequence = 2", "answer a/2: was written and is gone"),
         ("DELETE FROM runs", "model 1: does not follow from run ab12"),
         (

@@ -1,0 +1,268 @@
+//! The page's part about federated rounds: what each brought, who took part, and who was left out. Pure: rows in, markup out.
+
+use hearthwatch_rounds::judge::RoundReport;
+use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundOutcome, RoundRow, RoundStage};
+use maud::{Markup, html};
+
+use super::view::ago;
+
+/// Rounds in the plots: two series of fifteen.
+pub(super) const ROUNDS_SHOWN: usize = 30;
+/// Homes of the newest round that are listed; those that were left out come first.
+const HOMES_LISTED: usize = 12;
+/// Width and height of a plot, in units of its view box.
+const PLOT: (f64, f64) = (640.0, 150.0);
+/// Room at the left for the scale and below for the numbers of rounds.
+const MARGIN: (f64, f64) = (44.0, 22.0);
+
+/// What is shown of rounds.
+#[derive(Default)]
+pub(super) struct Rounds {
+    /// Homes whose residents agreed to take part.
+    pub willing: usize,
+    /// The newest rounds, newest first, each with its homes.
+    pub rounds: Vec<(RoundRow, Vec<RoundHomeRow>)>,
+}
+
+/// How many homes of a round stand how.
+#[derive(Default)]
+struct Tally {
+    used: usize,
+    left_out: usize,
+    refused: usize,
+    silent: usize,
+    judged: usize,
+    median_norm: Option<f64>,
+}
+
+impl Tally {
+    fn of(homes: &[RoundHomeRow]) -> Self {
+        let mut tally = Self::default();
+        for row in homes {
+            match (row.duty, row.state) {
+                (RoundDuty::Train, RoundHomeState::Taken) => tally.used += 1,
+                (RoundDuty::Evaluate, RoundHomeState::Taken) => tally.judged += 1,
+                (RoundDuty::Train, RoundHomeState::LeftOut) => tally.left_out += 1,
+                (RoundDuty::Train, RoundHomeState::Refused) => tally.refused += 1,
+                (RoundDuty::Train, _) => tally.silent += 1,
+                (RoundDuty::Evaluate, _) => {}
+            }
+        }
+        let mut norms: Vec<f64> = homes.iter().filter_map(|row| row.norm).collect();
+        norms.sort_by(f64::total_cmp);
+        tally.median_norm = norms.get(norms.len() / 2).copied();
+        tally
+    }
+}
+
+/// Rounds: two plots, a table, and the homes of the newest.
+pub(super) fn rounds(shown: &Rounds, now: i64) -> Markup {
+    let Some((newest, homes)) = shown.rounds.first() else {
+        return html! {
+            p { "No round was held yet. " (shown.willing) " homes agreed to take part." }
+            p.faint { "Rounds need " code { "[rounds]" } " in the configuration; the page " code { "docs/federated.md" } " says how." }
+        };
+    };
+    html! {
+        p {
+            strong { "Round " (newest.number) } " " (state(newest))
+            span.faint { " · opened " (ago(now, newest.opened_at)) " · " (shown.willing) " homes agreed to take part" }
+        }
+        @if !newest.reason.is_empty() { p { (newest.reason) } }
+        (gain_plot(&shown.rounds))
+        (homes_plot(&shown.rounds))
+        div.scroll {
+            table {
+                thead { tr {
+                    th { "Round" } th { "State" } th.number { "Used" } th.number { "Left out" } th.number { "Refused" }
+                    th.number { "Silent" } th.number { "Judged" } th.number { "Norm" } th.number { "Less replay alone" }
+                } }
+                tbody { @for (row, homes) in &shown.rounds { (line(row, &Tally::of(homes))) } }
+            }
+        }
+        (left_out(homes))
+    }
+}
+
+fn line(row: &RoundRow, tally: &Tally) -> Markup {
+    let gain = report(row).map_or(String::new(), |report| signed(report.homes.less_control.point));
+    html! {
+        tr {
+            td { (row.number) }
+            td title=(row.reason) { (state(row)) }
+            td.number { (tally.used) }
+            td.number { (tally.left_out) }
+            td.number { (tally.refused) }
+            td.number { (tally.silent) }
+            td.number { (tally.judged) }
+            td.number { @if let Some(norm) = tally.median_norm { (format!("{norm:.2}")) } }
+            td.number { (gain) }
+        }
+    }
+}
+
+/// Homes of the newest round whose delta was not used, with the call that keeps a home out of rounds and answers for good.
+fn left_out(homes: &[RoundHomeRow]) -> Markup {
+    let out = |row: &&RoundHomeRow| matches!(row.state, RoundHomeState::LeftOut | RoundHomeState::Refused);
+    let listed: Vec<&RoundHomeRow> = homes.iter().filter(out).take(HOMES_LISTED).collect();
+    html! {
+        @for row in listed {
+            p {
+                strong { (row.home) } " " (row.state.as_str().replace('_', " ")) ": " (row.reason)
+                @if let Some(similarity) = row.similarity {
+                    span.faint { (format!(" · cosine to the aggregate {similarity:+.2}")) }
+                }
+                span.faint { " · keep it out: " code { "POST /api/v1/homes/" (row.home) "/exclude" } }
+            }
+        }
+    }
+}
+
+fn state(row: &RoundRow) -> Markup {
+    let (class, word) = match (row.stage, row.outcome) {
+        (RoundStage::Ended, Some(RoundOutcome::Promoted)) => ("good", "promoted"),
+        (RoundStage::Ended, Some(RoundOutcome::Failed)) => ("bad", "failed"),
+        (RoundStage::Ended, Some(outcome)) => ("", outcome.as_str()),
+        (stage, _) => ("", stage.as_str()),
+    };
+    html! { span class=(class) { (word.replace('_', " ")) } }
+}
+
+fn report(row: &RoundRow) -> Option<RoundReport> {
+    row.report.as_deref().and_then(|text| serde_json::from_str(text).ok())
+}
+
+fn signed(value: f64) -> String {
+    format!("{value:+.3}")
+}
+
+/// A plot's frame: places of rounds from left to right, oldest first.
+struct Frame {
+    count: usize,
+    low: f64,
+    high: f64,
+}
+
+impl Frame {
+    fn x(&self, place: usize) -> f64 {
+        let width = (PLOT.0 - MARGIN.0) / self.count.max(1) as f64;
+        MARGIN.0 + width * (place as f64 + 0.5)
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        let share = (value.clamp(self.low, self.high) - self.low) / (self.high - self.low).max(f64::EPSILON);
+        (PLOT.1 - MARGIN.1) * (1.0 - share)
+    }
+}
+
+fn svg(title: &str, described: &str, content: &Markup) -> Markup {
+    html! {
+        figure {
+            figcaption.faint { (title) }
+            svg.plot viewBox=(format!("0 0 {} {}", PLOT.0, PLOT.1)) role="img" aria-label=(described) { (content) }
+        }
+    }
+}
+
+/// Recall of each round's candidate less that of as much replay without homes, with its interval.
+fn gain_plot(rounds: &[(RoundRow, Vec<RoundHomeRow>)]) -> Markup {
+    let gains: Vec<_> =
+        rounds.iter().rev().filter_map(|(row, _)| Some((row.number, report(row)?.homes.less_control))).collect();
+    if gains.is_empty() {
+        return html! {};
+    }
+    let most = gains.iter().map(|(_, gain)| gain.low.abs().max(gain.high.abs())).fold(0.02_f64, f64::max).min(1.0);
+    let frame = Frame { count: gains.len(), low: -most, high: most };
+    let described: Vec<String> =
+        gains.iter().map(|(number, gain)| format!("round {number}: {}", signed(gain.point))).collect();
+    let zero = frame.y(0.0);
+    let content = html! {
+        line.axis x1=(MARGIN.0) x2=(PLOT.0) y1=(zero) y2=(zero) {}
+        text.scale x="0" y=(frame.y(most) + 12.0) { (signed(most)) }
+        text.scale x="0" y=(zero) { "0" }
+        @for (place, (number, gain)) in gains.iter().enumerate() {
+            line.interval x1=(frame.x(place)) x2=(frame.x(place)) y1=(frame.y(gain.low)) y2=(frame.y(gain.high)) {}
+            circle.point cx=(frame.x(place)) cy=(frame.y(gain.point)) r="4" {
+                title { "Round " (number) ": " (signed(gain.point)) " (" (signed(gain.low)) " to " (signed(gain.high)) ")" }
+            }
+            text.scale x=(frame.x(place)) y=(PLOT.1 - 4.0) text-anchor="middle" { (number) }
+        }
+    };
+    svg("Recall less that of as much replay without homes (90 % over homes)", &described.join("; "), &content)
+}
+
+/// How many homes' deltas were used, left out or refused, round by round.
+fn homes_plot(rounds: &[(RoundRow, Vec<RoundHomeRow>)]) -> Markup {
+    let tallies: Vec<(u64, Tally)> = rounds.iter().rev().map(|(row, homes)| (row.number, Tally::of(homes))).collect();
+    let asked = |tally: &Tally| tally.used + tally.left_out + tally.refused + tally.silent;
+    let most = tallies.iter().map(|(_, tally)| asked(tally)).max().unwrap_or(0).max(1);
+    let frame = Frame { count: tallies.len(), low: 0.0, high: most as f64 };
+    let width = ((PLOT.0 - MARGIN.0) / tallies.len().max(1) as f64 * 0.7).min(28.0);
+    let described: Vec<String> = tallies
+        .iter()
+        .map(|(number, tally)| format!("round {number}: {} of {} homes", tally.used, asked(tally)))
+        .collect();
+    let bar = |place: usize, class: &'static str, from: usize, count: usize| {
+        let (top, bottom) = (frame.y((from + count) as f64), frame.y(from as f64));
+        html! { rect class=(class) x=(frame.x(place) - width / 2.0) y=(top) width=(width) height=(bottom - top) {} }
+    };
+    let content = html! {
+        text.scale x="0" y=(frame.y(most as f64) + 12.0) { (most) }
+        text.scale x="0" y=(frame.y(0.0)) { "0" }
+        @for (place, (number, tally)) in tallies.iter().enumerate() {
+            (bar(place, "bar used", 0, tally.used))
+            (bar(place, "bar out", tally.used, tally.left_out + tally.refused))
+            (bar(place, "bar silent", tally.used + tally.left_out + tally.refused, tally.silent))
+            text.scale x=(frame.x(place)) y=(PLOT.1 - 4.0) text-anchor="middle" { (number) }
+        }
+    };
+    svg(
+        "Homes that were asked to train: used (full), left out or refused (red), silent (outline)",
+        &described.join("; "),
+        &content,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use hearthwatch_rounds::fixtures::{home_row, round_row};
+
+    use super::*;
+
+    fn row(number: u64) -> RoundRow {
+        RoundRow { number, ..round_row(RoundStage::Ended) }
+    }
+
+    #[test]
+    fn before_the_first_round_it_says_how_many_homes_agreed() {
+        let text = rounds(&Rounds { willing: 3, rounds: Vec::new() }, 0).into_string();
+        assert!(text.contains("No round was held yet. 3 homes agreed"), "{text}");
+    }
+
+    #[test]
+    fn a_home_that_was_left_out_is_named_with_its_reason_and_the_call_that_excludes_it() {
+        let out = RoundHomeRow {
+            reason: "against <replay>".to_owned(),
+            similarity: Some(-0.4),
+            norm: Some(1.5),
+            ..home_row("home-7", RoundDuty::Train, RoundHomeState::LeftOut)
+        };
+        let used = RoundHomeRow { norm: Some(1.0), ..home_row("home-8", RoundDuty::Train, RoundHomeState::Taken) };
+        let held =
+            RoundRow { outcome: Some(RoundOutcome::Held), reason: "what replay alone explains".to_owned(), ..row(2) };
+        let shown = Rounds { willing: 2, rounds: vec![(held, vec![out, used])] };
+        let text = rounds(&shown, 0).into_string();
+        for part in [
+            "Round 2",
+            "held",
+            "what replay alone explains",
+            "home-7</strong> left out: against &lt;replay&gt;",
+            "cosine to the aggregate -0.40",
+            "POST /api/v1/homes/home-7/exclude",
+            "round 2: 1 of 2 homes",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("home-8"));
+    }
+}

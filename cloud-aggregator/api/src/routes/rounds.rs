@@ -1,0 +1,201 @@
+//! Federated rounds: what homes were asked for, who answered, who was left out, and what came of it.
+
+use hearthwatch_store::rounds::{
+    OfferRow, RoundDuty, RoundHomeRow, RoundHomeState, RoundOutcome, RoundRow, RoundStage,
+};
+
+use super::prelude::*;
+
+/// A round. Times are Unix seconds; files are named by the hex SHA-256 of their bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RoundView {
+    /// Counts up in the fleet, from 1.
+    pub number: u64,
+    /// Where it is.
+    pub stage: RoundStage,
+    /// How it ended; none before that.
+    pub outcome: Option<RoundOutcome>,
+    /// Why it ended so.
+    pub reason: String,
+    /// Number of the first round of its series: rounds of a series start from one another's weights.
+    pub series: u64,
+    /// Its place in the series, from 0.
+    pub place: u32,
+    /// The fleet's model when it opened; none where homes run the one that ships.
+    pub champion: Option<u64>,
+    /// The artifact that homes start from.
+    pub base: String,
+    /// The artifact that came of it.
+    pub candidate: Option<String>,
+    /// The artifact of as much replay without homes.
+    pub control: Option<String>,
+    /// SHA-256 over the deltas that were used and what they became.
+    pub aggregate: Option<String>,
+    /// When it opened.
+    pub opened_at: i64,
+    /// Deltas that come later are not used.
+    pub deadline: i64,
+    /// Counts that come later are not used; none before homes were asked to evaluate.
+    pub evaluate_deadline: Option<i64>,
+    /// When it ended; none before that.
+    pub ended_at: Option<i64>,
+    /// Recipe, clip, noise, strategy and limits.
+    #[schema(value_type = Object)]
+    pub settings: serde_json::Value,
+    /// What the gate found; null before it judged.
+    #[schema(value_type = Object)]
+    pub report: serde_json::Value,
+    /// The run under which its model is recorded, where it was promoted.
+    pub run: Option<String>,
+}
+
+/// One home's part in a round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RoundHomeView {
+    /// Name of the home.
+    pub home: String,
+    /// What it was asked for.
+    pub duty: RoundDuty,
+    /// How its answer stands.
+    pub state: RoundHomeState,
+    /// Why, where it declined, was refused or left out.
+    pub reason: String,
+    /// Bytes of its answer.
+    pub bytes: u64,
+    /// Hex SHA-256 of its answer's body.
+    pub digest: Option<String>,
+    /// Euclidean norm of its delta.
+    pub norm: Option<f64>,
+    /// Cosine between its delta and the aggregate, from -1 to 1.
+    pub similarity: Option<f64>,
+    /// When its state last changed, Unix seconds.
+    pub at: Option<i64>,
+}
+
+/// Whether a home takes part in rounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OfferView {
+    /// Name of the home.
+    pub home: String,
+    /// Whether its residents agreed.
+    pub willing: bool,
+    /// Sensors that it could train on, all classes together.
+    pub entities: u64,
+    /// When this was heard, by the aggregator's clock, Unix seconds.
+    pub heard_at: i64,
+}
+
+/// A page of rounds, newest first.
+pub type RoundPage = Page<RoundView>;
+
+/// A page of the homes of a round, in order of their names.
+pub type RoundHomePage = Page<RoundHomeView>;
+
+/// A page of offers, in order of the homes' names.
+pub type OfferPage = Page<OfferView>;
+
+impl From<RoundRow> for RoundView {
+    fn from(row: RoundRow) -> Self {
+        Self {
+            number: row.number,
+            stage: row.stage,
+            outcome: row.outcome,
+            reason: row.reason,
+            series: row.series,
+            place: row.place,
+            champion: row.champion.map(|version| version.0),
+            base: row.base,
+            candidate: row.candidate,
+            control: row.control,
+            aggregate: row.aggregate,
+            opened_at: row.opened_at,
+            deadline: row.deadline,
+            evaluate_deadline: row.evaluate_deadline,
+            ended_at: row.ended_at,
+            settings: json_of(&row.settings),
+            report: row.report.as_deref().map(json_of).unwrap_or_default(),
+            run: row.run,
+        }
+    }
+}
+
+impl From<RoundHomeRow> for RoundHomeView {
+    fn from(row: RoundHomeRow) -> Self {
+        Self {
+            home: row.home.to_string(),
+            duty: row.duty,
+            state: row.state,
+            reason: row.reason,
+            bytes: row.bytes,
+            digest: row.digest.map(hex::encode),
+            norm: row.norm,
+            similarity: row.similarity,
+            at: row.at,
+        }
+    }
+}
+
+impl From<OfferRow> for OfferView {
+    fn from(row: OfferRow) -> Self {
+        let entities = row.classes.iter().map(|count| u64::from(count.entities)).sum();
+        Self { home: row.home.to_string(), willing: row.willing, entities, heard_at: row.heard_at }
+    }
+}
+
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one)).routes(routes!(homes)).routes(routes!(offers))
+}
+
+/// Lists the rounds, newest first.
+#[utoipa::path(get, path = "/api/v1/rounds", tag = "rounds", params(Paging), responses(
+    (status = 200, body = RoundPage),
+))]
+pub(crate) async fn list(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<RoundPage> {
+    let window = paging.window(number)?;
+    let (before, needed) = (window.after, window.needed());
+    let rows = blocking(&http.app.store, move |store| store.rounds(before, needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.number.to_string(), RoundView::from)))
+}
+
+/// Shows one round.
+#[utoipa::path(get, path = "/api/v1/rounds/{round}", tag = "rounds", params(("round" = Number, Path)), responses(
+    (status = 200, body = RoundView),
+))]
+pub(crate) async fn one(_: Viewer, http: State<Http>, Segment(round): Segment<u64>) -> Answer<RoundView> {
+    let row = blocking(&http.app.store, move |store| store.round(round)).await?;
+    row.map(RoundView::from).map(Json).ok_or_else(|| Problem::NotFound { noun: "round", id: round.to_string() })
+}
+
+/// Lists the homes that a round asked, by name: how each answer stands, and why one was not used.
+#[utoipa::path(get, path = "/api/v1/rounds/{round}/homes", tag = "rounds", params(("round" = Number, Path), Paging), responses(
+    (status = 200, body = RoundHomePage),
+))]
+pub(crate) async fn homes(
+    _: Viewer,
+    http: State<Http>,
+    Segment(round): Segment<u64>,
+    Params(paging): Params<Paging>,
+) -> Answer<RoundHomePage> {
+    let window = paging.window(|text| HomeId::new(text).ok())?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let read = move |store: &dyn hearthwatch_store::Store| match store.round(round)? {
+        Some(_) => store.round_homes(round, after.as_ref(), needed).map(Some),
+        None => Ok(None),
+    };
+    let rows = blocking(&http.app.store, read)
+        .await?
+        .ok_or_else(|| Problem::NotFound { noun: "round", id: round.to_string() })?;
+    Ok(Json(window.cut(rows, |row| row.home.to_string(), RoundHomeView::from)))
+}
+
+/// Lists what homes said about taking part, by name.
+#[utoipa::path(get, path = "/api/v1/offers", tag = "rounds", params(Paging), responses(
+    (status = 200, body = OfferPage),
+))]
+pub(crate) async fn offers(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<OfferPage> {
+    let window = paging.window(|text| HomeId::new(text).ok())?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, |store| store.offers()).await?;
+    let later = rows.into_iter().filter(|row| after.as_ref().is_none_or(|after| row.home > *after));
+    Ok(Json(window.cut(later.take(needed).collect(), |row| row.home.to_string(), OfferView::from)))
+}

@@ -1,0 +1,78 @@
+//! `[rounds]`: whether, when and how homes are asked to train.
+
+use super::strategies::StrategyName;
+
+/// When and how rounds are held. The defaults are what measured best (docs/measurements/2026-11-29-federated.md), but for the times.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoundsConfig {
+    /// Whether rounds are held at all.
+    pub enabled: bool,
+    /// Hours from the opening of a round to the next; the next waits for the one before to end.
+    pub interval_hours: u32,
+    /// Minutes that homes have to train: they do it at night, and a fleet has all time zones.
+    pub deadline_minutes: u32,
+    /// Minutes that homes have to judge.
+    pub evaluate_minutes: u32,
+    /// Most homes that train in a round; of more, a sample.
+    pub cohort: u32,
+    /// Deltas without which nothing is made of the others.
+    pub least: u32,
+    /// Homes that must have judged.
+    pub least_evaluators: u32,
+    /// Share of homes, by a hash of their id, that judge and never train, in [0, 1].
+    pub evaluator_share: f64,
+    /// Hours for which a home counts as there after it was heard.
+    pub heard_hours: u32,
+    /// Norm to which a delta is brought down in the home, at the highest step size; it falls with the step size.
+    pub clip: f64,
+    /// Standard deviation of the Gaussian noise that homes add to each value of a delta; 0 for none.
+    pub noise: f64,
+    /// Scale of the Laplace noise that homes add to each count; 0 for none.
+    pub count_noise: f64,
+    /// How deltas become one.
+    pub strategy: StrategyName,
+    /// Share of homes that may lie without harm, for strategies that are told, in [0, 0.5).
+    pub liars: f64,
+    /// Steps that a home trains.
+    pub steps: u32,
+    /// Windows of such a step.
+    pub batch: u32,
+    /// Highest step size of homes and of the replay.
+    pub learning_rate: f64,
+    /// Steps that the server trains on recordings after each round.
+    pub replay_steps: u32,
+    /// Windows of such a step.
+    pub replay_batch: u32,
+    /// Rounds that go on from one another before the next begins at the model in use; the step size falls over them.
+    pub rounds_per_series: u32,
+    /// Lets a promoted candidate out at once; otherwise it waits for a person.
+    pub auto_release: bool,
+}
+
+impl Default for RoundsConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            interval_hours: 48,
+            deadline_minutes: 24 * 60,
+            evaluate_minutes: 24 * 60,
+            cohort: 200,
+            least: 12,
+            least_evaluators: 4,
+            evaluator_share: 0.2,
+            heard_hours: 72,
+            clip: 2.0,
+            noise: 0.0,
+            count_noise: 0.0,
+            strategy: StrategyName::MultiKrum,
+            liars: 0.3,
+            steps: 20,
+            batch: 128,
+            learning_rate: 1e-3,
+            replay_steps: 30,
+            replay_batch: 256,
+            rounds_per_series: 15,
+            auto_release: true,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Opens a round: who is asked, from which weights, with which recipe.
+
+use std::collections::BTreeSet;
+
+use hearthwatch_detector::detector::Model;
+use hearthwatch_protocol::HomeId;
+use hearthwatch_protocol::ModelVersion;
+use hearthwatch_protocol::round::{RoundWork, TrainWork};
+use hearthwatch_store::rounds::{OfferRow, RoundRow, RoundStage};
+use hearthwatch_store::{Store, StoreError, StoreResult};
+use hearthwatch_telemetry::event::Event as _;
+
+use super::{Done, RoundDirector, RoundError};
+use crate::cohort;
+use crate::event::RoundOpened;
+use crate::machine;
+use crate::plans::{self, Asked};
+use crate::settings::RoundSettings;
+
+/// What the fleet runs.
+pub(super) struct Champion {
+    /// Its version; none where homes run the shipped one.
+    pub version: Option<ModelVersion>,
+    /// Hex SHA-256 of its artifact.
+    pub sha256: String,
+    /// The run that made it.
+    pub run: Option<String>,
+}
+
+impl RoundDirector {
+    /// Opens the round after the `newest`, if it is due and enough homes can be asked.
+    pub(super) fn open(
+        &self,
+        store: &dyn Store,
+        newest: Option<&RoundRow>,
+        now: i64,
+    ) -> Result<Option<Done>, RoundError> {
+        let config = &self.config;
+        if !machine::is_due(newest, i64::from(config.interval_hours) * 3_600, now) {
+            return Ok(None);
+        }
+        let offers = store.offers()?;
+        let (train, evaluate) = self.ask(store, &offers, now)?;
+        let number = newest.map_or(1, |round| round.number.saturating_add(1));
+        let homes = cohort::sample(&train, config.cohort as usize, number);
+        if homes.len() < config.least as usize {
+            tracing::debug!(homes = homes.len(), least = config.least, "too few homes take part for a round");
+            return Ok(None);
+        }
+        let champion = self.champion(store)?;
+        let goes_on = newest.is_some_and(|round| {
+            round.champion == champion.version || (round.run.is_some() && round.run == champion.run)
+        });
+        let start = machine::start(newest, &champion.sha256, goes_on, config.rounds_per_series);
+        let files = &self.parts.files;
+        files.show_only(&[start.base.as_str(), champion.sha256.as_str()]);
+        let base = files.show(&start.base)?;
+        let asked = u32::try_from(homes.len()).unwrap_or(u32::MAX);
+        let settings = RoundSettings::of(config, start.number, start.place, asked, &champion.sha256);
+        let deadline = now + i64::from(config.deadline_minutes) * 60;
+        let work =
+            RoundWork::Train(TrainWork { base, recipe: settings.recipe, clip: settings.clip, noise: settings.noise });
+        let asked = Asked { round: start.number, work: &work, least: settings.least, now, deadline };
+        let rows = plans::sign(&self.parts.key, &homes, &asked).map_err(RoundError::Plan)?;
+        let row = RoundRow {
+            number: start.number,
+            stage: RoundStage::Training,
+            series: start.series,
+            place: start.place,
+            champion: champion.version,
+            base: start.base,
+            control_base: start.control_base,
+            settings: serde_json::to_string(&settings).map_err(|error| RoundError::Plan(error.to_string()))?,
+            opened_at: now,
+            deadline,
+            evaluate_deadline: None,
+            aggregate: None,
+            candidate: None,
+            control: None,
+            report: None,
+            outcome: None,
+            kept: false,
+            reason: String::new(),
+            run: None,
+            ended_at: None,
+            row_version: 0,
+        };
+        let row = store.advance_round(&row, &rows)?;
+        RoundOpened { round: &row, cohort: rows.len(), evaluators: evaluate.len() }.emit(&self.parts.metrics);
+        Ok(Some(Done { model: None }))
+    }
+
+    /// Homes that may train, and homes that may judge.
+    pub(super) fn ask<'a>(
+        &self,
+        store: &dyn Store,
+        offers: &'a [OfferRow],
+        now: i64,
+    ) -> StoreResult<(Vec<&'a OfferRow>, Vec<&'a OfferRow>)> {
+        let heard = i64::from(self.config.heard_hours) * 3_600;
+        let eligible = cohort::eligible(&store.homes()?, offers, &excluded(store)?, now, heard);
+        let judges = |offer: &&OfferRow| cohort::judges(&offer.home, self.config.evaluator_share);
+        let (evaluate, train) = eligible.into_iter().partition(judges);
+        Ok((train, evaluate))
+    }
+
+    /// The fleet's model, its artifact kept where rounds find it.
+    fn champion(&self, store: &dyn Store) -> Result<Champion, RoundError> {
+        Ok(match store.champion()? {
+            Some(model) => Champion { version: Some(model.version), sha256: model.sha256, run: Some(model.run) },
+            None => {
+                let sha256 = self.parts.files.put(Model::shipped_artifact())?;
+                Champion { version: None, sha256, run: None }
+            }
+        })
+    }
+}
+
+/// Homes that an operator, or the program, does not learn from.
+pub(super) fn excluded(store: &dyn Store) -> Result<BTreeSet<HomeId>, StoreError> {
+    Ok(store.excluded(0)?.into_iter().map(|row| row.home).collect())
+}

@@ -1,0 +1,218 @@
+//! The long steps of a round: deltas become a candidate, and the candidate is judged.
+
+use hearthwatch_detector::network::{Artifact, Weights};
+use hearthwatch_federation::{Delta, HomeCounts};
+use hearthwatch_protocol::round::{EvaluateWork, RoundFile, RoundWork};
+use hearthwatch_store::release::origin;
+use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundOutcome, RoundRow, RoundStage};
+use hearthwatch_store::{ModelRow, NewModel, RunRow, RunState, RunTrigger, StoreResult};
+use hearthwatch_telemetry::event::Event as _;
+use sha2::{Digest as _, Sha256};
+
+use super::opening::excluded;
+use super::{Case, Done, Fault, RoundDirector, RoundError, ended, trainer_fault};
+use crate::aggregate::{Aggregated, aggregate};
+use crate::body::JUDGED_MODELS;
+use crate::cohort;
+use crate::event::RoundAggregated;
+use crate::judge::{Ballot, JudgePolicy, RoundVerdict, judge};
+use crate::plans::{self, Asked};
+
+/// Keeps the draw of judges apart from that of homes that train.
+const JUDGES_SALT: u64 = 0x006a_7564_6765;
+
+/// What came of the deltas, as it is kept.
+struct Made {
+    candidate: String,
+    control: String,
+    /// As plans name them: the candidate, replay alone, the fleet's model.
+    models: Vec<RoundFile>,
+}
+
+impl RoundDirector {
+    /// One delta of all, replay after it, replay alone, both as artifacts; then homes are asked to judge.
+    pub(super) fn aggregate(&self, case: &Case<'_>) -> Result<Done, Fault> {
+        let taken = |row: &&RoundHomeRow| row.duty == RoundDuty::Train && row.state == RoundHomeState::Taken;
+        let rows: Vec<RoundHomeRow> = case.homes.iter().filter(taken).cloned().collect();
+        let least = case.settings.least;
+        if rows.len() < least as usize {
+            return Ok(self.too_few(case, rows.len(), least)?);
+        }
+        let base = self.parts.files.artifact(&case.round.base)?;
+        let own = if case.settings.strategy.needs_own() {
+            let trained = self.replay(case, base.weights())?;
+            Some(Delta::between(base.weights(), &trained))
+        } else {
+            None
+        };
+        let out = excluded(case.store)?;
+        let Some(aggregated) = aggregate(case.store, case.settings, rows, &out, own, case.now)? else {
+            return Ok(self.too_few(case, 0, least)?);
+        };
+        let came = aggregated.homes.iter().filter(|row| !out.contains(&row.home)).count();
+        if came < least as usize {
+            return Ok(self.too_few(case, came, least)?);
+        }
+        self.report_aggregate(case, &aggregated);
+        let made = self.make(case, &base, &aggregated.delta)?;
+        self.ask_to_judge(case, aggregated, made)
+    }
+
+    fn report_aggregate(&self, case: &Case<'_>, aggregated: &Aggregated) {
+        RoundAggregated {
+            round: case.round.number,
+            strategy: case.settings.strategy.as_str(),
+            used: aggregated.used,
+            left_out: aggregated.homes.len() - aggregated.used,
+            median_norm: aggregated.median_norm,
+            norm: aggregated.delta.norm(),
+        }
+        .emit(&self.parts.metrics);
+    }
+
+    fn replay(&self, case: &Case<'_>, start: &Weights) -> Result<Weights, Fault> {
+        self.parts.trainer.replay(start, &case.settings.replay).map_err(trainer_fault)
+    }
+
+    fn make(&self, case: &Case<'_>, base: &Artifact, delta: &Delta) -> Result<Made, Fault> {
+        let files = &self.parts.files;
+        let champion = files.artifact(&case.settings.champion)?;
+        let moved = delta.applied_to(base.weights()).map_err(|error| Fault::Final(error.to_string()))?;
+        let trained = self.replay(case, &moved)?;
+        let control_base = files.artifact(&case.round.control_base)?;
+        let alone = self.replay(case, control_base.weights())?;
+        let keep = |weights: Weights, part: &str| -> Result<String, Fault> {
+            let (round, settings) = (case.round.number, case.settings);
+            let training = serde_json::json!({ "round": round, "part": part, "settings": settings });
+            let artifact = self.parts.trainer.artifact(weights, &champion, training).map_err(trainer_fault)?;
+            Ok(files.put(&artifact.to_bytes())?)
+        };
+        let (candidate, control) = (keep(trained, "candidate")?, keep(alone, "replay alone")?);
+        let models = [&candidate, &control, &case.settings.champion];
+        let models = models.into_iter().map(|sha256| files.show(sha256)).collect::<Result<_, _>>()?;
+        Ok(Made { candidate, control, models })
+    }
+
+    fn ask_to_judge(&self, case: &Case<'_>, aggregated: Aggregated, made: Made) -> Result<Done, Fault> {
+        let offers = case.store.offers()?;
+        let (_, judges) = self.ask(case.store, &offers, case.now)?;
+        // Nobody judges who was asked to train, whatever the share is now.
+        let free = judges.into_iter().filter(|offer| !case.homes.iter().any(|row| row.home == offer.home));
+        let seed = case.round.number ^ JUDGES_SALT;
+        let judges = cohort::sample(&free.collect::<Vec<_>>(), self.config.cohort as usize, seed);
+        let deadline = case.now + i64::from(case.settings.evaluate_minutes) * 60;
+        let noise = case.settings.count_noise;
+        let work = RoundWork::Evaluate(EvaluateWork { models: made.models, seed: case.round.number, noise });
+        let (round, least) = (case.round.number, case.settings.least_evaluators);
+        let asked = Asked { round, work: &work, least, now: case.now, deadline };
+        let plans =
+            plans::sign(&self.parts.key, &judges, &asked).map_err(|cause| Fault::Again(RoundError::Plan(cause)))?;
+        let row = RoundRow {
+            stage: if plans.is_empty() { RoundStage::Judging } else { RoundStage::Evaluating },
+            aggregate: Some(aggregated.digest),
+            candidate: Some(made.candidate),
+            control: Some(made.control),
+            evaluate_deadline: Some(deadline),
+            ..case.round.clone()
+        };
+        case.store.advance_round(&row, &[aggregated.homes, plans].concat())?;
+        Ok(Done { model: None })
+    }
+
+    /// Judges the candidate; a promoted one becomes a model, with a run that says why.
+    pub(super) fn judge(&self, case: &Case<'_>) -> Result<Done, Fault> {
+        let missing = || Fault::Final("the round has no candidate to judge".to_owned());
+        let (Some(candidate_sha256), Some(control)) = (&case.round.candidate, &case.round.control) else {
+            return Err(missing());
+        };
+        let files = &self.parts.files;
+        let (candidate, control) = (files.artifact(candidate_sha256)?, files.artifact(control)?);
+        let champion = files.artifact(&case.settings.champion)?;
+        let ballots = ballots(case)?;
+        let recordings = self.parts.trainer.judge(&candidate, &control, &champion).map_err(trainer_fault)?;
+        let policy = JudgePolicy::with_least(case.settings.least_evaluators as usize);
+        let verdict = judge(&ballots, recordings, &policy);
+        let report = serde_json::to_string(&verdict.report).map_err(|error| Fault::Final(error.to_string()))?;
+        let outcome = if verdict.promotes() { RoundOutcome::Promoted } else { RoundOutcome::Held };
+        let model =
+            if verdict.promotes() { Some(self.promote(case, candidate_sha256, &candidate, &verdict)?) } else { None };
+        let row = RoundRow {
+            report: Some(report),
+            reason: verdict.reasons.join("; "),
+            kept: verdict.kept,
+            run: model.as_ref().map(|model| model.run.clone()),
+            ..ended(case.round, outcome, case.now)
+        };
+        self.end(case, &row)?;
+        Ok(Done { model: model.map(|model| model.version) })
+    }
+
+    /// The model first: after a crash between the writes the round is judged again, with the same end, and finds its model there. A
+    /// model whose run has no verdict is never let out.
+    fn promote(
+        &self,
+        case: &Case<'_>,
+        sha256: &str,
+        candidate: &Artifact,
+        verdict: &RoundVerdict,
+    ) -> Result<ModelRow, Fault> {
+        let id = run_id(case.round.number, sha256);
+        let failed = |error: serde_json::Error| Fault::Final(error.to_string());
+        let report = serde_json::to_string(&verdict.report.recordings).map_err(failed)?;
+        let config = serde_json::json!({
+            "round": case.round.number, "series": case.round.series, "place": case.round.place, "settings": case.settings,
+        });
+        let length = self.parts.files.bytes(sha256)?.len() as u64;
+        let (sha256, weights_id) = (sha256.to_owned(), candidate.weights_id());
+        let new = NewModel { sha256: sha256.clone(), length, weights_id, run: id.clone(), at: case.now };
+        let model = case.store.add_model(&new)?;
+        case.store.put_run(&RunRow {
+            id,
+            snapshot: snapshot(case)?,
+            trigger: RunTrigger::Schedule,
+            config: config.to_string(),
+            champion: case.round.champion,
+            state: RunState::Promoted,
+            started_at: case.round.opened_at,
+            ended_at: Some(case.now),
+            challenger: Some(sha256),
+            report: Some(report),
+            failure: None,
+        })?;
+        Ok(model)
+    }
+}
+
+/// The data set of the model that the series began with: its answers are in these weights, too. Where there is none, the round.
+fn snapshot(case: &Case<'_>) -> StoreResult<String> {
+    let none = format!("round:{}", case.round.number);
+    let Some(version) = case.round.champion else { return Ok(none) };
+    let Some(model) = case.store.model(version)? else { return Ok(none) };
+    let run = case.store.run(origin(&model.run))?;
+    Ok(run.map_or(none, |run| run.snapshot))
+}
+
+/// What judges counted; of homes that were excluded meanwhile, nothing.
+fn ballots(case: &Case<'_>) -> StoreResult<Vec<Ballot>> {
+    let out = excluded(case.store)?;
+    let taken = |row: &&RoundHomeRow| row.duty == RoundDuty::Evaluate && row.state == RoundHomeState::Taken;
+    let mut ballots = Vec::new();
+    for row in case.homes.iter().filter(taken).filter(|row| !out.contains(&row.home)) {
+        let body = case.store.round_body(row.round, &row.home)?;
+        let Ok(counts) = HomeCounts::from_bytes(&body, JUDGED_MODELS) else { continue };
+        let offer = case.store.offer(&row.home)?;
+        let sensors =
+            offer.map_or(0, |offer| offer.classes.iter().fold(0u32, |sum, count| sum.saturating_add(count.entities)));
+        ballots.push(Ballot { home: row.home.clone(), counts, sensors });
+    }
+    Ok(ballots)
+}
+
+/// Hex, the first 16 bytes of a SHA-256, as other runs have.
+fn run_id(round: u64, candidate: &str) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update("hearthwatch-round-run-1");
+    hasher.update(round.to_be_bytes());
+    hasher.update(candidate);
+    hex::encode(&hasher.finalize()[..16])
+}

@@ -1,0 +1,266 @@
+//! Whether a round's candidate becomes a model: homes that did not train judge it by counts, the recordings held out guard against
+//! forgetting. Pure.
+//!
+//! All models are held to the same false alarms: thresholds by class come from the judges' own clean days. The candidate must find more
+//! than the fleet's model, and more than replay alone for as many steps, which is what the homes' training is worth.
+
+mod pooled;
+mod recordings;
+
+use std::collections::BTreeMap;
+
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_evaluation::evaluate::{GateReport, GateVerdict, Interval, bootstrap};
+use hearthwatch_federation::HomeCounts;
+use hearthwatch_protocol::HomeId;
+use serde::{Deserialize, Serialize};
+
+use self::pooled::{Pooled, Threshold};
+
+/// Place of the candidate in a home's counts.
+const CANDIDATE: usize = 0;
+/// Place of replay alone.
+const CONTROL: usize = 1;
+/// Place of the fleet's model.
+const CHAMPION: usize = 2;
+
+/// Most sensors that a home judges with: a home trains and judges with as many.
+const SENSORS_MAX: u32 = 24;
+
+/// Most that one home's counts weigh, as a multiple of the median home's.
+const WEIGHT_MAX: f64 = 2.0;
+
+/// What the judges are asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct JudgePolicy {
+    /// Homes that must have judged.
+    pub least: usize,
+    /// False alarms a home-week to which every model is held.
+    pub budget_per_week: f64,
+    /// Coverage of the intervals.
+    pub coverage: f64,
+    /// Resamples of homes for each interval.
+    pub resamples: usize,
+    /// Seed of the bootstrap.
+    pub seed: u64,
+    /// Fewest faults of a class on which a loss counts.
+    pub slice_faults_min: f64,
+    /// Largest loss of recall in a class against the fleet's model.
+    pub slice_loss_max: f64,
+}
+
+impl JudgePolicy {
+    /// The usual one with another least number of homes.
+    #[must_use]
+    pub fn with_least(least: usize) -> Self {
+        Self {
+            least,
+            budget_per_week: 1.0,
+            coverage: 0.9,
+            resamples: 2_000,
+            seed: 1,
+            slice_faults_min: 12.0,
+            slice_loss_max: 0.15,
+        }
+    }
+}
+
+/// What one home counted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ballot {
+    /// Who judged.
+    pub home: HomeId,
+    /// For the candidate, replay alone and the fleet's model, in this order.
+    pub counts: HomeCounts,
+    /// Sensors in its offer.
+    pub sensors: u32,
+}
+
+/// Recall in one class.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ClassFigures {
+    /// Faults that were put into copies; a home that weighs less counts less.
+    pub faults: f64,
+    /// Share of them that were found.
+    pub recall: f64,
+}
+
+/// One model's figures over all judges.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ModelFigures {
+    /// Share of faults that were found at the budget.
+    pub recall: f64,
+    /// Area under the curve of precision over recall, classes weighted by faults.
+    pub auc_pr: f64,
+    /// By class.
+    pub by_class: BTreeMap<String, ClassFigures>,
+}
+
+/// What the judging homes found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HomesReport {
+    /// Homes whose counts were used.
+    pub homes: usize,
+    /// Home-weeks that they judged; a home that weighs less counts less.
+    pub home_weeks: f64,
+    /// The candidate.
+    pub candidate: ModelFigures,
+    /// Replay alone.
+    pub control: ModelFigures,
+    /// The fleet's model.
+    pub champion: ModelFigures,
+    /// Recall of the candidate minus that of replay alone.
+    pub less_control: Interval,
+    /// Recall of the candidate minus that of the fleet's model.
+    pub less_champion: Interval,
+}
+
+/// All that the judges looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoundReport {
+    /// What homes that did not train found.
+    pub homes: HomesReport,
+    /// What the recordings held out show.
+    pub recordings: GateReport,
+}
+
+/// What comes of a candidate.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct RoundVerdict {
+    /// Why it is held back; none where it becomes a model.
+    pub reasons: Vec<String>,
+    /// Whether the next round goes on from it: not where it is worse than replay alone, or forgets.
+    pub kept: bool,
+    /// What was found. The gate's report in it has this verdict.
+    pub report: RoundReport,
+}
+
+impl RoundVerdict {
+    /// Whether the candidate becomes a model.
+    #[must_use]
+    pub fn promotes(&self) -> bool {
+        self.reasons.is_empty()
+    }
+}
+
+/// Judges a candidate from the `ballots` of homes that did not train, and from the gate's report on `recordings`.
+pub fn judge(ballots: &[Ballot], recordings: GateReport, policy: &JudgePolicy) -> RoundVerdict {
+    let homes = weigh(ballots, policy);
+    let forgets = recordings::reasons(&recordings);
+    let mut reasons = Vec::new();
+    if homes.homes < policy.least {
+        reasons.push(format!("too few homes judged: {} of the {} that are needed", homes.homes, policy.least));
+    }
+    let (control, champion) = (homes.less_control, homes.less_champion);
+    if control.low <= 0.0 {
+        reasons.push(format!("what replay alone explains: recall against it is {}, not above zero", text(&control)));
+    }
+    if champion.low <= 0.0 {
+        reasons.push(format!("recall against the model in use is {}, not above zero", text(&champion)));
+    }
+    let (mine, theirs) = (homes.candidate.auc_pr, homes.control.auc_pr);
+    if mine < theirs {
+        reasons.push(format!("area under precision and recall {mine:.3} against {theirs:.3} of replay alone"));
+    }
+    let lost = classes_lost(&homes, policy);
+    let kept = control.high >= 0.0 && lost.is_empty() && forgets.is_empty();
+    reasons.extend(lost);
+    reasons.extend(forgets);
+    let verdict =
+        if reasons.is_empty() { GateVerdict::Promote } else { GateVerdict::Hold { reasons: reasons.clone() } };
+    let recordings = GateReport { verdict, ..recordings };
+    RoundVerdict { reasons, kept, report: RoundReport { homes, recordings } }
+}
+
+fn text(interval: &Interval) -> String {
+    let Interval { low, point, high } = interval;
+    format!("{point:+.3}, interval {low:+.3} to {high:+.3}")
+}
+
+/// A gain on average must not be paid for by one kind of sensor.
+fn classes_lost(homes: &HomesReport, policy: &JudgePolicy) -> Vec<String> {
+    let lost = |(class, mine): (&String, &ClassFigures)| {
+        let before = homes.champion.by_class.get(class)?.recall;
+        let loses = mine.faults >= policy.slice_faults_min && before - mine.recall > policy.slice_loss_max;
+        let (recall, faults) = (mine.recall, mine.faults);
+        loses.then(|| {
+            format!(
+                "forgets {class}: recall {recall:.2} against {before:.2} of the model in use, on {faults:.0} faults"
+            )
+        })
+    };
+    homes.candidate.by_class.iter().filter_map(lost).collect()
+}
+
+/// One home's faults and how many of them each model finds.
+struct Found {
+    all: f64,
+    by_model: [f64; 3],
+}
+
+fn weigh(ballots: &[Ballot], policy: &JudgePolicy) -> HomesReport {
+    let usable: Vec<&Ballot> = ballots.iter().filter(|ballot| days(ballot) > 0.0).collect();
+    let sizes: Vec<f64> = usable.iter().map(|ballot| days(ballot)).collect();
+    let most = WEIGHT_MAX * median(&sizes);
+    let weighted: Vec<(&Ballot, f64)> =
+        usable.iter().zip(&sizes).map(|(ballot, size)| (*ballot, (most / size).min(1.0))).collect();
+    let week_of = |(ballot, weight): &(&Ballot, f64)| {
+        weight * days(ballot) / (7.0 * f64::from(ballot.sensors.clamp(1, SENSORS_MAX)))
+    };
+    let home_weeks: f64 = weighted.iter().map(week_of).sum();
+    let pooled = [CANDIDATE, CONTROL, CHAMPION].map(|model| Pooled::of(&weighted, model));
+    let alarms = policy.budget_per_week * home_weeks;
+    let thresholds = pooled.each_ref().map(|pooled| pooled.thresholds(alarms));
+    let found: Vec<Found> = weighted.iter().map(|(ballot, weight)| found(ballot, *weight, &thresholds)).collect();
+    let difference = |other: usize| {
+        let figure = |homes: &[&Found]| {
+            let all: f64 = homes.iter().map(|home| home.all).sum();
+            let more: f64 = homes.iter().map(|home| home.by_model[CANDIDATE] - home.by_model[other]).sum();
+            if all > 0.0 { more / all } else { 0.0 }
+        };
+        let interval = bootstrap(&found, policy.coverage, policy.resamples, policy.seed, &figure);
+        // One home proves nothing about another.
+        if found.len() < 2 { Interval { low: -1.0, high: 1.0, ..interval } } else { interval }
+    };
+    let figures = |model: usize| pooled[model].figures(&thresholds[model]);
+    HomesReport {
+        homes: weighted.len(),
+        home_weeks,
+        candidate: figures(CANDIDATE),
+        control: figures(CONTROL),
+        champion: figures(CHAMPION),
+        less_control: difference(CONTROL),
+        less_champion: difference(CHAMPION),
+    }
+}
+
+/// Sensor-days that a home judged; noise may make them a few more or less.
+fn days(ballot: &Ballot) -> f64 {
+    let classes = ballot.counts.models.first().into_iter().flat_map(BTreeMap::values);
+    classes.map(|counts| counts.days.counts().iter().map(|count| f64::from(*count)).sum::<f64>()).sum::<f64>().max(0.0)
+}
+
+fn found(ballot: &Ballot, weight: f64, thresholds: &[BTreeMap<DeviceClass, Threshold>; 3]) -> Found {
+    let mut found = Found { all: 0.0, by_model: [0.0; 3] };
+    for (model, thresholds) in thresholds.iter().enumerate() {
+        let Some(classes) = ballot.counts.models.get(model) else { continue };
+        for (class, counts) in classes {
+            let faults = counts.faults.counts().map(|count| weight * f64::from(count).max(0.0));
+            if model == CANDIDATE {
+                found.all += faults.iter().sum::<f64>();
+            }
+            found.by_model[model] += thresholds.get(class).map_or(0.0, |threshold| threshold.above(&faults));
+        }
+    }
+    found
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! Signs what homes are asked for, and sees that each has its plan.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use hearthwatch_ingest::MessagePublisher;
+use hearthwatch_ingest::event::MessageUnsent;
+use hearthwatch_protocol::round::{ROUND_SECONDS_MAX, RoundPlan, RoundWork};
+use hearthwatch_protocol::seal::SigningKey;
+use hearthwatch_protocol::statement::Statement as _;
+use hearthwatch_protocol::{HomeId, Message, Topic, encode};
+use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundRow, RoundStage};
+use hearthwatch_store::{Store, StoreResult};
+use hearthwatch_telemetry::event::Event;
+use hearthwatch_telemetry::metrics::Metrics;
+
+/// Plans hold from a little before they are signed, for homes whose clocks are slow, in seconds.
+const BACKDATED: i64 = 300;
+
+/// Longest time that homes can be given, in minutes: 10,075.
+pub const MINUTES_MAX: u64 = (ROUND_SECONDS_MAX - BACKDATED).unsigned_abs() / 60;
+
+/// Plans on their way to the broker at the same time; brokers commonly take 20 to 100 unacknowledged ones.
+const IN_FLIGHT_MAX: usize = 16;
+
+/// What all homes with one duty are asked alike.
+pub(super) struct Asked<'a> {
+    /// Number of the round.
+    pub round: u64,
+    /// What to do.
+    pub work: &'a RoundWork,
+    /// Answers that are needed.
+    pub least: u32,
+    /// When the plan is signed.
+    pub now: i64,
+    /// Until when the answer counts.
+    pub deadline: i64,
+}
+
+/// A signed plan for each of `homes`, as it is stored before it is sent.
+///
+/// # Errors
+/// What cannot be signed: a setting outside the limits, a key, no randomness.
+pub(super) fn sign(key: &SigningKey, homes: &[HomeId], asked: &Asked<'_>) -> Result<Vec<RoundHomeRow>, String> {
+    let cohort = u32::try_from(homes.len()).unwrap_or(u32::MAX);
+    let duty = match asked.work {
+        RoundWork::Train(_) => RoundDuty::Train,
+        RoundWork::Evaluate(_) => RoundDuty::Evaluate,
+    };
+    let one = |home: &HomeId| {
+        let mut nonce = [0; 16];
+        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| "the system gives no randomness".to_owned())?;
+        let plan = RoundPlan {
+            home: home.clone(),
+            round: asked.round,
+            work: asked.work.clone(),
+            cohort,
+            least: asked.least.clamp(1, cohort.max(1)),
+            opens_at: asked.now - BACKDATED,
+            deadline: asked.deadline,
+            nonce,
+        };
+        let signed = plan.sign(key).map_err(|error| error.to_string())?;
+        Ok(RoundHomeRow {
+            round: asked.round,
+            home: home.clone(),
+            duty,
+            nonce,
+            signed,
+            state: RoundHomeState::Planned,
+            reason: String::new(),
+            answer: None,
+            digest: None,
+            bytes: 0,
+            norm: None,
+            similarity: None,
+            at: Some(asked.now),
+        })
+    };
+    homes.iter().map(one).collect()
+}
+
+/// Plans of the open round whose answers are waited for. Blocks.
+pub(super) fn open(store: &dyn Store) -> StoreResult<Vec<RoundHomeRow>> {
+    let Some(round) = store.rounds(None, 1)?.pop() else { return Ok(Vec::new()) };
+    let Some(duty) = awaited(&round) else { return Ok(Vec::new()) };
+    let rows = store.round_homes(round.number, None, 0)?.into_iter();
+    Ok(rows.filter(|row| row.duty == duty && row.state.open()).collect())
+}
+
+fn awaited(round: &RoundRow) -> Option<RoundDuty> {
+    match round.stage {
+        RoundStage::Training => Some(RoundDuty::Train),
+        RoundStage::Evaluating => Some(RoundDuty::Evaluate),
+        RoundStage::Aggregating | RoundStage::Judging | RoundStage::Ended => None,
+    }
+}
+
+/// Hands `plans` to the broker, each once for what is remembered in `sent`.
+pub(super) async fn send(
+    publisher: &Arc<dyn MessagePublisher>,
+    plans: Vec<RoundHomeRow>,
+    sent: &mut BTreeSet<(u64, HomeId)>,
+    metrics: &Metrics,
+) {
+    // Only the open round's: what was sent of earlier ones is of no use any more.
+    sent.retain(|(round, _)| plans.iter().any(|row| row.round == *round));
+    let new = plans.into_iter().filter(|row| !sent.contains(&(row.round, row.home.clone()))).collect::<Vec<_>>();
+    let done: Vec<(u64, HomeId)> = futures_util::stream::iter(new)
+        .map(|row| async move {
+            let payload = encode(&Message::RoundPlan(row.signed)).map_err(|error| error.to_string());
+            let result = match payload {
+                Ok(payload) => {
+                    let topic = Topic::RoundPlan(row.home.clone());
+                    publisher.publish(&topic, payload).await.map_err(|error| error.to_string())
+                }
+                Err(cause) => Err(cause),
+            };
+            if let Err(cause) = &result {
+                MessageUnsent { kind: "round_plan", cause }.emit(metrics);
+            }
+            result.is_ok().then_some((row.round, row.home))
+        })
+        .buffer_unordered(IN_FLIGHT_MAX)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
+    sent.extend(done);
+}

@@ -1,0 +1,98 @@
+//! What decides a round, kept in its row: a round goes on as it began, also when the configuration changes meanwhile.
+
+use hearthwatch_protocol::round::TrainRecipe;
+use hearthwatch_store::rounds::RoundRow;
+use hearthwatch_store::{StoreError, StoreResult};
+use hearthwatch_training::RoundRecipe;
+use serde::{Deserialize, Serialize};
+
+use super::config::RoundsConfig;
+use super::strategies::StrategyName;
+use super::trainer::ReplayStep;
+
+/// Steps over which a home's step size rises from zero.
+const RISE_STEPS: u32 = 5;
+
+/// Everything that decides a round besides its base and its times.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoundSettings {
+    /// How homes train.
+    pub recipe: TrainRecipe,
+    /// Norm to which a delta is brought down.
+    pub clip: f64,
+    /// Standard deviation of the noise on each value of a delta.
+    pub noise: f64,
+    /// Scale of the noise on each count.
+    pub count_noise: f64,
+    /// How deltas become one.
+    pub strategy: StrategyName,
+    /// Share of homes that may lie, for strategies that are told.
+    pub liars: f64,
+    /// How the server trains after them.
+    pub replay: ReplayStep,
+    /// Homes that were asked to train.
+    pub cohort: u32,
+    /// Deltas that are needed.
+    pub least: u32,
+    /// Homes that must judge.
+    pub least_evaluators: u32,
+    /// Minutes that they have.
+    pub evaluate_minutes: u32,
+    /// Hex SHA-256 of the artifact that the fleet ran when the round opened.
+    pub champion: String,
+}
+
+impl RoundSettings {
+    /// Those of a round at `place` (from 0) of its series, in which `cohort` homes are asked.
+    #[must_use]
+    pub fn of(config: &RoundsConfig, number: u64, place: u32, cohort: u32, champion: &str) -> Self {
+        let whole = RoundRecipe { learning_rate: config.learning_rate, ..RoundRecipe::home(0.0) };
+        let (place, rounds) = (place as usize, config.rounds_per_series as usize);
+        let learning_rate = whole.in_round(place, rounds).learning_rate;
+        Self {
+            recipe: TrainRecipe {
+                steps: config.steps,
+                batch: config.batch,
+                learning_rate,
+                rise_steps: RISE_STEPS,
+                seed: number,
+            },
+            // What training changes falls with the step size.
+            clip: config.clip * learning_rate / config.learning_rate,
+            noise: config.noise,
+            count_noise: config.count_noise,
+            strategy: config.strategy,
+            liars: config.liars,
+            replay: ReplayStep { steps: config.replay_steps, batch: config.replay_batch, learning_rate, seed: number },
+            cohort,
+            least: config.least,
+            least_evaluators: config.least_evaluators,
+            evaluate_minutes: config.evaluate_minutes,
+            champion: champion.to_owned(),
+        }
+    }
+}
+
+/// What decides a stored round.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] where the row holds something else.
+pub(super) fn read(round: &RoundRow) -> StoreResult<RoundSettings> {
+    serde_json::from_str(&round.settings)
+        .map_err(|error| StoreError::Corrupt { table: "rounds", cause: format!("round {}: {error}", round.number) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn step_size_and_clip_fall_together_over_a_series() {
+        let config = RoundsConfig::default();
+        let of = |place| RoundSettings::of(&config, 7, place, 12, "ab");
+        assert_eq!((of(0).recipe.learning_rate, of(0).clip), (1e-3, 2.0));
+        assert!((of(14).recipe.learning_rate - 1e-4).abs() < 1e-12 && (of(14).clip - 0.2).abs() < 1e-9);
+        let again: RoundSettings = serde_json::from_str(&serde_json::to_string(&of(3)).unwrap()).unwrap();
+        assert_eq!(again, of(3));
+    }
+}

@@ -1,0 +1,75 @@
+//! `[rounds]`: whether, when and how homes are asked to train.
+
+use hearthwatch_configuration::{Faults, Section};
+use hearthwatch_protocol::limits::{ROUND_BATCH_MAX, ROUND_CLIP_MAX, ROUND_NOISE_MAX, ROUND_STEPS_MAX};
+use hearthwatch_rounds::{MINUTES_MAX, RoundsConfig, StrategyName};
+use strum::VariantNames as _;
+
+/// Most homes of a round: each delta is 30 KB in the store, and one strategy holds all of them: 300 MB.
+const COHORT_MAX: u64 = 10_000;
+
+pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> RoundsConfig {
+    let usual = RoundsConfig::default();
+    let minutes = 1..=MINUTES_MAX;
+    let strategy = section.text("strategy", faults).and_then(|name| {
+        let known = name.parse::<StrategyName>();
+        let unknown = |_| {
+            let remedy = format!("one of {}", StrategyName::VARIANTS.join(", "));
+            faults.add(section.key("strategy"), format!("{name:?} is not a strategy"), remedy);
+        };
+        known.map_err(unknown).ok()
+    });
+    let enabled = section.flag("enabled", faults);
+    let auto_release = section.flag("auto_release", faults);
+    let mut whole = |key, range, usual: u32| {
+        let number = section.whole(key, range, faults).and_then(|number| u32::try_from(number).ok());
+        number.unwrap_or(usual)
+    };
+    let interval_hours = whole("interval_hours", 0..=8_784, usual.interval_hours);
+    let deadline_minutes = whole("deadline_minutes", minutes.clone(), usual.deadline_minutes);
+    let evaluate_minutes = whole("evaluate_minutes", minutes, usual.evaluate_minutes);
+    let cohort = whole("cohort", 1..=COHORT_MAX, usual.cohort);
+    let least = whole("least", 1..=COHORT_MAX, usual.least);
+    let least_evaluators = whole("least_evaluators", 0..=COHORT_MAX, usual.least_evaluators);
+    let heard_hours = whole("heard_hours", 1..=8_784, usual.heard_hours);
+    let steps = whole("steps", 1..=u64::from(ROUND_STEPS_MAX), usual.steps);
+    let batch = whole("batch", 1..=u64::from(ROUND_BATCH_MAX), usual.batch);
+    let replay_steps = whole("replay_steps", 1..=10_000, usual.replay_steps);
+    let replay_batch = whole("replay_batch", 1..=4_096, usual.replay_batch);
+    let rounds_per_series = whole("rounds_per_series", 1..=1_000, usual.rounds_per_series);
+    let mut number = |key, range, usual: f64| section.number(key, range, faults).unwrap_or(usual);
+    let evaluator_share = number("evaluator_share", 0.0..=0.9, usual.evaluator_share);
+    let clip = number("clip", 1e-3..=ROUND_CLIP_MAX, usual.clip);
+    let noise = number("noise", 0.0..=ROUND_NOISE_MAX, usual.noise);
+    let count_noise = number("count_noise", 0.0..=ROUND_NOISE_MAX, usual.count_noise);
+    let liars = number("liars", 0.0..=0.49, usual.liars);
+    let learning_rate = number("learning_rate", 1e-6..=0.1, usual.learning_rate);
+    if least > cohort {
+        let remedy = format!("at most {cohort}, or a larger cohort");
+        faults.add(section.key("least"), format!("{least} deltas cannot come from {cohort} homes"), remedy);
+    }
+    section.finish(faults);
+    RoundsConfig {
+        enabled: enabled.unwrap_or(usual.enabled),
+        interval_hours,
+        deadline_minutes,
+        evaluate_minutes,
+        cohort,
+        least,
+        least_evaluators,
+        evaluator_share,
+        heard_hours,
+        clip,
+        noise,
+        count_noise,
+        strategy: strategy.unwrap_or(usual.strategy),
+        liars,
+        steps,
+        batch,
+        learning_rate,
+        replay_steps,
+        replay_batch,
+        rounds_per_series,
+        auto_release: auto_release.unwrap_or(usual.auto_release),
+    }
+}

@@ -1,0 +1,216 @@
+//! What the store keeps of federated rounds: offers, rounds, the homes that were asked, and the parts of their answers.
+
+use hearthwatch_protocol::round::{ClassCount, SignedRoundAnswer, SignedRoundOffer, SignedRoundPlan};
+use hearthwatch_protocol::{HomeId, ModelVersion};
+
+use super::StoreResult;
+use crate::rows::{Digest, words};
+
+words! {
+    /// Where a round is.
+    RoundStage {
+        /// Homes train, and their answers come in.
+        Training,
+        /// The deltas become one, and the server trains after them.
+        Aggregating,
+        /// Other homes judge the candidate.
+        Evaluating,
+        /// Their counts and the public recordings are weighed.
+        Judging,
+        /// Nothing more comes of it.
+        Ended,
+    }
+}
+
+words! {
+    /// What came of a round.
+    RoundOutcome {
+        /// Its candidate became a model.
+        Promoted,
+        /// The judges held its candidate back.
+        Held,
+        /// Too few homes answered: there is no candidate.
+        TooFew,
+        /// It broke; the row says how.
+        Failed,
+    }
+}
+
+words! {
+    /// What a home is asked for.
+    RoundDuty {
+        /// To train.
+        Train,
+        /// To judge.
+        Evaluate,
+    }
+}
+
+words! {
+    /// How a home's part in a round stands.
+    RoundHomeState {
+        /// Asked, and nothing came yet.
+        Planned,
+        /// Some parts of its answer are here.
+        Receiving,
+        /// Its answer is here, whole and sound.
+        Taken,
+        /// It sends nothing, for a reason of its own.
+        Declined,
+        /// What it sent is not used, for a reason of ours.
+        Refused,
+        /// Its delta was sound, and the strategy or an operator left it out.
+        LeftOut,
+        /// Nothing whole had come when the round took no more.
+        Late,
+    }
+}
+
+impl RoundHomeState {
+    /// Whether its answer is still waited for.
+    #[must_use]
+    pub fn open(self) -> bool {
+        matches!(self, Self::Planned | Self::Receiving)
+    }
+}
+
+/// A home's newest offer: whether it takes part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfferRow {
+    /// Whose it is.
+    pub home: HomeId,
+    /// Whether residents agreed.
+    pub willing: bool,
+    /// Sensors that it could train on, by class.
+    pub classes: Vec<ClassCount>,
+    /// The bytes that came.
+    pub signed: SignedRoundOffer,
+    /// When it was made, by the home's clock: the newest counts.
+    pub at: i64,
+    /// When it came, by the aggregator's clock.
+    pub heard_at: i64,
+}
+
+/// One round. Times are Unix seconds; files are named by the hex SHA-256 of their bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoundRow {
+    /// Counts up in the fleet, from 1.
+    pub number: u64,
+    /// Where it is.
+    pub stage: RoundStage,
+    /// Number of the first round of its series: rounds of a series go on from one another.
+    pub series: u64,
+    /// Its place in the series, from 0.
+    pub place: u32,
+    /// The fleet's model when it opened; none where homes run the shipped one.
+    pub champion: Option<ModelVersion>,
+    /// The artifact that homes start from.
+    pub base: String,
+    /// The artifact that replay alone starts from: where replay alone was after the round before.
+    pub control_base: String,
+    /// All that decides it besides, as JSON.
+    pub settings: String,
+    /// When it opened.
+    pub opened_at: i64,
+    /// Deltas that come later are not used.
+    pub deadline: i64,
+    /// Counts that come later are not used; none before homes were asked to judge.
+    pub evaluate_deadline: Option<i64>,
+    /// Hex SHA-256 over the deltas that were used and what they became.
+    pub aggregate: Option<String>,
+    /// The artifact that came of it.
+    pub candidate: Option<String>,
+    /// The artifact of replay alone, for as many steps.
+    pub control: Option<String>,
+    /// What the judges found, as JSON.
+    pub report: Option<String>,
+    /// How it ended.
+    pub outcome: Option<RoundOutcome>,
+    /// Whether the next round of the series goes on from its candidate.
+    pub kept: bool,
+    /// Why it ended so, as one or more sentences.
+    pub reason: String,
+    /// The run that its promoted candidate is recorded under.
+    pub run: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+    /// Counts up with every change; a change names the one that it read. 0 in a row that is yet to be stored.
+    pub row_version: u64,
+}
+
+/// One home's part in a round.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoundHomeRow {
+    /// Number of the round.
+    pub round: u64,
+    /// Who was asked.
+    pub home: HomeId,
+    /// For what.
+    pub duty: RoundDuty,
+    /// What the home's answer must repeat.
+    pub nonce: [u8; 16],
+    /// The plan's bytes.
+    pub signed: SignedRoundPlan,
+    /// How it stands.
+    pub state: RoundHomeState,
+    /// Why, where it declined, was refused or left out.
+    pub reason: String,
+    /// The signed answer, once any of it came.
+    pub answer: Option<SignedRoundAnswer>,
+    /// SHA-256 of the answer's body, as the answer names it.
+    pub digest: Option<Digest>,
+    /// Bytes of the body, as the answer names it.
+    pub bytes: u64,
+    /// Euclidean norm of the delta.
+    pub norm: Option<f64>,
+    /// Cosine between the home's delta and the aggregate, in [-1, 1].
+    pub similarity: Option<f64>,
+    /// When `state` was last changed.
+    pub at: Option<i64>,
+}
+
+/// What became of a part that was put down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartPut {
+    /// Stored, now or before; the first part that is missing, or the number of parts where none is.
+    Next(u16),
+    /// The round, or the home's part in it, takes no more.
+    Closed,
+}
+
+/// The part of the aggregator's memory that rounds need. Like [`super::Store`], every method is one transaction.
+pub trait RoundStore {
+    /// Stores a home's offer, unless a newer one by the home's clock is there. Returns whether it was stored.
+    fn put_offer(&self, row: &OfferRow) -> StoreResult<bool>;
+    /// A home's newest offer.
+    fn offer(&self, home: &HomeId) -> StoreResult<Option<OfferRow>>;
+    /// The newest offer of each home, by home.
+    fn offers(&self) -> StoreResult<Vec<OfferRow>>;
+    /// Writes a round (a new one where `row_version` is 0, else over the version that was read) and with it the parts of these homes:
+    /// new ones, or over what is there. A round that has ended loses the bodies of its answers. Returns the row as it is then.
+    ///
+    /// [`StoreError::Conflict`](crate::StoreError::Conflict) when somebody else wrote the round since, when a new round is not the
+    /// one after the newest or another is still open, and when one of the homes answered or withdrew since.
+    fn advance_round(&self, row: &RoundRow, homes: &[RoundHomeRow]) -> StoreResult<RoundRow>;
+    /// The round of this number.
+    fn round(&self, number: u64) -> StoreResult<Option<RoundRow>>;
+    /// Rounds, newest first, at most `limit` (0 for all); only numbers below `before` if given.
+    fn rounds(&self, before: Option<u64>, limit: usize) -> StoreResult<Vec<RoundRow>>;
+    /// Homes of a round, by home, at most `limit` (0 for all); only those after `after` if given.
+    fn round_homes(&self, round: u64, after: Option<&HomeId>, limit: usize) -> StoreResult<Vec<RoundHomeRow>>;
+    /// A home's part in a round.
+    fn round_home(&self, round: u64, home: &HomeId) -> StoreResult<Option<RoundHomeRow>>;
+    /// A home's part in the newest round in which it was asked.
+    fn newest_round_home(&self, home: &HomeId) -> StoreResult<Option<RoundHomeRow>>;
+    /// Puts down a part of the answer that `row` names. An answer other than the one of the parts before takes their place. Nothing
+    /// is stored unless the round is where the home's duty belongs and the home's answer is still waited for.
+    fn put_round_part(&self, row: &RoundHomeRow, part: u16, parts: u16, bytes: &[u8]) -> StoreResult<PartPut>;
+    /// The parts of a home's answer, put together; empty where there are none.
+    fn round_body(&self, round: u64, home: &HomeId) -> StoreResult<Vec<u8>>;
+    /// Writes how a home's answer stands, if it is still waited for and the round is where the home's duty belongs; what is not taken
+    /// loses its parts. Returns whether it was written.
+    fn settle_round_home(&self, row: &RoundHomeRow) -> StoreResult<bool>;
+    /// Takes a home out of the open round, in which it may have answered: its parts go. Nothing happens once its delta is in the
+    /// candidate. Returns the number of the round that it was taken out of.
+    fn leave_round(&self, home: &HomeId, reason: &str, at: i64) -> StoreResult<Option<u64>>;
+}

@@ -1,0 +1,171 @@
+//! Offers, rounds, and the parts of answers.
+
+use hearthwatch_protocol::round::{ClassCount, SignedRoundAnswer, SignedRoundOffer, SignedRoundPlan};
+
+use super::*;
+use crate::rounds::*;
+
+fn offer(name: &str, willing: bool, at: i64) -> OfferRow {
+    let classes = vec![ClassCount { class: "temperature".to_owned(), entities: 4 }];
+    let signed = SignedRoundOffer::from_bytes(vec![1, 2]);
+    OfferRow { home: home(name), willing, classes, signed, at, heard_at: NOW }
+}
+
+fn round(number: u64) -> RoundRow {
+    RoundRow {
+        number,
+        stage: RoundStage::Training,
+        series: 1,
+        place: 0,
+        champion: None,
+        base: "aa".to_owned(),
+        control_base: "aa".to_owned(),
+        settings: "{}".to_owned(),
+        opened_at: NOW,
+        deadline: NOW + 60,
+        evaluate_deadline: None,
+        aggregate: None,
+        candidate: None,
+        control: None,
+        report: None,
+        outcome: None,
+        kept: false,
+        reason: String::new(),
+        run: None,
+        ended_at: None,
+        row_version: 0,
+    }
+}
+
+fn asked(round: u64, name: &str, duty: RoundDuty) -> RoundHomeRow {
+    RoundHomeRow {
+        round,
+        home: home(name),
+        duty,
+        nonce: [round as u8; 16],
+        signed: SignedRoundPlan::from_bytes(vec![3]),
+        state: RoundHomeState::Planned,
+        reason: String::new(),
+        answer: None,
+        digest: None,
+        bytes: 0,
+        norm: None,
+        similarity: None,
+        at: None,
+    }
+}
+
+fn answered(name: &str, answer: u8) -> RoundHomeRow {
+    let answer_bytes = SignedRoundAnswer::from_bytes(vec![answer]);
+    RoundHomeRow {
+        answer: Some(answer_bytes),
+        digest: Some([answer; 32]),
+        bytes: 5,
+        ..asked(1, name, RoundDuty::Train)
+    }
+}
+
+fn opened(store: &dyn Store) -> RoundRow {
+    let homes = ["a", "b"].map(|name| asked(1, name, RoundDuty::Train));
+    store.advance_round(&round(1), &homes).unwrap()
+}
+
+fn ended(row: &RoundRow) -> RoundRow {
+    RoundRow { stage: RoundStage::Ended, outcome: Some(RoundOutcome::TooFew), ended_at: Some(NOW), ..row.clone() }
+}
+
+fn state(store: &dyn Store, name: &str) -> RoundHomeState {
+    store.round_home(1, &home(name)).unwrap().unwrap().state
+}
+
+fn the_newest_offer_of_a_home_counts_by_its_own_clock(store: &dyn Store) {
+    assert!(store.put_offer(&offer("a", true, 5)).unwrap());
+    assert!(!store.put_offer(&offer("a", false, 4)).unwrap(), "an older word");
+    assert_eq!(store.offer(&home("a")).unwrap(), Some(offer("a", true, 5)));
+    assert!(store.put_offer(&offer("a", false, 6)).unwrap());
+    assert_eq!(store.offers().unwrap(), [offer("a", false, 6)]);
+}
+
+fn rounds_count_up_one_at_a_time_and_a_change_names_what_it_read(store: &dyn Store) {
+    let conflict = |row: &RoundRow| matches!(store.advance_round(row, &[]), Err(StoreError::Conflict { .. }));
+    assert!(conflict(&round(2)), "the first has number 1");
+    let first = opened(store);
+    assert_eq!((first.row_version, store.round(1).unwrap()), (1, Some(first.clone())));
+    assert!(conflict(&round(2)), "the first is still open");
+    let over = store.advance_round(&ended(&first), &[]).unwrap();
+    assert!(conflict(&first), "it was read before");
+    let second = store.advance_round(&round(2), &[]).unwrap();
+    assert_eq!(store.rounds(None, 0).unwrap(), [second, over.clone()]);
+    assert_eq!(store.rounds(Some(2), 1).unwrap(), [over]);
+}
+
+fn parts_are_kept_until_the_round_ends_and_then_only_the_digest(store: &dyn Store) {
+    let first = opened(store);
+    let answer = answered("a", 9);
+    let put = |part, bytes: &[u8]| store.put_round_part(&answer, part, 2, bytes).unwrap();
+    assert_eq!(put(1, b"lo"), PartPut::Next(0), "parts may come in any order");
+    assert_eq!(state(store, "a"), RoundHomeState::Receiving);
+    assert_eq!(put(0, b"hel"), PartPut::Next(2));
+    assert_eq!(put(0, b"xxx"), PartPut::Next(2), "the same part again changes nothing");
+    assert_eq!(store.round_body(1, &home("a")).unwrap(), b"hello");
+    let taken = RoundHomeRow { state: RoundHomeState::Taken, norm: Some(0.5), ..answer };
+    assert!(store.settle_round_home(&taken).unwrap());
+    assert!(!store.settle_round_home(&taken).unwrap(), "it is settled");
+    assert_eq!(store.put_round_part(&taken, 0, 2, b"hel").unwrap(), PartPut::Closed);
+    store.advance_round(&ended(&first), &[]).unwrap();
+    assert_eq!(store.round_body(1, &home("a")).unwrap(), b"");
+    assert_eq!(store.newest_round_home(&home("a")).unwrap(), Some(taken));
+}
+
+fn another_answer_takes_the_place_of_one_that_is_not_whole(store: &dyn Store) {
+    opened(store);
+    store.put_round_part(&answered("a", 9), 0, 2, b"hel").unwrap();
+    assert_eq!(store.put_round_part(&answered("a", 8), 1, 2, b"nd").unwrap(), PartPut::Next(0));
+    assert_eq!(store.round_body(1, &home("a")).unwrap(), b"nd");
+    let refused = RoundHomeRow { state: RoundHomeState::Refused, reason: "norm".to_owned(), ..answered("a", 8) };
+    assert!(store.settle_round_home(&refused).unwrap());
+    assert_eq!(store.round_body(1, &home("a")).unwrap(), b"", "what is refused is not kept");
+}
+
+fn nothing_is_taken_in_a_stage_that_is_not_the_homes(store: &dyn Store) {
+    let first = opened(store);
+    let evaluating = RoundRow { stage: RoundStage::Evaluating, ..first };
+    store.advance_round(&evaluating, &[asked(1, "c", RoundDuty::Evaluate)]).unwrap();
+    assert_eq!(store.put_round_part(&answered("a", 9), 0, 1, b"x").unwrap(), PartPut::Closed);
+    assert_eq!(store.put_round_part(&answered("c", 9), 0, 1, b"x").unwrap(), PartPut::Next(1));
+    assert_eq!(store.put_round_part(&answered("d", 9), 0, 1, b"x").unwrap(), PartPut::Closed, "nobody asked it");
+    let names = store.round_homes(1, Some(&home("a")), 1).unwrap().into_iter().map(|row| row.home.to_string());
+    assert_eq!(names.collect::<Vec<_>>(), ["b"]);
+}
+
+fn a_home_that_withdraws_is_out_of_the_open_round_and_is_not_written_over(store: &dyn Store) {
+    let first = opened(store);
+    store.put_round_part(&answered("a", 9), 0, 1, b"hello").unwrap();
+    let taken = RoundHomeRow { state: RoundHomeState::Taken, ..answered("a", 9) };
+    store.settle_round_home(&taken).unwrap();
+    assert_eq!(store.leave_round(&home("a"), "no_consent", NOW).unwrap(), Some(1));
+    assert_eq!((state(store, "a"), store.round_body(1, &home("a")).unwrap()), (RoundHomeState::Declined, vec![]));
+    assert_eq!(store.leave_round(&home("a"), "no_consent", NOW).unwrap(), None, "it is out");
+    let late = RoundHomeRow { state: RoundHomeState::Late, ..asked(1, "a", RoundDuty::Train) };
+    let lost = store.advance_round(&first, &[late]).unwrap_err();
+    assert!(matches!(lost, StoreError::Conflict { noun: "round", .. }), "{lost}");
+    let lost = store.advance_round(&first, &[taken]).unwrap_err();
+    assert_eq!(lost.to_string(), "round 1 was changed meanwhile: it is answered by a home");
+    assert_eq!(store.round(1).unwrap(), Some(first.clone()), "nothing of it was written");
+    let evaluating = RoundRow { stage: RoundStage::Evaluating, ..first };
+    store.advance_round(&evaluating, &[]).unwrap();
+    assert_eq!(store.leave_round(&home("b"), "no_consent", NOW).unwrap(), None, "its delta is in the candidate");
+}
+
+on_every_engine!(
+    rounds,
+    nobody,
+    [
+        the_newest_offer_of_a_home_counts_by_its_own_clock,
+        rounds_count_up_one_at_a_time_and_a_change_names_what_it_read,
+        parts_are_kept_until_the_round_ends_and_then_only_the_digest,
+        another_answer_takes_the_place_of_one_that_is_not_whole,
+        nothing_is_taken_in_a_stage_that_is_not_the_homes,
+        a_home_that_withdraws_is_out_of_the_open_round_and_is_not_written_over,
+    ]
+);

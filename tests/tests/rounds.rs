@@ -1,0 +1,125 @@
+//! Federated rounds with real processes: homes train, one lies, one is killed while it trains, one withdraws, and the aggregator is
+//! killed between two answers.
+//!
+//! Without mosquitto on the machine the test says so and does nothing; with `HEARTHWATCH_REQUIRE_MOSQUITTO` set it fails.
+
+use std::path::Path;
+
+use hearthwatch_emulator::data::{self, Source};
+use hearthwatch_protocol::messages::RoundRefusal;
+use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundOutcome, RoundRow};
+use hearthwatch_tests::program;
+use hearthwatch_tests::round_fleet::{Plan, RoundFleet};
+
+/// Homes that train, and those that evaluate.
+const TRAIN: usize = 6;
+const EVALUATE: usize = 2;
+/// The home that turns its delta around.
+const LIAR: usize = 0;
+/// The home that is killed while it trains.
+const KILLED: usize = 1;
+/// The home that withdraws after the first round.
+const WITHDRAWN: usize = 2;
+
+/// Small and quick: what is looked at is the loop.
+const ROUNDS: &str = "interval_hours = 0\ndeadline_minutes = 5\nevaluate_minutes = 5\nleast = 3\nleast_evaluators = 1\n\
+    steps = 4\nbatch = 32\nreplay_steps = 2\nreplay_batch = 32\n";
+
+fn has_mosquitto() -> bool {
+    let places = ["/usr/sbin/mosquitto", "/usr/bin/mosquitto", "/usr/local/sbin/mosquitto"];
+    if places.iter().any(|path| Path::new(path).exists()) {
+        return true;
+    }
+    assert!(std::env::var_os("HEARTHWATCH_REQUIRE_MOSQUITTO").is_none(), "mosquitto is required and not installed");
+    eprintln!("skipped: mosquitto is not installed");
+    false
+}
+
+/// One line a round, as an operator reads it.
+fn print(row: &RoundRow, homes: &[RoundHomeRow]) {
+    let outcome = row.outcome.map_or("open", RoundOutcome::as_str);
+    println!("round {}: {outcome}; {}", row.number, row.reason);
+    for home in homes {
+        println!(
+            "  {:<8} {:<8} {:<8} {:>6} bytes, norm {}, cosine {} {}",
+            home.home.as_str(),
+            home.duty.as_str(),
+            home.state.as_str(),
+            home.bytes,
+            home.norm.map_or("-".to_owned(), |norm| format!("{norm:.3}")),
+            home.similarity.map_or("-".to_owned(), |cosine| format!("{cosine:+.2}")),
+            home.reason,
+        );
+    }
+}
+
+fn of<'a>(homes: &'a [RoundHomeRow], fleet: &RoundFleet, place: usize) -> Option<&'a RoundHomeRow> {
+    homes.iter().find(|row| row.home == fleet.homes[place].0)
+}
+
+/// Chooses a level of sharing on the home's own page, as a resident does.
+async fn choose_sharing(fleet: &RoundFleet, place: usize, level: &str) {
+    let page = fleet.homes[place].1.page();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let text = http.get(&page).send().await.unwrap().text().await.unwrap();
+    let marker = "name=\"token\" value=\"";
+    let token = text.split_once(marker).and_then(|(_, rest)| rest.split('"').next()).expect("the page's own secret");
+    let form = format!("token={token}&level={level}");
+    let request = http.post(format!("{page}/sharing")).header("content-type", "application/x-www-form-urlencoded").body(form);
+    let answer = request.send().await.unwrap();
+    assert!(answer.status().is_success() || answer.status().is_redirection(), "{}", answer.status());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_trains_three_rounds_with_a_liar_a_killed_home_one_that_withdraws_and_a_killed_aggregator() {
+    if !has_mosquitto() {
+        return;
+    }
+    let recordings = data::homes(&Source::Bundled, &["citylearn_2022_homes"]).unwrap();
+    let recordings: Vec<_> = recordings.into_iter().take(TRAIN + EVALUATE).map(lately).collect();
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chi-edge/emulator/data");
+    let programs = [(LIAR, program("hearthwatch-lying-trainer"))];
+    let plan = Plan { recordings, evaluators: EVALUATE, programs: &programs, corpus: &corpus, rounds: ROUNDS };
+    let mut fleet = RoundFleet::start(plan).await.unwrap();
+
+    let (row, homes) = fleet.ended(1).await.unwrap();
+    print(&row, &homes);
+    assert!(matches!(row.outcome, Some(RoundOutcome::Held | RoundOutcome::Promoted)), "{}", row.reason);
+    let liar = of(&homes, &fleet, LIAR).unwrap();
+    assert_eq!((liar.duty, liar.state), (RoundDuty::Train, RoundHomeState::LeftOut), "{}", fleet.logs());
+    for place in 1..TRAIN {
+        assert_eq!(of(&homes, &fleet, place).map(|row| row.state), Some(RoundHomeState::Taken));
+    }
+    for place in TRAIN..TRAIN + EVALUATE {
+        let judge = of(&homes, &fleet, place).unwrap();
+        assert_eq!((judge.duty, judge.state), (RoundDuty::Evaluate, RoundHomeState::Taken));
+    }
+
+    choose_sharing(&fleet, WITHDRAWN, "off").await;
+    let killed = fleet.homes[KILLED].0.clone();
+    fleet.wait_for(2, |_, homes| homes.iter().any(|row| row.home == killed)).await.unwrap();
+    fleet.homes[KILLED].1.kill();
+    fleet.homes[KILLED].1.start_again().await.unwrap();
+    let (row, homes) = fleet.ended(2).await.unwrap();
+    print(&row, &homes);
+    let back = of(&homes, &fleet, KILLED).map(|row| row.state);
+    assert_eq!(back, Some(RoundHomeState::Taken), "it goes on where it was: {}", fleet.homes[KILLED].1.log());
+
+    fleet.wait_for(3, |_, homes| homes.iter().any(|row| row.state == RoundHomeState::Taken)).await.unwrap();
+    fleet.aggregator.kill();
+    fleet.aggregator.start().unwrap();
+    let (row, homes) = fleet.ended(3).await.unwrap();
+    print(&row, &homes);
+    assert_eq!(of(&homes, &fleet, WITHDRAWN), None, "who withdrew is not asked");
+    let refused: Vec<&str> = homes.iter().filter(|row| row.state == RoundHomeState::Refused).map(|row| row.reason.as_str()).collect();
+    assert_eq!(refused, [""; 0], "none of {:?}", RoundRefusal::Duplicate);
+    assert!(homes.iter().filter(|row| row.state == RoundHomeState::Taken).count() >= 3);
+}
+
+/// The last ten weeks of a recording: what a recorder keeps, and more.
+fn lately(home: hearthwatch_evaluation::dataset::RecordedHome) -> hearthwatch_evaluation::dataset::RecordedHome {
+    let until = home.span().map_or(0, |(_, last)| last);
+    let mut home = home;
+    home.readings.retain(|reading| reading.at > until - 70 * 86_400);
+    home
+}
