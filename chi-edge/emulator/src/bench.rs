@@ -1,15 +1,19 @@
 //! Figures, printed and never asserted on.
 
+mod ablation;
 mod admin;
+mod asynchronous;
 mod attacks;
 mod binary;
 mod detection;
 mod feedback;
+mod flower;
 mod gate;
 mod homes;
 mod ingest;
 mod network;
 mod round_trip;
+mod secure_aggregation;
 mod verdicts;
 
 use clap::Subcommand;
@@ -33,8 +37,16 @@ pub enum Bench {
     Verdicts(verdicts::VerdictsArguments),
     /// Training on residents' answers against as much training without them.
     Feedback(feedback::FeedbackArguments),
+    /// What federated weights learnt, by part of the deployed decision, at as many false alarms.
+    Ablation(ablation::AblationArguments),
     /// Federated rounds in which some homes lie, by kind of lie and by strategy.
     Attacks(attacks::AttacksArguments),
+    /// A thousand small homes in time zones: federated rounds against a buffer of answers, on a virtual clock.
+    Asynchronous(asynchronous::AsynchronousArguments),
+    /// What it costs that the server sees sums of groups alone: liars, bytes, time.
+    SecureAggregation(secure_aggregation::SecureAggregationArguments),
+    /// Our federated rounds against Flower's: same homes, network and recipe.
+    Flower(flower::FlowerArguments),
     /// What the gate promised beside what the homes of the demonstration then had.
     Gate(gate::GateArguments),
     /// The scorer's latency and throughput, the agent's memory and size.
@@ -60,7 +72,11 @@ pub fn run(bench: &Bench) -> anyhow::Result<()> {
         Bench::Binary(arguments) => binary::run(arguments),
         Bench::Verdicts(arguments) => verdicts::run(arguments),
         Bench::Feedback(arguments) => feedback::run(arguments),
+        Bench::Ablation(arguments) => ablation::run(arguments),
         Bench::Attacks(arguments) => attacks::run(arguments),
+        Bench::Asynchronous(arguments) => asynchronous::run(arguments),
+        Bench::SecureAggregation(arguments) => secure_aggregation::run(arguments),
+        Bench::Flower(arguments) => flower::run(arguments),
         Bench::Gate(arguments) => gate::run(arguments),
         Bench::Edge => edge(),
         Bench::Loop(arguments) => round_trip::run(arguments),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hearthwatch_federation::{Delta, Quantised, Reason};
+use hearthwatch_federation::{Delta, Quantised};
 use hearthwatch_protocol::HomeId;
 use hearthwatch_store::rounds::{RoundHomeRow, RoundHomeState};
 use hearthwatch_store::{Store, StoreResult};
@@ -57,13 +57,8 @@ pub(super) fn aggregate(
     }
     let Some(aggregate) = strategy.finish() else { return Ok(None) };
     for out in &aggregate.left_out {
-        let reason = match out.reason {
-            Reason::FarFromOthers { times } => {
-                format!("far from the others: {times:.1} times the median home's distance")
-            }
-        };
         if let Ok(home) = HomeId::new(&out.home) {
-            left.insert(home, reason);
+            left.insert(home, out.reason.to_string());
         }
     }
     let mut hasher = Sha256::new();

@@ -39,7 +39,7 @@ pub use episodes::episodes;
 pub use fan_out::fan_out;
 pub use figure::figure;
 pub use gate::{Comparison, GatePolicy, GateReport, GateVerdict, Influence, judge};
-pub use measure::{BenchEvent, BenchProgress, HomeRecord, SeriesFigure, measure};
+pub use measure::{BenchEvent, BenchProgress, Calibrated, HomeRecord, SeriesFigure, Stage, measure, twin};
 pub use method::{Baseline, Blended, Detector, EntityScores, Fixed, Method, NotReady, TrainingSplit};
 pub use outcome::{Evaluation, EventResult, HomeResult, Share, Summary};
 pub use protocol::{Fold, HomeRole, Protocol, Role, Roles, SetRules, Span};

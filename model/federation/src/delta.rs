@@ -81,6 +81,19 @@ impl Delta {
         self.values.iter().zip(&other.values).map(|(a, b)| f64::from(a - b).powi(2)).sum()
     }
 
+    /// Inner product with another.
+    #[must_use]
+    pub fn product(&self, other: &Self) -> f64 {
+        self.values.iter().zip(&other.values).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    }
+
+    /// Cosine of the angle to another, in [−1, 1]; 0 where one of them is zero.
+    #[must_use]
+    pub fn cosine(&self, other: &Self) -> f64 {
+        let norms = self.norm() * other.norm();
+        if norms > 0.0 { (self.product(other) / norms).clamp(-1.0, 1.0) } else { 0.0 }
+    }
+
     /// Every value times `factor`.
     #[must_use]
     pub fn scaled(mut self, factor: f64) -> Self {
@@ -155,6 +168,14 @@ mod tests {
         let delta = Delta::between(&initial_weights(1), &initial_weights(2));
         assert!((delta.clone().clipped(0.5).norm() - 0.5).abs() < 1e-6);
         assert_eq!(delta.clone().clipped(1e9), delta);
+    }
+
+    #[test]
+    fn the_opposite_lies_at_minus_one_and_nothing_has_no_direction() {
+        let delta = Delta::between(&initial_weights(1), &initial_weights(2));
+        assert!((delta.cosine(&delta.clone().scaled(3.0)) - 1.0).abs() < 1e-6);
+        assert!((delta.cosine(&delta.clone().scaled(-0.1)) + 1.0).abs() < 1e-6);
+        assert_eq!(delta.cosine(&Delta::zero()), 0.0);
     }
 
     #[test]

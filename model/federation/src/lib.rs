@@ -2,17 +2,28 @@
 //!
 //! Pure values: no network, no clock, no training. A home sends the difference between the weights that it was given and those
 //! that it trained (McMahan et al., AISTATS 2017); a [`Strategy`] makes one difference of many, so that some homes may lie.
+//! The default is [`VettedMean`], chosen by docs/measurements/2026-11-30-attacks.md, with a [`Reputation`] over the rounds.
 //!
-//! **Order:** a module uses only those before it: `delta`, `quantised`, `counts`, `privacy`, `strategy`.
+//! **Order:** a module uses only those before it: `delta`, `quantised`, `fixed_point`, `counts`, `privacy`, `sketch`,
+//! `strategy`, `reputation`.
 
 mod counts;
 mod delta;
+mod fixed_point;
 mod privacy;
 mod quantised;
+mod reputation;
+mod sketch;
 mod strategy;
 
 pub use counts::{BINS, ClassCounts, CountsError, Histogram, HomeCounts, MODELS_MAX};
 pub use delta::{Delta, DeltaError};
-pub use privacy::{PrivacyLoss, privacy_loss};
+pub use fixed_point::{FixedPoint, SUMMED_HOMES_MAX, SumError};
+pub use privacy::{NoisedBy, PrivacyLoss, PrivacyStatement, PrivacyTerms, Strength, privacy_loss, stated};
 pub use quantised::Quantised;
-pub use strategy::{Aggregate, ClippedMean, CoordinateMedian, LeftOut, Mean, MultiKrum, Reason, Strategy, TrimmedMean};
+pub use reputation::{Conduct, REMEMBERED_MAX, Reputation, Standing, Verdict};
+pub use sketch::{Sketch, Sketcher};
+pub use strategy::{
+    Aggregate, ClippedMean, CoordinateMedian, KEPT_MAX, LeftOut, Mean, MultiKrum, Reason, Rise, Strategy, TrimmedMean,
+    TrustedDirection, VettedMean, VettedMedian, Vetting,
+};

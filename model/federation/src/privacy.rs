@@ -1,5 +1,9 @@
 //! What noise buys: an upper bound on what rounds tell of one home (differential privacy, by Rényi divergence).
 
+mod statement;
+
+pub use statement::{NoisedBy, PrivacyStatement, PrivacyTerms, Strength, stated};
+
 /// A guarantee: for any one home, what was published is at most e^ε times as likely with it as without, but for a chance of δ.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PrivacyLoss {

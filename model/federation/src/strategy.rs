@@ -1,12 +1,16 @@
 //! How many homes' deltas become one.
 
 mod coordinate;
+mod direction;
 mod krum;
 mod mean;
+mod vetted;
 
 pub use coordinate::{CoordinateMedian, TrimmedMean};
+pub use direction::TrustedDirection;
 pub use krum::MultiKrum;
 pub use mean::{ClippedMean, Mean};
+pub use vetted::{Rise, VettedMean, VettedMedian, Vetting};
 
 use super::delta::Delta;
 
@@ -15,12 +19,18 @@ pub trait Strategy: std::fmt::Debug + Send {
     /// As configuration, reports and tables name it.
     fn name(&self) -> &'static str;
 
-    /// Takes one home's delta; a home is added once.
+    /// Takes one home's delta; a home is added once. A strategy that keeps deltas leaves out those after the first [`KEPT_MAX`].
     fn add(&mut self, home: &str, delta: Delta);
+
+    /// Deltas of single homes that it keeps now. One that streams keeps none, whatever the cohort.
+    fn kept(&self) -> usize;
 
     /// What all homes together changed; none without a home.
     fn finish(self: Box<Self>) -> Option<Aggregate>;
 }
+
+/// Most deltas that a strategy keeps: 1,000 of 119 KB are 119 MB.
+pub const KEPT_MAX: usize = 1_000;
 
 /// What became of a round's deltas.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,13 +53,85 @@ pub struct LeftOut {
 }
 
 /// Why a delta was not used.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Reason {
     /// It lies far from those of the other homes.
     FarFromOthers {
         /// Its mean distance to the nearest others, as a multiple of the median home's.
         times: f64,
     },
+    /// It does not go where training on the server's own recordings goes.
+    AgainstReplay {
+        /// Of the angle between the two, in [−1, 1].
+        cosine: f64,
+    },
+    /// Its norm is not what the recipe makes.
+    TooLong {
+        /// As a multiple of the norm that the server's own training has.
+        times: f64,
+    },
+    /// It makes the loss on the server's recordings rise.
+    HarmsReplay {
+        /// For each unit of its norm.
+        rise: f64,
+    },
+    /// It is nearly what somebody else sent before.
+    CopyOf {
+        /// Who did.
+        home: String,
+        /// Of the angle between the two, in [−1, 1].
+        cosine: f64,
+    },
+    /// It passed, but too many of the home's earlier ones did not ([`Reputation`](crate::Reputation)).
+    EarlierRounds,
+    /// It changes nothing, or next to nothing.
+    NothingLearnt,
+    /// The strategy already kept [`KEPT_MAX`].
+    TooMany,
+}
+
+impl Reason {
+    /// Whether it speaks against the home. Where honest homes' noise is larger than what they learnt, many of them do not go where replay
+    /// goes, and room and earlier rounds say nothing of this one.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        !matches!(self, Self::AgainstReplay { .. } | Self::EarlierRounds | Self::TooMany)
+    }
+}
+
+impl std::fmt::Display for Reason {
+    /// For an operator.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::FarFromOthers { times } => write!(f, "{times:.1} times as far from the others as the median home"),
+            Self::AgainstReplay { cosine } => write!(f, "not where replay goes: cosine {cosine:.2}"),
+            Self::TooLong { times } => write!(f, "{times:.1} times as long as the recipe makes them"),
+            Self::HarmsReplay { rise } => {
+                write!(f, "the loss on the server's recordings rises by {rise:.2} for each unit of its norm")
+            }
+            Self::CopyOf { home, cosine } => write!(f, "nearly what {home} sent: cosine {cosine:.2}"),
+            Self::EarlierRounds => f.write_str("passed, after too many rounds that did not"),
+            Self::NothingLearnt => f.write_str("nothing learnt"),
+            Self::TooMany => write!(f, "more than {KEPT_MAX} homes"),
+        }
+    }
+}
+
+/// The deltas that a strategy keeps until the end, and whom it had no room for.
+#[derive(Debug, Default)]
+struct Kept {
+    homes: Vec<(String, Delta)>,
+    left_out: Vec<LeftOut>,
+}
+
+impl Kept {
+    fn add(&mut self, home: &str, delta: Delta) {
+        if self.homes.len() < KEPT_MAX {
+            self.homes.push((home.to_owned(), delta));
+        } else {
+            self.left_out.push(LeftOut { home: home.to_owned(), reason: Reason::TooMany });
+        }
+    }
 }
 
 /// Deltas of one test: `count` honest ones around a common direction, all of length one but for chance.
@@ -87,8 +169,56 @@ mod fixtures {
         strategy.finish()
     }
 
+    /// Adds honest homes and gives the most deltas that were kept on the way.
+    pub fn kept_of(mut strategy: Box<dyn Strategy>, homes: u64) -> usize {
+        let keeps = |home: u64| {
+            strategy.add(&format!("home-{home}"), honest(home));
+            strategy.kept()
+        };
+        (0..homes).map(keeps).max().unwrap_or(0)
+    }
+
     /// Seven honest homes, and three that turn the truth around and make it ten times as long.
     pub fn with_liars() -> Vec<Delta> {
         (0..7).map(honest).chain((0..3).map(|home| honest(100 + home).scaled(-10.0))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixtures::{honest, kept_of};
+    use super::*;
+
+    #[test]
+    fn what_a_streaming_strategy_keeps_does_not_depend_on_the_cohort() {
+        let streaming: [fn() -> Box<dyn Strategy>; 4] = [
+            || Box::<Mean>::default(),
+            || Box::new(ClippedMean::new(1.0)),
+            || Box::new(TrustedDirection::new(fixtures::truth())),
+            || Box::new(VettedMean::new(Vetting::new(fixtures::truth(), Box::new(|_| 0.0), 1))),
+        ];
+        for make in streaming {
+            assert_eq!((kept_of(make(), 1), kept_of(make(), 60)), (0, 0), "{}", make().name());
+        }
+    }
+
+    #[test]
+    fn what_other_strategies_keep_is_bounded_and_who_came_too_late_is_left_out_by_name() {
+        let keeping: [fn() -> Box<dyn Strategy>; 4] = [
+            || Box::<CoordinateMedian>::default(),
+            || Box::new(TrimmedMean::new(0.3)),
+            || Box::new(MultiKrum::new(0.3)),
+            || Box::new(VettedMedian::new(Vetting::new(fixtures::truth(), Box::new(|_| 0.0), 1))),
+        ];
+        for make in keeping {
+            assert_eq!(kept_of(make(), 60), 60, "{}", make().name());
+        }
+        let mut kept = Kept::default();
+        let delta = honest(1);
+        for home in 0..=KEPT_MAX {
+            kept.add(&home.to_string(), delta.clone());
+        }
+        assert_eq!(kept.homes.len(), KEPT_MAX);
+        assert_eq!(kept.left_out, [LeftOut { home: KEPT_MAX.to_string(), reason: Reason::TooMany }]);
     }
 }

@@ -125,9 +125,9 @@ pub struct Fit {
     pub windows_per_epoch: usize,
     /// Most epochs from a fresh start.
     pub epochs: usize,
-    /// Most epochs when a champion is fine-tuned.
+    /// Epochs when a champion is fine-tuned: all of them.
     pub fine_tune_epochs: usize,
-    /// Epochs without a better validation loss after which training stops.
+    /// Epochs without a better validation loss after which training from a fresh start stops.
     pub patience: usize,
     /// Windows of an optimizer step.
     pub batch: usize,

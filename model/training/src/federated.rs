@@ -39,24 +39,55 @@ impl std::fmt::Debug for FederatedRounds<'_> {
     }
 }
 
+/// How homes and server train in the first round; the step size falls over the others.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RoundRecipes {
+    /// A home's.
+    pub home: RoundRecipe,
+    /// The server's.
+    pub replay: RoundRecipe,
+}
+
+impl RoundRecipes {
+    /// The usual ones ([`RoundRecipe::home`], [`RoundRecipe::replay`]).
+    #[must_use]
+    pub fn usual(anomaly_weight: f32) -> Self {
+        Self { home: RoundRecipe::home(anomaly_weight), replay: RoundRecipe::replay(anomaly_weight) }
+    }
+}
+
 impl FederatedRounds<'_> {
+    /// The weights after the last round of [`RoundRecipes::usual`].
+    ///
+    /// # Errors
+    /// As [`Self::run_by`].
+    pub fn run(&self, start: &Weights, config: &RetrainConfig, seed: u64) -> Result<Weights, TrainError> {
+        self.run_by(&RoundRecipes::usual(config.anomaly_weight), start, config, seed)
+    }
+
     /// The weights after the last round.
     ///
     /// # Errors
     /// [`TrainError::Device`]; [`TrainError::NoFaults`] and [`TrainError::Diverged`] of the replay, [`TrainError::Artifact`] where weights
     /// overflow. A home that cannot train takes no part.
-    pub fn run(&self, start: &Weights, config: &RetrainConfig, seed: u64) -> Result<Weights, TrainError> {
+    pub fn run_by(
+        &self,
+        recipes: &RoundRecipes,
+        start: &Weights,
+        config: &RetrainConfig,
+        seed: u64,
+    ) -> Result<Weights, TrainError> {
         let device = DeviceKind::parse(&config.device)?.open()?;
         let mut weights = start.clone();
         for round in 0..self.rounds {
             let seed = seed.wrapping_mul(1_000_003).wrapping_add(round as u64);
             let in_round = |recipe: RoundRecipe| recipe.in_round(round, self.rounds);
             if let Some(strategy) = self.strategy {
-                let recipe = in_round(RoundRecipe::home(config.anomaly_weight));
+                let recipe = in_round(recipes.home);
                 weights = self.average(&weights, strategy(), (&recipe, config.threads), seed, &device)?;
             }
             if let Some(replay) = self.replay {
-                let recipe = in_round(RoundRecipe::replay(config.anomaly_weight));
+                let recipe = in_round(recipes.replay);
                 weights = train_round(&weights, &replay.train, &[], &recipe, seed, &device)?;
             }
         }

@@ -1,4 +1,4 @@
-//! The training loop: Adam, a cosine schedule, early stopping on calibration homes.
+//! The training loop: Adam, a cosine schedule, from a fresh start early stopping on calibration homes.
 
 use std::ops::ControlFlow;
 
@@ -43,6 +43,9 @@ pub(super) struct Plan {
     pub epochs: usize,
     pub learning_rate: f64,
     pub feedback_share: f64,
+    /// Whether the loss on calibration homes stops the training and chooses among its epochs. Not so where a champion is fine-tuned:
+    /// it was chosen by that loss, any step away from it first raises it, and what is learnt from answers would be thrown away.
+    pub stops_early: bool,
 }
 
 /// AdamW with clipped gradients, its moments empty.
@@ -59,9 +62,9 @@ pub(super) struct Samplers<'a> {
     pub validate: Sampler<'a>,
 }
 
-/// Trains from `start` and returns the weights with the lowest validation loss, and the losses on the way. After each
-/// epoch it keeps a checkpoint; one of the very same fit is gone on from, and gives the same weights as if it had never
-/// been cut off.
+/// Trains from `start` and returns the weights with the lowest validation loss, or the last ones where the plan does not stop early, and
+/// the losses on the way. After each epoch it keeps a checkpoint; one of the very same fit is gone on from, and gives the same weights
+/// as if it had never been cut off.
 pub(super) fn fit(
     start: &Weights,
     samplers: &mut Samplers<'_>,
@@ -94,7 +97,7 @@ pub(super) fn fit(
             optimizer: Vec::new(),
         },
     };
-    while at.epoch < plan.epochs && at.stale < config.fit.patience {
+    while at.epoch < plan.epochs && (at.stale < config.fit.patience || !plan.stops_early) {
         if at.epoch > 0 {
             samplers.train.find_hard(&Scorer::on(&at.last, &plain), &mut at.rng, config.mix.hard_share, HARD_POOL);
         }
@@ -112,7 +115,7 @@ pub(super) fn fit(
             kept.save(&at);
         }
     }
-    Ok((at.best, at.history))
+    Ok((if plan.stops_early { at.best } else { at.last }, at.history))
 }
 
 /// One epoch from the newest weights on, which it replaces and counts; returns its mean training loss. `plain` is the device without

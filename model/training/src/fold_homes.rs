@@ -10,9 +10,11 @@ const COPY_SALT: u64 = 0x7075_7069_6c00;
 
 /// The homes of one fold, with faulty copies.
 #[derive(Debug)]
-pub(super) struct FoldHomes {
+pub struct FoldHomes {
     fold: usize,
+    /// Homes to learn from.
     pub train: Vec<HomePair>,
+    /// Homes that take no part in training.
     pub calibrate: Vec<HomePair>,
 }
 

@@ -70,7 +70,12 @@ impl Method for FoldTrainer {
         }
         let config = RetrainConfig { seed: split.seed, ..self.config.clone() };
         let start = initial_weights(split.seed);
-        let plan = Plan { epochs: config.fit.epochs, learning_rate: config.fit.learning_rate, feedback_share: 0.0 };
+        let plan = Plan {
+            epochs: config.fit.epochs,
+            learning_rate: config.fit.learning_rate,
+            feedback_share: 0.0,
+            stops_early: true,
+        };
         let mut kept = Kept { checkpoints: &mut NoCheckpoints, part: "trainer", fingerprint: String::new() };
         let (weights, _) = fit(&start, &mut samplers, &plan, &config, &mut kept, &mut never_stops(|_| {}))
             .map_err(|error| refused(error.to_string()))?;

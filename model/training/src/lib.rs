@@ -6,7 +6,7 @@
 //!
 //! **Order:** a module uses only those before it: `error`, `progress`, `config`, `corpus`, `fold`, `feedback`, `defence`, `sampler`,
 //! `loss`, `checkpoint`, `fit`, `prepare`, `blending`, `class_gating`, `retrain`, `release`, `fold_homes`, `fold_trainer`, `round`,
-//! `round_model`, `federated`, `federated_trainer`.
+//! `round_model`, `server_loss`, `federated`, `federated_trainer`.
 
 mod blending;
 mod checkpoint;
@@ -30,22 +30,25 @@ mod retrain;
 mod round;
 mod round_model;
 mod sampler;
+mod server_loss;
 
 pub use checkpoint::{Checkpoints, NoCheckpoints};
 pub use config::{BaselineThresholds, Days, Faults, Fit, Homes, Mix, RetrainConfig};
 pub use corpus::Corpus;
 pub use defence::{DefencePolicy, Defended, HomeAnswer, WithoutHome, defend};
 pub use error::TrainError;
-pub use federated::FederatedRounds;
+pub use federated::{FederatedRounds, RoundRecipes};
 pub use federated_trainer::{FederatedArm, FederatedTrainer};
 pub use feedback::FeedbackExample;
 pub use fit::optimizer;
 pub use fold::{cross_fit, leave_set_out};
+pub use fold_homes::FoldHomes;
 pub use fold_trainer::FoldTrainer;
 pub use loss::{EpochRecord, loss};
 pub use prepare::{Prepared, prepare, prepare_test};
 pub use progress::{Progress, never_stops};
 pub use release::{Release, release};
 pub use retrain::{Candidate, RetrainRequest};
-pub use round::{RoundRecipe, held_out_loss, train_round};
-pub use sampler::{Batch, HomeVerdict};
+pub use round::{RoundRecipe, held_out_loss, train_head, train_round, train_round_altered};
+pub use sampler::{Batch, HomeOutline, HomeVerdict, SourceOutline};
+pub use server_loss::ServerLoss;

@@ -234,6 +234,7 @@ impl Run<'_> {
             epochs: if fine_tuning { config.fit.fine_tune_epochs } else { config.fit.epochs },
             learning_rate: if fine_tuning { config.fit.fine_tune_learning_rate } else { config.fit.learning_rate },
             feedback_share,
+            stops_early: !fine_tuning,
         };
         let mut samplers = samplers(prepared, feedback)?;
         let share = if feedback.is_empty() { 0.0 } else { config.mix.feedback_share };
@@ -374,6 +375,7 @@ fn fine_tune(
         epochs: config.fit.fine_tune_epochs,
         learning_rate: config.fit.fine_tune_learning_rate,
         feedback_share: if feedback.is_empty() { 0.0 } else { config.mix.feedback_share },
+        stops_early: false,
     };
     let fingerprint = fingerprint(config, start, prepared, feedback::content_hash(feedback).as_deref());
     let mut kept = Kept { checkpoints: &mut NoCheckpoints, part: "trial", fingerprint };

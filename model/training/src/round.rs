@@ -1,5 +1,6 @@
 //! One home's part of a federated round: a few steps from the round's weights on its own history.
 
+use burn::module::ParamId;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use hearthwatch_detector::network::{DeviceKind, Network, Scorer, Weights};
@@ -11,7 +12,7 @@ use super::config::RetrainConfig;
 use super::error::TrainError;
 use super::fit::optimizer;
 use super::loss::loss;
-use super::sampler::{HomeVerdict, Sampler};
+use super::sampler::{Batch, HomeVerdict, Sampler};
 
 /// How a home trains in a round, or the server on its replay.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,6 +79,60 @@ pub fn train_round(
     seed: u64,
     plain: &Device,
 ) -> Result<Weights, TrainError> {
+    train(start, (homes, verdicts), recipe, seed, plain, &Manner::default())
+}
+
+/// The same with every batch altered before it is learnt from: what poisoned data do.
+///
+/// # Errors
+/// As [`train_round`].
+pub fn train_round_altered(
+    start: &Weights,
+    homes: &[HomePair],
+    recipe: &RoundRecipe,
+    seed: u64,
+    plain: &Device,
+    alter: &dyn Fn(&mut Batch),
+) -> Result<Weights, TrainError> {
+    let manner = Manner { alter: Some(alter), ..Manner::default() };
+    train(start, (homes, &[]), recipe, seed, plain, &manner)
+}
+
+/// The same of the last layer alone, on one home's own history: what a home may keep to itself.
+///
+/// # Errors
+/// As [`train_round`].
+pub fn train_head(
+    start: &Weights,
+    home: &HomePair,
+    recipe: &RoundRecipe,
+    seed: u64,
+    plain: &Device,
+) -> Result<Weights, TrainError> {
+    // A parameter's id is one more than its place in the layout, which is sorted by name.
+    let of_head = |(_, (name, _)): &(usize, (&str, _))| name.starts_with("head.");
+    let head: Vec<ParamId> =
+        start.iter().enumerate().filter(of_head).map(|(place, _)| ParamId::from(place as u64 + 1)).collect();
+    train(start, (std::slice::from_ref(home), &[]), recipe, seed, plain, &Manner { only: Some(&head), ..Manner::default() })
+}
+
+/// How a training differs from the usual.
+#[derive(Default)]
+struct Manner<'a> {
+    /// The parameters that learn; all do without it.
+    only: Option<&'a [ParamId]>,
+    /// What is done to each batch.
+    alter: Option<&'a dyn Fn(&mut Batch)>,
+}
+
+fn train(
+    start: &Weights,
+    (homes, verdicts): (&[HomePair], &[Vec<HomeVerdict>]),
+    recipe: &RoundRecipe,
+    seed: u64,
+    plain: &Device,
+    manner: &Manner<'_>,
+) -> Result<Weights, TrainError> {
     let mut sampler = Sampler::for_round(homes, verdicts);
     if !sampler.has_faults() || !sampler.has_normal_time() {
         return Err(TrainError::NoFaults);
@@ -88,12 +143,19 @@ pub fn train_round(
     let mut network = Network::from_weights(start, &device);
     let mut optimizer = optimizer();
     for step in 0..recipe.steps {
-        let batch = sampler.draw(&mut rng, recipe.batch, recipe.faulty_share, 0.0);
+        let mut batch = sampler.draw(&mut rng, recipe.batch, recipe.faulty_share, 0.0);
+        if let Some(alter) = manner.alter {
+            alter(&mut batch);
+        }
         let loss = loss(&network, &batch, recipe.anomaly_weight, &device);
         if !loss.clone().into_scalar::<f32>().is_finite() {
             return Err(TrainError::Diverged { epoch: 1 });
         }
-        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        let mut gradients = loss.backward();
+        let gradients = match manner.only {
+            Some(ids) => GradientsParams::from_params(&mut gradients, &network, ids),
+            None => GradientsParams::from_grads(gradients, &network),
+        };
         let rate = recipe.learning_rate * ((step + 1) as f64 / recipe.rise_steps.max(1) as f64).min(1.0);
         network = optimizer.step(rate, network, gradients);
     }
@@ -154,6 +216,15 @@ mod tests {
         let trained = || train_round(&start, &homes, &[], &recipe(), 7, &device).unwrap();
         assert_ne!(trained().id(), start.id());
         assert_eq!(trained().id(), trained().id());
+    }
+
+    #[test]
+    fn training_the_head_changes_nothing_else() {
+        let (start, device) = (initial_weights(1), DeviceKind::open_cpu().unwrap());
+        let trained = train_head(&start, &home(true), &recipe(), 7, &device).unwrap();
+        let changed: Vec<&str> =
+            trained.iter().filter(|(name, tensor)| start.get(name) != Some(*tensor)).map(|(name, _)| name).collect();
+        assert_eq!(changed, ["head.bias", "head.weight"]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Draws training windows: so many inside faults, the others from normal time.
 
+mod outline;
+
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::grid::{FEATURES, Feature, STEP_SECONDS};
 use hearthwatch_detector::network::{Scorer, WINDOW_VALUES, tame};
@@ -10,6 +12,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::feedback::FeedbackExample;
+
+pub use outline::{HomeOutline, SourceOutline};
 
 /// After a fault its shadow stays in the window: for a day it is neither fault nor normal.
 const SHADOW_SECONDS: i64 = 86_400;
@@ -326,7 +330,7 @@ mod tests {
     use hearthwatch_evaluation::inject::{InjectionPlan, inject};
     use rand::SeedableRng;
 
-    fn pair() -> HomePair {
+    pub(super) fn pair() -> HomePair {
         let clean = made_home(3, 28);
         let from = clean.span().unwrap().0 + 14 * 86_400;
         let plan = InjectionPlan { seed: 1, events_per_entity_week: 2.0, families: vec![Family::LevelShift] };

@@ -4,6 +4,7 @@ mod api_page;
 mod build;
 mod directions;
 mod endurance;
+mod federated;
 mod install;
 mod metrics_page;
 mod pages;
@@ -41,7 +42,8 @@ enum Task {
     /// Print figures: `build`, `homes`, `detection`, `binary`, `verdicts`, `feedback`, `network`, `edge`, `home`, `round`, `train`, `loop`, `ingest` or `admin`;
     /// everything after the name goes to the bench. `edge` and `train` install ONNX Runtime and PyTorch (pip) to be
     /// compared with. `tables` prints every table of docs/measurements on regular samples and on answers, in about an
-    /// hour; it needs the recordings beside the checkout.
+    /// hour; it needs the recordings beside the checkout. `federated` prints the tables of federated rounds, and installs Flower and
+    /// PyTorch (pip) to be compared with.
     Bench {
         /// One of the names above, or `tables`.
         name: String,
@@ -97,6 +99,9 @@ fn bench(name: &str, rest: &[String]) -> anyhow::Result<()> {
     }
     if name == "tables" {
         return tables::print_all(bench);
+    }
+    if name == "federated" {
+        return federated::print_all(rest);
     }
     if name == "edge" {
         shell::cargo(["build", "--profile", "dist", "--package", "hearthwatch-edge", "--bin", "hearthwatch-edge"])?;

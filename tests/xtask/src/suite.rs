@@ -59,6 +59,7 @@ const SUITES: &[Suite] = &[
         &[Part::PythonVenv],
         mlflow,
     ),
+    suite("privacy", "what is stated about privacy, against Google's dp-accounting", &[Part::PythonVenv], privacy),
     suite("mosquitto", "the broker conformance suite, link and uplink, real mosquitto", &[Part::Mosquitto], mosquitto),
     suite("databases", "replay of recorders on a real PostgreSQL and a real MariaDB", &[Part::Databases], || {
         integration("databases", &[])
@@ -209,6 +210,7 @@ fn integration(test: &str, filter: &[&str]) -> anyhow::Result<()> {
             ("HEARTHWATCH_REQUIRE_CHROMIUM", "1"),
             ("HEARTHWATCH_REQUIRE_CONTRACT", "1"),
             ("HEARTHWATCH_REQUIRE_MLFLOW", "1"),
+            ("HEARTHWATCH_REQUIRE_PRIVACY", "1"),
         ],
     )
 }
@@ -222,6 +224,18 @@ fn mlflow() -> anyhow::Result<()> {
     let (folder, requirements) = (shell::root().join("target/mlflow"), "tests/mlflow/requirements.txt");
     if install::python_packages_or_say(&folder, requirements, "the unit suite alone asked a server made for it")? {
         integration("mlflow", &[])?;
+    }
+    Ok(())
+}
+
+fn privacy() -> anyhow::Result<()> {
+    let (folder, requirements) = (shell::root().join("target/privacy"), "tests/privacy/requirements.txt");
+    if install::python_packages_or_say(
+        &folder,
+        requirements,
+        "the unit suite alone checked the accountant, by committed values",
+    )? {
+        integration("privacy", &[])?;
     }
     Ok(())
 }

@@ -4,27 +4,37 @@
 //! strategy holds where the loss stays near that of an honest fleet. Weights made here are never shipped.
 
 mod attack;
+mod plot;
+mod strategies;
+mod table;
+mod world;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
+use anyhow::Context as _;
 use clap::Args;
 use hearthwatch_detector::detector::SHIPPED_VERSION;
-use hearthwatch_detector::network::{Artifact, Weights};
+use hearthwatch_detector::network::Artifact;
 use hearthwatch_evaluation::dataset::{DATA_SETS, RecordedHome};
 use hearthwatch_evaluation::evaluate::{HomePair, HomeTrace, fan_out};
 use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
-use hearthwatch_federation::{ClippedMean, CoordinateMedian, Mean, MultiKrum, Strategy, TrimmedMean};
-use hearthwatch_training::{FederatedRounds, RetrainConfig, held_out_loss};
+use hearthwatch_training::{Corpus, RetrainConfig, ServerLoss};
 
 use super::SHIPPED;
 use crate::data;
-use attack::{Attack, Attacked};
+use attack::Attack;
+pub(super) use strategies::{Known, Way};
+use table::{Cell, Table};
+pub(super) use world::World;
 
 const DAY: i64 = 86_400;
 /// Days that a home's detector learns at first.
 const WARM_UP_DAYS: i64 = 14;
-/// Share of liars that strategies are set up for.
-const TOLERATED: f64 = 0.4;
+/// Days after them of each recording of the server's.
+const SERVER_DAYS: i64 = 56;
+/// Recordings of the server's.
+const SERVER_HOMES: usize = 12;
 
 /// What is measured.
 #[derive(Debug, Args)]
@@ -36,7 +46,7 @@ pub struct AttacksArguments {
     #[arg(long, default_value_t = 1)]
     seeds: u64,
     /// Homes that train; the others judge.
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 10)]
     homes: usize,
     /// Rounds of each run.
     #[arg(long, default_value_t = 6)]
@@ -44,131 +54,126 @@ pub struct AttacksArguments {
     /// Shares of homes that attack.
     #[arg(long, value_delimiter = ',', default_values_t = [0.1, 0.2, 0.3, 0.4])]
     shares: Vec<f64>,
+    /// The server trains on its recordings after each round, as in a fleet.
+    #[arg(long)]
+    replay: bool,
+    /// Strategies that are run; else all.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    strategies: Vec<Way>,
+    /// Attacks that are run; else all.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    attacks: Vec<Attack>,
+    /// Where the drawing is written.
+    #[arg(long, value_name = "FILE", default_value = "target/bench/attacks.svg")]
+    out: PathBuf,
 }
 
-/// A way of making one delta, with its name.
-type Maker = fn() -> Box<dyn Strategy>;
-
-/// Every strategy, as it is set up for [`TOLERATED`].
-const STRATEGIES: [Maker; 5] = [
-    || Box::<Mean>::default(),
-    || Box::new(ClippedMean::new(CLIP)),
-    || Box::<CoordinateMedian>::default(),
-    || Box::new(TrimmedMean::new(TOLERATED)),
-    || Box::new(MultiKrum::new(TOLERATED)),
-];
-
-/// Norm to which the clipped mean brings deltas.
-const CLIP: f64 = 0.5;
-
-/// Measures and prints a table for each share.
+/// Measures, prints a table for each share, and draws.
 ///
 /// # Errors
-/// When recordings cannot be read or the replay fails.
+/// When recordings cannot be read, training fails, or the drawing cannot be written.
 pub fn run(arguments: &AttacksArguments) -> anyhow::Result<()> {
-    let source = data::find(arguments.data.as_deref(), &DATA_SETS.iter().map(|set| set.name).collect::<Vec<_>>())?;
-    let london = data::homes(&source, &["southwark_homes"])?;
-    anyhow::ensure!(london.len() > arguments.homes, "too few London homes in {source:?}; name a folder with --data");
-    let start = Artifact::parse(SHIPPED)?.weights().clone();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let worlds = worlds(
+        arguments.data.as_deref(),
+        arguments.homes,
+        arguments.seeds,
+        arguments.rounds,
+        (arguments.replay, &USUAL),
+    )?;
+    let ways = if arguments.strategies.is_empty() { Way::ALL.to_vec() } else { arguments.strategies.clone() };
+    let attacks = if arguments.attacks.is_empty() { Attack::ALL.to_vec() } else { arguments.attacks.clone() };
     println!(
-        "{} London homes train {} rounds from the weights that ship (release {SHIPPED_VERSION}), {} others judge; seeds 1 to {}",
+        "{} London homes train {} rounds from the weights that ship (release {SHIPPED_VERSION}), {} others judge; seeds 1 to {}; {}",
         arguments.homes,
         arguments.rounds,
-        london.len() - arguments.homes,
-        arguments.seeds
+        worlds[0].pairs.len() - arguments.homes,
+        arguments.seeds,
+        if arguments.replay { "with replay after each round" } else { "without replay" }
     );
     println!("loss on the homes that judge: mean over the seeds (largest)\n");
-    let worlds: Vec<World> = (1..=arguments.seeds)
-        .map(|seed| {
-            let config = RetrainConfig { seed, threads, ..RetrainConfig::default() };
-            let pairs = fan_out(&london, threads, |home| history(home, seed), |_| {});
-            World { start: start.clone(), pairs, config, trained: arguments.homes, rounds: arguments.rounds }
-        })
-        .collect();
-    let before = Losses::of(worlds.iter().map(|world| world.loss(&world.start)).collect::<Result<_, _>>()?);
-    println!("before any round: {before}");
-    print_row("honest", &worlds, None)?;
+    let before: Vec<f32> = worlds.iter().map(|world| world.loss(&world.start)).collect::<anyhow::Result<_>>()?;
+    println!("before any round: {}", Cell::of(before));
+    let mut table = Table::new(&ways);
+    table.print_head("nobody attacks");
+    let honest = table.row(&worlds, None)?;
+    table.print_row("honest", &honest);
     for share in &arguments.shares {
         let liars = (arguments.homes as f64 * share).round() as usize;
-        println!("\n{liars} of {} homes attack", arguments.homes);
-        println!("{:<28}{}", "", STRATEGIES.map(|make| format!("{:>22}", make().name())).concat());
-        for attack in Attack::ALL {
-            print_row(attack.name(), &worlds, Some((*attack, liars)))?;
+        table.print_head(&format!("{liars} of {} attack", arguments.homes));
+        for attack in &attacks {
+            let cells = table.row(&worlds, Some((*attack, liars)))?;
+            table.print_row(attack.name(), &cells);
         }
+        table.print_worst(liars);
     }
+    table.print_left_out(&worlds, &attacks)?;
+    if let Some(folder) = arguments.out.parent() {
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    let drawing = plot::drawing(&table, arguments.homes, arguments.seeds);
+    std::fs::write(&arguments.out, drawing).with_context(|| arguments.out.display().to_string())?;
+    println!("\ndrawn in {}", arguments.out.display());
     Ok(())
 }
 
-fn print_row(name: &str, worlds: &[World], attack: Option<(Attack, usize)>) -> anyhow::Result<()> {
-    let mut cells = String::new();
-    for make in STRATEGIES {
-        let losses = worlds.iter().map(|world| world.run(make, attack)).collect::<anyhow::Result<_>>()?;
-        cells += &format!("{:>22}", Losses::of(losses).to_string());
-    }
-    println!("{name:<28}{cells}");
-    Ok(())
-}
-
-/// One seed's homes.
-struct World {
-    start: Weights,
-    /// Those that train come first.
-    pairs: Vec<HomePair>,
-    config: RetrainConfig,
+/// One for each seed from 1 on. The first `trained` London homes train, the others judge; the server has recordings that may ship.
+pub(super) fn worlds(
+    folder: Option<&Path>,
     trained: usize,
+    seeds: u64,
     rounds: usize,
-}
-
-impl World {
-    fn run(&self, make: Maker, attack: Option<(Attack, usize)>) -> anyhow::Result<f32> {
-        let seed = self.config.seed;
-        let strategy = || -> Box<dyn Strategy> {
-            match attack {
-                None => make(),
-                Some((attack, liars)) => Box::new(Attacked::new(make(), attack, liars, seed)),
-            }
+    (replay, faults): (bool, &Faults),
+) -> anyhow::Result<Vec<World>> {
+    let source = data::find(folder, &DATA_SETS.iter().map(|set| set.name).collect::<Vec<_>>())?;
+    let london = data::homes(&source, &["southwark_homes"])?;
+    anyhow::ensure!(london.len() > trained, "too few London homes in {source:?}; name a folder with --data");
+    let shippable: Vec<&str> = DATA_SETS.iter().filter(|set| set.usage.may_ship()).map(|set| set.name).collect();
+    let mut own = Corpus::split(data::homes(&source, &shippable)?).train;
+    own.truncate(SERVER_HOMES);
+    for home in &mut own {
+        let first = home.span().unwrap_or_default().0;
+        *home = home.between(first - 1, first + (WARM_UP_DAYS + SERVER_DAYS) * DAY);
+    }
+    let start = Artifact::parse(SHIPPED)?.weights().clone();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let world = |seed| {
+        let config = RetrainConfig { seed, threads, ..RetrainConfig::default() };
+        let pairs = |homes: &[RecordedHome], faults: &Faults| {
+            fan_out(homes, threads, |home| history(home, seed, faults), |_| {})
         };
-        let rounds = FederatedRounds {
-            rounds: self.rounds,
-            homes: &self.pairs[..self.trained],
-            verdicts: &[],
-            strategy: Some(&strategy),
-            replay: None,
-        };
-        // An attack may drive weights so far that nothing is finite any more: that is its result.
-        rounds.run(&self.start, &self.config, seed).map_or(Ok(f32::INFINITY), |weights| self.loss(&weights))
-    }
-
-    fn loss(&self, weights: &Weights) -> anyhow::Result<f32> {
-        Ok(held_out_loss(weights, &self.pairs[self.trained..], &self.config)?)
-    }
+        let recordings = pairs(&own, &USUAL);
+        let (train, judge) = london.split_at(trained);
+        Ok(World {
+            start: start.clone(),
+            pairs: [pairs(train, faults), pairs(judge, &USUAL)].concat(),
+            server: ServerLoss::new(&recordings, &config, seed)?,
+            recordings,
+            config,
+            trained,
+            rounds,
+            replay,
+            learnt: Mutex::default(),
+        })
+    };
+    (1..=seeds).map(world).collect()
 }
 
-/// The losses of one cell, a seed each.
-struct Losses {
-    mean: f32,
-    largest: f32,
+/// What is put into copies of a home.
+pub(super) struct Faults {
+    pub copies: u64,
+    pub per_entity_week: f64,
 }
 
-impl Losses {
-    fn of(losses: Vec<f32>) -> Self {
-        let mean = losses.iter().sum::<f32>() / losses.len().max(1) as f32;
-        Self { mean, largest: losses.into_iter().fold(f32::NEG_INFINITY, f32::max) }
-    }
-}
+/// As the judging homes have.
+const USUAL: Faults = Faults { copies: 1, per_entity_week: 1.0 };
 
-impl std::fmt::Display for Losses {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.3} ({:.3})", self.mean, self.largest)
-    }
-}
-
-fn history(home: &RecordedHome, seed: u64) -> HomePair {
+fn history(home: &RecordedHome, seed: u64, faults: &Faults) -> HomePair {
     let from = home.span().unwrap_or_default().0 + WARM_UP_DAYS * DAY;
-    let plan = InjectionPlan { seed, events_per_entity_week: 1.0, families: Family::ALL.to_vec() };
-    HomePair {
-        clean: HomeTrace::extract(home, from),
-        faulty: vec![HomeTrace::extract_copy(&inject(home, &plan, from), from)],
-    }
+    let copy = |number: u64| {
+        let seed = seed.wrapping_add(number << 32);
+        let plan =
+            InjectionPlan { seed, events_per_entity_week: faults.per_entity_week, families: Family::ALL.to_vec() };
+        HomeTrace::extract_copy(&inject(home, &plan, from), from)
+    };
+    HomePair { clean: HomeTrace::extract(home, from), faulty: (0..faults.copies).map(copy).collect() }
 }

@@ -14,7 +14,7 @@ use hearthwatch_training::{Corpus, never_stops, prepare};
 
 use crate::data;
 use networks::{NetworkMethods, shipped};
-use sets::{Parts, Set};
+pub(super) use sets::{Parts, Set};
 
 /// The entrant that the others are held against.
 const REFERENCE: &str = "routine detector";

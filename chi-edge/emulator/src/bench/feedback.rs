@@ -20,12 +20,12 @@ use hearthwatch_training::{Corpus, Fit, Prepared, RetrainConfig, never_stops, pr
 
 use crate::data;
 use arms::{ARMS, Arm};
-use residents::Question;
+pub(super) use residents::{Habits, Question, answers, verdicts};
 use score::{Scored, Sheet};
 
 const DAY: i64 = 86_400;
 /// Days that a home's detector learns at first.
-const WARM_UP_DAYS: i64 = 14;
+pub(super) const WARM_UP_DAYS: i64 = 14;
 /// The day of the recording that ends the time of answers and begins the time that is judged in the same homes.
 const CUT_DAY: i64 = 31;
 /// Faults of each entity in a week.
@@ -35,6 +35,9 @@ const EVENTS_PER_WEEK: f64 = 1.0;
 const TRAINING_COPIES: u64 = 3;
 /// Seeds of those copies' faults begin here, apart from those that are asked about or judged.
 const COPY_SALT: u64 = 1 << 32;
+
+/// Alarms a week that homes ask for while their answers are gathered.
+pub(super) const ASKED: f64 = 5.0;
 
 /// What is measured.
 #[derive(Debug, Args)]
@@ -58,21 +61,21 @@ pub struct FeedbackArguments {
     #[arg(long)]
     every_class: bool,
     /// Alarms a week that homes ask for while their answers are gathered.
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, default_value_t = ASKED)]
     asked: f64,
 }
 
 /// One home in all its forms.
-struct Subject {
+pub(super) struct Subject {
     /// With faults in the time of answers.
-    asked: RecordedHome,
+    pub(super) asked: RecordedHome,
     /// What the home trains on in federated rounds: the same, and copies with known faults. Those of the time of answers are unknown
     /// to it, as a home's own are.
-    history: HomePair,
+    pub(super) history: HomePair,
     /// Judged over all of its time, for homes whose answers were not learnt from.
-    whole: HomePair,
+    pub(super) whole: HomePair,
     /// Judged after the cut, for those whose answers were.
-    later: HomePair,
+    pub(super) later: HomePair,
 }
 
 /// Measures and prints.
@@ -99,13 +102,7 @@ pub fn run(arguments: &FeedbackArguments) -> anyhow::Result<()> {
         };
         let prepared = prepare(&corpus, None, &config, &mut never_stops(|_| {}))?;
         let subjects = fan_out(&london, threads, |home| subject(home, seed), |_| {});
-        let champion = Arc::new(Model::shipped()?);
-        let questions = fan_out(
-            &subjects,
-            threads,
-            |subject| residents::questions(&subject.asked, &champion, WARM_UP_DAYS, arguments.asked),
-            |_| {},
-        );
+        let questions = questions(&subjects, arguments.asked, threads)?;
         for fold in 0..2 {
             let learns = |place: usize| place % 2 == fold;
             let asked: Vec<(usize, &[Question])> = questions
@@ -141,6 +138,13 @@ pub fn run(arguments: &FeedbackArguments) -> anyhow::Result<()> {
     println!("\nother homes (transfer)\n{transfer}");
     println!("\nthe same homes, later (personalisation)\n{later}");
     Ok(())
+}
+
+/// The questions that the network that ships asks in each home while answers are gathered.
+pub(super) fn questions(subjects: &[Subject], asked: f64, threads: usize) -> anyhow::Result<Vec<Vec<Question>>> {
+    let champion = Arc::new(Model::shipped()?);
+    let of = |subject: &Subject| residents::questions(&subject.asked, &champion, WARM_UP_DAYS, asked);
+    Ok(fan_out(subjects, threads, of, |_| {}))
 }
 
 /// The arms whose name holds one of the texts, and their controls; all of them without a text.
@@ -182,7 +186,8 @@ fn measure(
     })
 }
 
-fn subject(home: &RecordedHome, seed: u64) -> Subject {
+/// A home in all its forms, with a seed's faults.
+pub(super) fn subject(home: &RecordedHome, seed: u64) -> Subject {
     let (first, last) = home.span().unwrap_or_default();
     let (from, cut) = (first + WARM_UP_DAYS * DAY, first + CUT_DAY * DAY);
     // What answers are given to and what is judged are never the same faults.

@@ -1,6 +1,6 @@
 //! One fold of a protocol: every method on the same homes with the same faults.
 
-use hearthwatch_detector::alarm::Calibration;
+use hearthwatch_detector::alarm::{Alarm, Calibration};
 use serde::{Deserialize, Serialize};
 
 use super::calibrate::{Record, calibrate};
@@ -16,7 +16,7 @@ use super::outcome::Share;
 use super::protocol::{Fold, Protocol, Role, Span};
 use super::replay::near_faults;
 use super::scores::baseline_scores;
-use super::trace::HomeTrace;
+use super::trace::{HomePair, HomeTrace};
 use crate::dataset::{Label, LabelOrigin, RecordedHome};
 use crate::inject::{InjectionPlan, inject};
 
@@ -90,18 +90,12 @@ pub struct BenchProgress {
     pub what: String,
 }
 
-/// A test home as it is and with each seed's faults.
-struct Twin {
-    clean: HomeTrace,
-    faulty: Vec<HomeTrace>,
-}
-
-/// What stays the same for all methods of a fold.
-struct Stage<'a> {
+/// What stays the same for all methods of a fold: what is asked for, and the baseline detector's thresholds.
+#[derive(Debug)]
+pub struct Stage<'a> {
     protocol: &'a Protocol,
     fold: &'a Fold,
     calibrate: Vec<HomeTrace>,
-    twins: Vec<Twin>,
     baseline: Calibration,
     threads: usize,
 }
@@ -122,12 +116,9 @@ pub fn measure(
     tell("preparing homes");
     let spans = |role| Protocol::spans(fold, role, homes);
     let (train, calibration_spans, test) = (spans(Role::Train), spans(Role::Calibrate), spans(Role::Test));
-    let calibrate_traces =
-        fan_out(&calibration_spans, threads, |span| HomeTrace::extract(&span.home, span.from), |_| {});
+    let calibrate = fan_out(&calibration_spans, threads, |span| HomeTrace::extract(&span.home, span.from), |_| {});
     let twins = fan_out(&test, threads, |span| twin(span, protocol), |_| {});
-    let baseline_of: Vec<Vec<Vec<f32>>> = calibrate_traces.iter().map(baseline_scores).collect();
-    let baseline = calibrate(&records(&calibrate_traces, &baseline_of), None);
-    let stage = Stage { protocol, fold, calibrate: calibrate_traces, twins, baseline, threads };
+    let stage = Stage::new(protocol, fold, calibrate, threads);
     methods
         .iter()
         .map(|method| {
@@ -137,14 +128,16 @@ pub fn measure(
                 let families =
                     protocol.families.iter().copied().filter(|family| !fold.left_out.contains(family)).collect();
                 let split = TrainingSplit { fold, train: &train, calibrate: &calibration_spans, families, seed };
-                all.extend(stage.run(&*method.prepare(&split)?, seed));
+                all.extend(stage.calibrated(&*method.prepare(&split)?).run(&twins, seed));
             }
             Ok(all)
         })
         .collect()
 }
 
-fn twin(span: &Span, protocol: &Protocol) -> Twin {
+/// A home as it is and with each injection seed's faults of the protocol, as it is measured on.
+#[must_use]
+pub fn twin(span: &Span, protocol: &Protocol) -> HomePair {
     let copy = |seed: &u64| {
         let plan = InjectionPlan {
             seed: *seed,
@@ -155,7 +148,7 @@ fn twin(span: &Span, protocol: &Protocol) -> Twin {
     };
     // Without injected faults one copy says it all: the recording's own events.
     let seeds = if protocol.rules.events_per_entity_week > 0.0 { protocol.injection_seeds.as_slice() } else { &[0] };
-    Twin { clean: HomeTrace::extract(&span.home, span.from), faulty: seeds.iter().map(copy).collect() }
+    HomePair { clean: HomeTrace::extract(&span.home, span.from), faulty: seeds.iter().map(copy).collect() }
 }
 
 fn records<'a>(homes: &'a [HomeTrace], scores: &'a [Vec<Vec<f32>>]) -> Vec<Record<'a>> {
@@ -173,63 +166,103 @@ struct Measured {
     faulty: Vec<Vec<Vec<f32>>>,
 }
 
-impl Stage<'_> {
-    fn run(&self, detector: &dyn Detector, training_seed: u64) -> Vec<HomeRecord> {
+impl<'a> Stage<'a> {
+    /// Thresholds come from the homes to calibrate on, which must be without injected faults.
+    #[must_use]
+    pub fn new(protocol: &'a Protocol, fold: &'a Fold, calibrate_on: Vec<HomeTrace>, threads: usize) -> Self {
+        let scores: Vec<Vec<Vec<f32>>> = calibrate_on.iter().map(baseline_scores).collect();
+        let baseline = calibrate(&records(&calibrate_on, &scores), None);
+        Self { protocol, fold, calibrate: calibrate_on, baseline, threads }
+    }
+
+    /// A detector under thresholds that are set on the stage's homes.
+    #[must_use]
+    pub fn calibrated<'d>(&'d self, detector: &'d dyn Detector) -> Calibrated<'d> {
         let scores = fan_out(&self.calibrate, self.threads, |home| scores_of(detector, home), |_| {});
         let baseline = detector.beside_baseline().then_some(&self.baseline);
         let calibration = calibrate(&records(&self.calibrate, &scores), baseline);
-        let mut measured = fan_out(
-            &self.twins,
-            self.threads,
-            |twin| self.measure_home(twin, detector, &calibration, training_seed),
-            |_| {},
-        );
-        for budget in &self.protocol.budgets {
-            let shift = oracle_shift(&self.twins, &measured, *budget);
-            for (twin, one) in self.twins.iter().zip(&mut measured) {
+        Calibrated { stage: self, detector, calibration }
+    }
+}
+
+/// A detector with its thresholds.
+pub struct Calibrated<'a> {
+    stage: &'a Stage<'a>,
+    detector: &'a dyn Detector,
+    calibration: Calibration,
+}
+
+impl std::fmt::Debug for Calibrated<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Calibrated").field("calibration", &self.calibration).finish_non_exhaustive()
+    }
+}
+
+impl Calibrated<'_> {
+    /// One record a home, in the order of the homes.
+    #[must_use]
+    pub fn run(&self, twins: &[HomePair], training_seed: u64) -> Vec<HomeRecord> {
+        let measure = |twin: &HomePair| self.measure_home(twin, training_seed);
+        let mut measured = fan_out(twins, self.stage.threads, measure, |_| {});
+        for budget in &self.stage.protocol.budgets {
+            let shift = oracle_shift(twins, &measured, *budget);
+            for (twin, one) in twins.iter().zip(&mut measured) {
                 find_with(twin, one, shift);
             }
         }
         measured.into_iter().map(|one| one.record).collect()
     }
 
-    fn measure_home(
-        &self,
-        twin: &Twin,
-        detector: &dyn Detector,
-        calibration: &Calibration,
-        training_seed: u64,
-    ) -> Measured {
-        let clean = &twin.clean;
+    /// The place of the highest budget at which these homes, that nothing was put into, together raise at most one false alarm a
+    /// home-week; the first where each raises more. Budgets must rise: the place is sought by halving.
+    #[must_use]
+    pub fn kept_budget(&self, homes: &[HomeTrace]) -> usize {
+        let prepare = |home: &HomeTrace| (scores_of(self.detector, home), self.detector.fault_checks(home));
+        let prepared = fan_out(homes, self.stage.threads, prepare, |_| {});
+        let places: Vec<usize> = (0..homes.len()).collect();
+        let weeks: f64 = homes.iter().map(weeks).sum();
+        let is_kept = |budget: &f64| {
+            let alarms = |place: &usize| {
+                let (home, (scores, fault_checks)) = (&homes[*place], &prepared[*place]);
+                let run = decide_home(home, &self.judged(scores, fault_checks.as_deref()), *budget, None, None);
+                false_alarms(home, &run).count()
+            };
+            fan_out(&places, self.stage.threads, alarms, |_| {}).into_iter().sum::<usize>() as f64 <= weeks
+        };
+        self.stage.protocol.budgets.partition_point(is_kept).saturating_sub(1)
+    }
+
+    fn judged<'j>(&'j self, scores: &'j [Vec<f32>], fault_checks: Option<&'j [Vec<f32>]>) -> Judged<'j> {
+        let baseline = self.detector.beside_baseline().then_some(&self.stage.baseline);
+        Judged { scores: Some(scores), calibration: &self.calibration, baseline, fault_checks }
+    }
+
+    fn measure_home(&self, twin: &HomePair, training_seed: u64) -> Measured {
+        let (stage, detector, clean) = (self.stage, self.detector, &twin.clean);
         let words = detector.score(clean);
         let within_band = within_band(clean, &words);
         let clean_scores: Vec<Vec<f32>> = words.into_iter().map(|one| one.scores).collect();
         let faulty_scores: Vec<Vec<Vec<f32>>> = twin.faulty.iter().map(|copy| scores_of(detector, copy)).collect();
-        let baseline = detector.beside_baseline().then_some(&self.baseline);
         let fault_checks = detector.fault_checks(clean);
-        let fault_checks = fault_checks.as_deref();
-        let judged = |scores| Judged { scores: Some(scores), calibration, baseline, fault_checks };
+        let judged = |scores| self.judged(scores, fault_checks.as_deref());
         let mut record = HomeRecord {
             home: clean.home.clone(),
-            fold: self.fold.number,
+            fold: stage.fold.number,
             training_seed,
             entities: clean.entities.len(),
             from: clean.from,
-            weeks: (clean.until - clean.from).max(0) as f64 / WEEK_SECONDS,
+            weeks: weeks(clean),
             false_alarms: Vec::new(),
             messages: Vec::new(),
-            events: twin.faulty.iter().flat_map(|copy| self.events(clean, copy)).collect(),
+            events: twin.faulty.iter().flat_map(|copy| stage.events(clean, copy)).collect(),
             vus_pr: Vec::new(),
             auc_pr: Vec::new(),
             within_band,
         };
-        for budget in &self.protocol.budgets {
+        for budget in &stage.protocol.budgets {
             let run = decide_home(clean, &judged(&clean_scores), *budget, None, None);
             record.messages.push(messages(&run.alarms));
-            let false_alarms = run.alarms.iter().filter(|alarm| {
-                !clean.labels.iter().any(|label| label.entity == alarm.entity && covers(label, alarm.raised_at))
-            });
-            record.false_alarms.push(false_alarms.map(|alarm| (alarm.raised_at, alarm.entity)).collect());
+            record.false_alarms.push(false_alarms(clean, &run).map(|alarm| (alarm.raised_at, alarm.entity)).collect());
             let mut events = record.events.iter_mut();
             for (copy, scores) in twin.faulty.iter().zip(&faulty_scores) {
                 let near = near_faults(copy);
@@ -240,7 +273,7 @@ impl Stage<'_> {
                 }
             }
         }
-        let first = self.protocol.budgets.first().copied().unwrap_or(1.0);
+        let first = stage.protocol.budgets.first().copied().unwrap_or(1.0);
         let clean_margins = margins(clean, &judged(&clean_scores), first);
         let faulty: Vec<Vec<Vec<f32>>> = twin
             .faulty
@@ -249,12 +282,14 @@ impl Stage<'_> {
             .map(|(copy, scores)| margins(copy, &judged(scores), first))
             .collect();
         for (copy, margins) in twin.faulty.iter().zip(&faulty) {
-            self.curves(copy, margins, &mut record);
+            stage.curves(copy, margins, &mut record);
         }
         Measured { record, clean: clean_margins, faulty }
     }
+}
 
-    fn events<'a>(&'a self, clean: &'a HomeTrace, copy: &'a HomeTrace) -> impl Iterator<Item = BenchEvent> + 'a {
+impl Stage<'_> {
+    fn events<'e>(&'e self, clean: &'e HomeTrace, copy: &'e HomeTrace) -> impl Iterator<Item = BenchEvent> + 'e {
         counted(clean, copy).map(|label| BenchEvent {
             entity: label.entity,
             class: copy.infos.get(label.entity as usize).map_or("", |info| info.class.as_str()).to_owned(),
@@ -284,6 +319,17 @@ impl Stage<'_> {
             }
         }
     }
+}
+
+fn weeks(home: &HomeTrace) -> f64 {
+    (home.until - home.from).max(0) as f64 / WEEK_SECONDS
+}
+
+/// Alarms on a home without injected faults, outside the recording's own labelled stretches.
+fn false_alarms<'a>(home: &'a HomeTrace, run: &'a HomeRun) -> impl Iterator<Item = &'a Alarm> {
+    let labelled =
+        |alarm: &Alarm| home.labels.iter().any(|label| label.entity == alarm.entity && covers(label, alarm.raised_at));
+    run.alarms.iter().filter(move |alarm| !labelled(alarm))
 }
 
 fn covers(label: &Label, at: i64) -> bool {
@@ -319,7 +365,7 @@ fn within_band(home: &HomeTrace, words: &[EntityScores]) -> Share {
 
 /// The one shift of all thresholds of a fold that gives at most so many false alarms a home-week on its clean test homes:
 /// what nobody can know beforehand.
-fn oracle_shift(twins: &[Twin], measured: &[Measured], budget: f64) -> f32 {
+fn oracle_shift(twins: &[HomePair], measured: &[Measured], budget: f64) -> f32 {
     let weeks: f64 = measured.iter().map(|one| one.record.weeks).sum();
     let finite =
         || measured.iter().flat_map(|one| one.clean.iter().flatten().copied()).filter(|margin| margin.is_finite());
@@ -348,7 +394,7 @@ fn unlabelled_episodes(home: &HomeTrace, entity: usize, margins: &[Vec<f32>], sh
 }
 
 /// Notes for every event whether it is found with all thresholds shifted.
-fn find_with(twin: &Twin, measured: &mut Measured, shift: f32) {
+fn find_with(twin: &HomePair, measured: &mut Measured, shift: f32) {
     let raise = |home: &HomeTrace, margins: &[Vec<f32>]| -> Vec<Vec<i64>> {
         margins.iter().map(|margins| episodes(margins, home.at(0), home.from, shift)).collect()
     };

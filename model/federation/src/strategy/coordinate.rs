@@ -1,12 +1,12 @@
 //! Each parameter by itself, from the middle of what homes say (Yin et al., ICML 2018).
 
-use super::{Aggregate, Strategy};
+use super::{Aggregate, Kept, Strategy};
 use crate::delta::Delta;
 
 /// The median of each parameter.
 #[derive(Debug, Default)]
 pub struct CoordinateMedian {
-    deltas: Vec<Delta>,
+    kept: Kept,
 }
 
 impl Strategy for CoordinateMedian {
@@ -14,14 +14,16 @@ impl Strategy for CoordinateMedian {
         "coordinate median"
     }
 
-    fn add(&mut self, _home: &str, delta: Delta) {
-        self.deltas.push(delta);
+    fn add(&mut self, home: &str, delta: Delta) {
+        self.kept.add(home, delta);
+    }
+
+    fn kept(&self) -> usize {
+        self.kept.homes.len()
     }
 
     fn finish(self: Box<Self>) -> Option<Aggregate> {
-        let homes = self.deltas.len();
-        // All but the middle one, or the middle two.
-        middle(&self.deltas, homes.saturating_sub(1) / 2)
+        median(self.kept)
     }
 }
 
@@ -29,14 +31,14 @@ impl Strategy for CoordinateMedian {
 #[derive(Debug)]
 pub struct TrimmedMean {
     share: f64,
-    deltas: Vec<Delta>,
+    kept: Kept,
 }
 
 impl TrimmedMean {
     /// `share` of the homes is left out at each end; below one half.
     #[must_use]
     pub fn new(share: f64) -> Self {
-        Self { share, deltas: Vec::new() }
+        Self { share, kept: Kept::default() }
     }
 }
 
@@ -45,30 +47,52 @@ impl Strategy for TrimmedMean {
         "trimmed mean"
     }
 
-    fn add(&mut self, _home: &str, delta: Delta) {
-        self.deltas.push(delta);
+    fn add(&mut self, home: &str, delta: Delta) {
+        self.kept.add(home, delta);
+    }
+
+    fn kept(&self) -> usize {
+        self.kept.homes.len()
     }
 
     fn finish(self: Box<Self>) -> Option<Aggregate> {
-        let homes = self.deltas.len();
+        let homes = self.kept.homes.len();
         let cut = (homes as f64 * self.share) as usize;
-        middle(&self.deltas, cut.min(homes.saturating_sub(1) / 2))
+        middle(self.kept, cut.min(homes.saturating_sub(1) / 2))
     }
 }
 
+/// The median of each parameter; none without a home.
+pub(super) fn median(kept: Kept) -> Option<Aggregate> {
+    // All but the middle one, or the middle two.
+    let cut = kept.homes.len().saturating_sub(1) / 2;
+    middle(kept, cut)
+}
+
+/// Parameters that are gathered from all deltas at once: of 1,000 deltas 256 KB, which the processor's cache holds.
+const GATHERED: usize = 64;
+
 /// The mean of each parameter without the `cut` smallest and largest values, of which something must be left.
-fn middle(deltas: &[Delta], cut: usize) -> Option<Aggregate> {
-    let first = deltas.first()?;
-    let mut column = Vec::with_capacity(deltas.len());
-    let mut values = Vec::with_capacity(first.values().len());
-    for index in 0..first.values().len() {
-        column.clear();
-        column.extend(deltas.iter().map(|delta| delta.values()[index]));
-        column.sort_unstable_by(f32::total_cmp);
-        let kept = &column[cut..column.len() - cut];
-        values.push((kept.iter().map(|value| f64::from(*value)).sum::<f64>() / kept.len() as f64) as f32);
+fn middle(kept: Kept, cut: usize) -> Option<Aggregate> {
+    let Kept { homes, left_out } = kept;
+    let count = homes.len();
+    let length = homes.first()?.1.values().len();
+    let mut columns = vec![0.0; GATHERED * count];
+    let mut values = Vec::with_capacity(length);
+    for from in (0..length).step_by(GATHERED) {
+        let until = (from + GATHERED).min(length);
+        for (place, (_, delta)) in homes.iter().enumerate() {
+            for (column, value) in delta.values()[from..until].iter().enumerate() {
+                columns[column * count + place] = *value;
+            }
+        }
+        for column in columns.chunks_exact_mut(count).take(until - from) {
+            column.sort_unstable_by(f32::total_cmp);
+            let left = &column[cut..count - cut];
+            values.push((left.iter().map(|value| f64::from(*value)).sum::<f64>() / left.len() as f64) as f32);
+        }
     }
-    Some(Aggregate { delta: Delta::new(values).ok()?, homes: deltas.len(), left_out: Vec::new() })
+    Some(Aggregate { delta: Delta::new(values).ok()?, homes: count, left_out })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The mean of the deltas that lie nearest to others: multi-Krum (Blanchard et al., NeurIPS 2017).
 
-use super::{Aggregate, LeftOut, Reason, Strategy};
+use super::{Aggregate, Kept, LeftOut, Reason, Strategy};
 use crate::delta::Delta;
 
 /// The mean of those deltas whose nearest neighbours are nearest. What liars send alone is far from all; what they agree upon is
@@ -8,14 +8,14 @@ use crate::delta::Delta;
 #[derive(Debug)]
 pub struct MultiKrum {
     share: f64,
-    homes: Vec<(String, Delta)>,
+    kept: Kept,
 }
 
 impl MultiKrum {
     /// `share` of the homes may lie: so many are left out. Of n homes at most (n − 3) / 2 can be.
     #[must_use]
     pub fn new(share: f64) -> Self {
-        Self { share, homes: Vec::new() }
+        Self { share, kept: Kept::default() }
     }
 }
 
@@ -25,13 +25,18 @@ impl Strategy for MultiKrum {
     }
 
     fn add(&mut self, home: &str, delta: Delta) {
-        self.homes.push((home.to_owned(), delta));
+        self.kept.add(home, delta);
+    }
+
+    fn kept(&self) -> usize {
+        self.kept.homes.len()
     }
 
     fn finish(self: Box<Self>) -> Option<Aggregate> {
-        let n = self.homes.len();
+        let Kept { homes, left_out: late } = self.kept;
+        let n = homes.len();
         let liars = ((n as f64 * self.share) as usize).min(n.saturating_sub(3) / 2);
-        let scores = scores(&self.homes, n.saturating_sub(liars + 2).max(1));
+        let scores = scores(&homes, n.saturating_sub(liars + 2).max(1));
         let mut order: Vec<usize> = (0..n).collect();
         order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]).then(a.cmp(b)));
         let median = *order.get(n / 2)?;
@@ -39,12 +44,12 @@ impl Strategy for MultiKrum {
         left.sort_unstable();
         let mut mean = Box::<super::Mean>::default();
         for index in &order {
-            let (home, delta) = &self.homes[*index];
+            let (home, delta) = &homes[*index];
             mean.add(home, delta.clone());
         }
         let far = |index: usize| Reason::FarFromOthers { times: scores[index] / scores[median].max(f64::MIN_POSITIVE) };
-        let left_out = left.iter().map(|index| LeftOut { home: self.homes[*index].0.clone(), reason: far(*index) });
-        let left_out = left_out.collect();
+        let left_out = left.iter().map(|index| LeftOut { home: homes[*index].0.clone(), reason: far(*index) });
+        let left_out = left_out.chain(late).collect();
         mean.finish().map(|aggregate| Aggregate { left_out, ..aggregate })
     }
 }
@@ -84,8 +89,7 @@ mod tests {
             ["home-7", "home-8", "home-9"]
         );
         for left in &aggregate.left_out {
-            let Reason::FarFromOthers { times } = left.reason;
-            assert!(times > 3.0, "{times}");
+            assert!(matches!(left.reason, Reason::FarFromOthers { times } if times > 3.0), "{}", left.reason);
         }
     }
 

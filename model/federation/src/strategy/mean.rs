@@ -23,6 +23,10 @@ impl Strategy for Mean {
         self.homes += 1;
     }
 
+    fn kept(&self) -> usize {
+        0
+    }
+
     fn finish(self: Box<Self>) -> Option<Aggregate> {
         if self.homes == 0 {
             return None;
@@ -54,6 +58,10 @@ impl Strategy for ClippedMean {
 
     fn add(&mut self, home: &str, delta: Delta) {
         self.mean.add(home, delta.clipped(self.clip));
+    }
+
+    fn kept(&self) -> usize {
+        0
     }
 
     fn finish(self: Box<Self>) -> Option<Aggregate> {

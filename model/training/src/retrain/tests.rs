@@ -72,6 +72,15 @@ fn the_baseline_detector_speaks_by_the_thresholds_that_homes_run_unless_they_are
 }
 
 #[test]
+fn fine_tuning_keeps_what_it_learnt_though_the_loss_on_calibration_homes_rises() {
+    let (corpus, config) = (corpus(), config());
+    let start = Artifact::parse(&run(&[], None, &config).artifact).unwrap().weights().clone();
+    let coarse = RetrainConfig { fit: Fit { fine_tune_learning_rate: 0.1, ..config.fit.clone() }, ..config };
+    let tuned = RetrainRequest::new(&corpus, &coarse).fine_tune(&start, &mut never_stops(|_| {})).unwrap();
+    assert_ne!(tuned.id(), start.id());
+}
+
+#[test]
 fn fine_tuning_on_feedback_is_held_against_champion_and_replay() {
     let champion = run(&[], None, &config());
     let feedback = [example(true), example(false)];

@@ -17,7 +17,7 @@ const DELAY_MEDIAN_HOURS: f64 = 7.0;
 
 /// An alarm that was sent, with what only the simulation knows.
 #[derive(Debug, Clone)]
-pub(super) struct Question {
+pub(in crate::bench) struct Question {
     entity: u32,
     raised_at: i64,
     window: Vec<f32>,
@@ -32,24 +32,29 @@ pub(super) struct Question {
 
 /// How the households of an arm answer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Habits {
+pub(in crate::bench) struct Habits {
     /// Probability that a question is answered.
-    pub(super) answered: f64,
+    pub(in crate::bench) answered: f64,
     /// Probability that an answer is the opposite of the truth.
-    pub(super) wrong: f64,
+    pub(in crate::bench) wrong: f64,
     /// Probability that a real but faint alarm is dismissed as boring.
-    pub(super) bored: f64,
+    pub(in crate::bench) bored: f64,
     /// Share of homes that flip every answer.
-    pub(super) flipping: f64,
+    pub(in crate::bench) flipping: f64,
     /// Whether answers are dealt out anew among all questions.
-    pub(super) shuffled: bool,
+    pub(in crate::bench) shuffled: bool,
 }
 
 /// An excess below which a real alarm is boring.
 const FAINT: f32 = 1.5;
 
 /// The alarms of the champion on a home with faults, those that have a window.
-pub(super) fn questions(home: &RecordedHome, model: &Arc<Model>, warm_up_days: i64, budget: f64) -> Vec<Question> {
+pub(in crate::bench) fn questions(
+    home: &RecordedHome,
+    model: &Arc<Model>,
+    warm_up_days: i64,
+    budget: f64,
+) -> Vec<Question> {
     let Some((first, last)) = home.span() else { return Vec::new() };
     let from = first + warm_up_days * 86_400;
     let timezone = TimeZone::get(&home.timezone).unwrap_or(TimeZone::UTC);
@@ -103,7 +108,7 @@ struct Given<'a> {
 }
 
 /// The answers as examples for the server.
-pub(super) fn answers(asked: &[(usize, &[Question])], habits: &Habits, seed: u64) -> Vec<HomeAnswer> {
+pub(in crate::bench) fn answers(asked: &[(usize, &[Question])], habits: &Habits, seed: u64) -> Vec<HomeAnswer> {
     let example = |one: Given<'_>| {
         let Question { window, class, .. } = one.question;
         let example = FeedbackExample { window: window.clone(), class: *class, anomalous: one.said, weight: 1.0 };
@@ -113,7 +118,7 @@ pub(super) fn answers(asked: &[(usize, &[Question])], habits: &Habits, seed: u64
 }
 
 /// The same answers for each home's own training, by its place among those asked.
-pub(super) fn verdicts(asked: &[(usize, &[Question])], habits: &Habits, seed: u64) -> Vec<Vec<HomeVerdict>> {
+pub(in crate::bench) fn verdicts(asked: &[(usize, &[Question])], habits: &Habits, seed: u64) -> Vec<Vec<HomeVerdict>> {
     let mut verdicts = vec![Vec::new(); asked.len()];
     for Given { turn, question, said } in given(asked, habits, seed) {
         verdicts[turn].push(HomeVerdict { entity: question.entity, at: question.raised_at, confirmed: said });

@@ -1,0 +1,229 @@
+//! What noise promises, as it is: for whom, how much, and whether it means anything for so many homes.
+
+use super::{PrivacyLoss, privacy_loss};
+
+/// Who adds noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoisedBy {
+    /// Each home, to its own clipped delta (local; with masks, distributed).
+    Home,
+    /// The server, to the sum of the clipped deltas, which it has seen (central).
+    Server,
+}
+
+/// What rounds are run with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PrivacyTerms {
+    /// Who adds the noise.
+    pub noised_by: NoisedBy,
+    /// Norm that a home's delta is brought down to, above zero.
+    pub clip: f64,
+    /// Standard deviation of the Gaussian noise on each value: of a home's delta, or of the sum.
+    pub noise: f64,
+    /// Homes whose deltas are in the sum; those that dropped out do not count, their noise is missing.
+    pub homes: u32,
+    /// Of these, homes whose sum is the least that the server sees, in secure aggregation: the threshold of a group. Without it 1.
+    pub seen_together: u32,
+    /// Chance that a home takes part in a round, in [0, 1].
+    pub sampling: f64,
+    /// Rounds.
+    pub rounds: u32,
+    /// Chance that the guarantee does not hold, in (0, 1); well below one in the number of homes.
+    pub delta: f64,
+}
+
+/// A guarantee in a word: the tiers of Ponomareva et al., *How to DP-fy ML* (2023).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Strength {
+    /// No noise is added where this observer looks.
+    Nothing,
+    /// ε above 10: a number without a meaning.
+    Meaningless,
+    /// ε from 1 to 10: what large deployments publish.
+    Reasonable,
+    /// ε up to 1.
+    Strong,
+}
+
+/// Up to this ε a guarantee is strong.
+const STRONG: f64 = 1.0;
+/// Up to this ε it is reasonable.
+const REASONABLE: f64 = 10.0;
+
+impl PrivacyLoss {
+    /// What the ε is worth.
+    #[must_use]
+    pub fn strength(&self) -> Strength {
+        if self.epsilon <= STRONG {
+            Strength::Strong
+        } else if self.epsilon <= REASONABLE {
+            Strength::Reasonable
+        } else if self.epsilon.is_finite() {
+            Strength::Meaningless
+        } else {
+            Strength::Nothing
+        }
+    }
+
+    /// How often, at most, somebody is right who guesses whether one home took part and would guess by the toss of a coin without what was
+    /// published: e^ε / (1 + e^ε) and the chance δ, in [0.5, 1].
+    #[must_use]
+    pub fn guessed_right(&self) -> f64 {
+        (1.0 / (1.0 + (-self.epsilon).exp()) + self.delta).min(1.0)
+    }
+}
+
+/// The guarantee of some rounds, for each of two observers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PrivacyStatement {
+    /// What it follows from.
+    pub terms: PrivacyTerms,
+    /// Against everybody who sees the published weights.
+    pub published: PrivacyLoss,
+    /// Against the server itself.
+    pub server: PrivacyLoss,
+}
+
+/// What rounds with these terms promise to any one home.
+///
+/// *Published*: neighbours are fleets with and without the home, so that the sum differs by one clip; the noise of homes adds up to
+/// √homes times that of one. *Server*: it knows who took part, so sampling hides nothing, and neighbours are any two deltas of the
+/// home, two clips apart; where it sees sums of a group alone, the noise of the group's homes adds up. Noise that other homes left out
+/// on purpose is not there: the guarantee counts on homes that add what the plan asks for.
+#[must_use]
+pub fn stated(terms: &PrivacyTerms) -> PrivacyStatement {
+    let PrivacyTerms { noised_by, clip, noise, homes, seen_together, sampling, rounds, delta } = *terms;
+    let together = |homes: u32| f64::from(homes.max(1)).sqrt();
+    let (on_sum, on_seen) = match noised_by {
+        NoisedBy::Home => (noise * together(homes), noise * together(seen_together.min(homes))),
+        NoisedBy::Server => (noise, 0.0),
+    };
+    PrivacyStatement {
+        terms: *terms,
+        published: privacy_loss(on_sum / clip, sampling, rounds, delta),
+        server: privacy_loss(on_seen / (2.0 * clip), 1.0, rounds, delta),
+    }
+}
+
+impl PrivacyStatement {
+    /// Two sentences for the operator's page: numbers, and what they are worth.
+    #[must_use]
+    pub fn for_operator(&self) -> String {
+        let PrivacyTerms { homes, rounds, delta, .. } = self.terms;
+        let over = format!("over {rounds} rounds of {homes} homes (δ {delta:.0e})");
+        format!(
+            "Against readers of the weights {} {over}. Against this server {}.",
+            worth(&self.published),
+            worth(&self.server)
+        )
+    }
+
+    /// One or two sentences for a resident, without a formula.
+    #[must_use]
+    pub fn for_resident(&self) -> String {
+        let homes = self.terms.homes;
+        let percent = |loss: &PrivacyLoss| format!("{:.0} of 100 times", (loss.guessed_right() * 100.0).floor());
+        let readers = match self.published.strength() {
+            Strength::Nothing => "No noise is added to what homes send, so nobody can promise that a home cannot be recognised in the published model.".to_owned(),
+            Strength::Meaningless => {
+                format!("Noise is added, but with {homes} homes it is too little to hide a single home. Do not rely on it.")
+            }
+            Strength::Reasonable | Strength::Strong => format!(
+                "Noise is added: whoever studies the published model and guesses whether your home took part is right at most {}, where a coin is right 50 times.",
+                percent(&self.published)
+            ),
+        };
+        let server = match self.server.strength() {
+            Strength::Nothing | Strength::Meaningless if self.terms.seen_together > 1 => {
+                format!(
+                    "The server sees sums of at least {} homes, never your home's part alone.",
+                    self.terms.seen_together
+                )
+            }
+            Strength::Nothing | Strength::Meaningless => {
+                "The server sees what your home sends; noise does not hide it from the server.".to_owned()
+            }
+            Strength::Reasonable | Strength::Strong => {
+                format!("The same holds for the server: at most {}.", percent(&self.server))
+            }
+        };
+        format!("{readers} {server}")
+    }
+}
+
+fn worth(loss: &PrivacyLoss) -> String {
+    let epsilon = loss.epsilon;
+    match loss.strength() {
+        Strength::Nothing => "no guarantee (no noise)".to_owned(),
+        Strength::Meaningless => format!("ε {epsilon:.0}: meaningless"),
+        Strength::Reasonable => {
+            format!("ε {epsilon:.1}: reasonable, a guess is right at most {:.1} %", loss.guessed_right() * 100.0)
+        }
+        Strength::Strong => {
+            format!("ε {epsilon:.2}: strong, a guess is right at most {:.1} %", loss.guessed_right() * 100.0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Noise on the sum such that noise on the mean over `homes` is .003 clips, the most that costs nothing measurable.
+    fn central(homes: u32) -> PrivacyTerms {
+        PrivacyTerms {
+            noised_by: NoisedBy::Server,
+            clip: 1.0,
+            noise: 0.003 * f64::from(homes),
+            homes,
+            seen_together: 1,
+            sampling: 1.0,
+            rounds: 10,
+            delta: 1e-5,
+        }
+    }
+
+    #[test]
+    fn the_same_harmless_noise_means_nothing_at_twelve_homes_and_something_at_a_thousand() {
+        let (few, many) = (stated(&central(12)), stated(&central(1000)));
+        assert_eq!(
+            (few.published.strength(), many.published.strength()),
+            (Strength::Meaningless, Strength::Reasonable)
+        );
+        assert!((many.published.epsilon - 5.0).abs() < 0.1, "{}", many.published.epsilon);
+        let operator = "Against readers of the weights ε 5.0: reasonable, a guess is right at most 99.4 % over 10 rounds of \
+                        1000 homes (δ 1e-5). Against this server no guarantee (no noise).";
+        assert_eq!(many.for_operator(), operator);
+        let resident = "Noise is added, but with 12 homes it is too little to hide a single home. Do not rely on it. The server sees what \
+                        your home sends; noise does not hide it from the server.";
+        assert_eq!(few.for_resident(), resident);
+    }
+
+    #[test]
+    fn noise_of_homes_protects_against_the_server_too_and_more_where_it_sees_sums_only() {
+        let local = PrivacyTerms { noised_by: NoisedBy::Home, noise: 0.1, ..central(1000) };
+        let (alone, masked) = (stated(&local), stated(&PrivacyTerms { seen_together: 16, ..local }));
+        assert_eq!(alone.published, stated(&PrivacyTerms { noise: 0.1 * 1000_f64.sqrt(), ..central(1000) }).published);
+        assert_eq!(alone.published, masked.published);
+        assert!(masked.server.epsilon < alone.server.epsilon && alone.server.epsilon.is_finite());
+        assert_eq!(alone.server, privacy_loss(0.05, 1.0, 10, 1e-5));
+        assert!(
+            masked.for_resident().ends_with("The server sees sums of at least 16 homes, never your home's part alone.")
+        );
+    }
+
+    #[test]
+    fn without_noise_a_statement_says_so() {
+        let none = stated(&PrivacyTerms { noise: 0.0, ..central(12) });
+        assert_eq!((none.published.strength(), none.server.strength()), (Strength::Nothing, Strength::Nothing));
+        assert!(none.for_resident().starts_with("No noise is added"));
+        assert_eq!(none.published.guessed_right(), 1.0);
+    }
+
+    #[test]
+    fn a_guess_is_as_good_as_the_odds_allow() {
+        let right = |epsilon| PrivacyLoss { epsilon, delta: 0.0 }.guessed_right();
+        assert_eq!(right(0.0), 0.5);
+        assert!((right(1.0) - 0.731).abs() < 1e-3 && (right(5.0) - 0.993).abs() < 1e-3);
+    }
+}

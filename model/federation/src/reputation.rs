@@ -1,0 +1,322 @@
+//! What homes' deltas were like over the rounds: who is left out again and again, who copies, who keeps going one way with others.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::delta::Delta;
+use super::sketch::{Sketch, Sketcher};
+
+/// What an earlier round weighs beside the next one: after three rounds without a fault a home has .22 of its suspicion left.
+const MEMORY: f64 = 0.6;
+/// Suspicion up to which a home counts in full: one bad round gives .4.
+const TRUSTED: f64 = 0.45;
+/// Suspicion from which a home does not count: the third bad round in a row gives .78.
+const EXCLUDED: f64 = 0.75;
+/// Cosine to the aggregate of the round before from which a delta is a copy of it.
+const COPY: f64 = 0.9;
+/// Cosine between what two homes did beside the aggregate, over the rounds, from which they act as one.
+const ALIKE: f64 = 0.5;
+/// Rounds of both homes before that is judged.
+const ALIKE_ROUNDS: u32 = 3;
+/// Most homes that are remembered: 3 KB each are 30 MB, and a cohort of 1,000 is compared with them in some 5 s. Beyond, those that took
+/// part longest ago are forgotten, but for the banned.
+pub const REMEMBERED_MAX: usize = 10_000;
+
+/// What one home did in a round.
+#[derive(Debug, Clone)]
+pub struct Conduct {
+    /// As it was added to the strategy.
+    pub home: String,
+    /// Whether the strategy left it out for a reason that speaks against it ([`Reason::is_suspect`](crate::Reason::is_suspect)).
+    pub left_out: bool,
+    /// What it sent.
+    pub sketch: Sketch,
+}
+
+/// How a home stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Rounds in which it took part.
+    pub rounds: u32,
+    /// Rounds of them in which the strategy left it out.
+    pub left_out: u32,
+    /// Rounds of them in which it sent the round before's aggregate again.
+    pub copied: u32,
+    /// The home that it goes the same way with, where there is one, and the cosine.
+    pub alike: Option<(String, f64)>,
+    /// In [0, 1]: the share of bad rounds, later ones weighing more.
+    pub suspicion: f64,
+    /// By an operator: excluded whatever it sends.
+    pub banned: bool,
+    latest: u64,
+    /// Sum of what it did beside the aggregates, earlier rounds weighing less.
+    way: Sketch,
+}
+
+/// What follows for a home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its deltas count in full.
+    Trusted,
+    /// They count less.
+    Doubted,
+    /// They are judged and not used, until enough rounds went well.
+    Excluded,
+}
+
+/// The standing of every home.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "Saved", into = "Saved")]
+pub struct Reputation {
+    seed: u64,
+    sketcher: Sketcher,
+    homes: BTreeMap<String, Standing>,
+    before: Option<Sketch>,
+    round: u64,
+}
+
+/// As it is stored.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    seed: u64,
+    homes: BTreeMap<String, Standing>,
+    before: Option<Sketch>,
+    round: u64,
+}
+
+impl From<Saved> for Reputation {
+    fn from(saved: Saved) -> Self {
+        let Saved { seed, homes, before, round } = saved;
+        Self { seed, sketcher: Sketcher::new(seed), homes, before, round }
+    }
+}
+
+impl From<Reputation> for Saved {
+    fn from(own: Reputation) -> Self {
+        Self { seed: own.seed, homes: own.homes, before: own.before, round: own.round }
+    }
+}
+
+impl Reputation {
+    /// Nobody is known yet. `seed` is the aggregator's secret ([`Sketcher::new`]).
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { seed, sketcher: Sketcher::new(seed), homes: BTreeMap::new(), before: None, round: 0 }
+    }
+
+    /// What is remembered of a delta; to be taken before the strategy takes the delta itself.
+    #[must_use]
+    pub fn sketch(&self, delta: &Delta) -> Sketch {
+        self.sketcher.sketch(delta)
+    }
+
+    /// Takes in a finished round: what each home did, and what the homes together changed.
+    pub fn record(&mut self, conducts: &[Conduct], aggregate: &Delta) {
+        let aggregate = self.sketcher.sketch(aggregate);
+        self.round += 1;
+        let mut bad = BTreeMap::new();
+        for conduct in conducts {
+            let copied = self.before.as_ref().is_some_and(|before| conduct.sketch.cosine(before) >= COPY);
+            let standing = self.homes.entry(conduct.home.clone()).or_insert_with(Standing::new);
+            standing.rounds += 1;
+            standing.left_out += u32::from(conduct.left_out);
+            standing.copied += u32::from(copied);
+            standing.latest = self.round;
+            standing.way.scaled_plus(MEMORY, &conduct.sketch.beside(&aggregate));
+            bad.insert(conduct.home.clone(), conduct.left_out || copied);
+        }
+        for (home, bad) in bad {
+            let alike = self.most_alike(&home);
+            if let Some(standing) = self.homes.get_mut(&home) {
+                let bad = bad || alike.is_some();
+                standing.alike = alike;
+                standing.suspicion = MEMORY * standing.suspicion + (1.0 - MEMORY) * f64::from(u8::from(bad));
+            }
+        }
+        self.before = Some(aggregate);
+        self.forget();
+    }
+
+    /// An operator excludes a home, until it is lifted.
+    pub fn ban(&mut self, home: &str) {
+        self.homes.entry(home.to_owned()).or_insert_with(Standing::new).banned = true;
+    }
+
+    /// An operator trusts a home again: what it did is forgotten, a ban too.
+    pub fn lift(&mut self, home: &str) {
+        self.homes.remove(home);
+    }
+
+    /// How much of a home's next delta counts, in [0, 1]; a home that is not known counts in full.
+    #[must_use]
+    pub fn weight(&self, home: &str) -> f64 {
+        let Some(standing) = self.homes.get(home) else { return 1.0 };
+        let suspicion = if standing.banned { 1.0 } else { standing.suspicion };
+        ((EXCLUDED - suspicion) / (EXCLUDED - TRUSTED)).clamp(0.0, 1.0)
+    }
+
+    /// What follows for a home.
+    #[must_use]
+    pub fn verdict(&self, home: &str) -> Verdict {
+        match self.weight(home) {
+            0.0 => Verdict::Excluded,
+            weight if weight < 1.0 => Verdict::Doubted,
+            _ => Verdict::Trusted,
+        }
+    }
+
+    /// How a home stands; none where it never took part or was forgotten.
+    #[must_use]
+    pub fn standing(&self, home: &str) -> Option<&Standing> {
+        self.homes.get(home)
+    }
+
+    /// The home of this or an earlier round whose way is nearest to this one's, from [`ALIKE`] on.
+    fn most_alike(&self, home: &str) -> Option<(String, f64)> {
+        let own = self.homes.get(home).filter(|own| own.rounds >= ALIKE_ROUNDS)?;
+        let others = self.homes.iter().filter(|(name, other)| *name != home && other.rounds >= ALIKE_ROUNDS);
+        let cosines = others.map(|(name, other)| (name, own.way.cosine(&other.way)));
+        let (name, cosine) = cosines.max_by(|one, other| one.1.total_cmp(&other.1))?;
+        (cosine >= ALIKE).then(|| (name.clone(), cosine))
+    }
+
+    fn forget(&mut self) {
+        if self.homes.len() > REMEMBERED_MAX {
+            let mut latest: Vec<u64> = self.homes.values().map(|standing| standing.latest).collect();
+            latest.sort_unstable();
+            let keep_from = latest[latest.len() - REMEMBERED_MAX];
+            self.homes.retain(|_, standing| standing.latest >= keep_from || standing.banned);
+        }
+    }
+}
+
+impl Standing {
+    fn new() -> Self {
+        Self {
+            rounds: 0,
+            left_out: 0,
+            copied: 0,
+            alike: None,
+            suspicion: 0.0,
+            banned: false,
+            latest: 0,
+            way: Sketch::zero(),
+        }
+    }
+}
+
+impl std::fmt::Display for Standing {
+    /// For an operator.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "left out {} of {} rounds", self.left_out, self.rounds)?;
+        if self.copied > 0 {
+            write!(f, ", copied {}", self.copied)?;
+        }
+        if let Some((home, cosine)) = &self.alike {
+            write!(f, ", goes the way of {home} (cosine {cosine:.2})")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    fn noise(seed: u64) -> Delta {
+        Delta::zero().noised(0.01, &mut ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    fn sum(one: &Delta, other: &Delta) -> Delta {
+        Delta::new(one.values().iter().zip(other.values()).map(|(one, other)| one + other).collect()).unwrap()
+    }
+
+    /// Homes that send these deltas, of whom those named were left out; the aggregate is the first.
+    fn record(reputation: &mut Reputation, sent: &[(&str, Delta)], left_out: &[&str]) {
+        let conduct = |(home, delta): &(&str, Delta)| Conduct {
+            home: (*home).to_owned(),
+            left_out: left_out.contains(home),
+            sketch: reputation.sketch(delta),
+        };
+        let conducts: Vec<Conduct> = sent.iter().map(conduct).collect();
+        reputation.record(&conducts, &sent[0].1);
+    }
+
+    #[test]
+    fn a_home_that_is_left_out_three_times_is_excluded_and_comes_back_after_good_rounds() {
+        let mut reputation = Reputation::new(1);
+        let mut round = 0;
+        let verdicts = [true, true, true, false, false, false, false].map(|left_out| {
+            let left_out: &[&str] = if left_out { &["b"] } else { &[] };
+            round += 1;
+            record(&mut reputation, &[("a", noise(round)), ("b", noise(100 + round))], left_out);
+            reputation.verdict("b")
+        });
+        use Verdict::{Doubted, Excluded, Trusted};
+        assert_eq!(verdicts, [Trusted, Doubted, Excluded, Doubted, Trusted, Trusted, Trusted]);
+        assert_eq!(reputation.standing("b").unwrap().to_string(), "left out 3 of 7 rounds");
+        assert_eq!((reputation.weight("a"), reputation.weight("unknown")), (1.0, 1.0));
+    }
+
+    #[test]
+    fn an_operator_bans_and_lifts_and_both_survive_being_stored() {
+        let mut reputation = Reputation::new(1);
+        record(&mut reputation, &[("a", noise(1)), ("b", noise(2))], &["b"]);
+        reputation.ban("a");
+        let stored = serde_cbor::to_vec(&reputation).unwrap();
+        let mut again: Reputation = serde_cbor::from_slice(&stored).unwrap();
+        assert_eq!((again.verdict("a"), again.standing("b")), (Verdict::Excluded, reputation.standing("b")));
+        assert_eq!(again.sketch(&noise(3)), reputation.sketch(&noise(3)));
+        again.lift("a");
+        assert_eq!((again.verdict("a"), again.standing("a")), (Verdict::Trusted, None));
+    }
+
+    #[test]
+    fn who_sends_the_last_aggregate_again_is_found() {
+        let mut reputation = Reputation::new(1);
+        for round in 0..4 {
+            let copied = if round == 0 { Delta::zero() } else { noise(round - 1) };
+            record(&mut reputation, &[("a", noise(round)), ("b", copied), ("c", noise(100 + round))], &[]);
+        }
+        let standing = reputation.standing("b").unwrap();
+        assert_eq!((standing.copied, reputation.verdict("b")), (3, Verdict::Excluded));
+        assert_eq!(reputation.verdict("c"), Verdict::Trusted);
+    }
+
+    #[test]
+    fn a_drift_that_two_homes_share_is_found_although_no_round_shows_it() {
+        let mut reputation = Reputation::new(1);
+        let drift = noise(1_000);
+        for round in 0..5 {
+            let with_drift = |seed: u64| sum(&noise(seed + round), &drift);
+            let sent = [
+                ("a", noise(round)),
+                ("b", with_drift(200)),
+                ("c", with_drift(300)),
+                ("d", noise(400 + round)),
+                ("e", noise(500 + round)),
+            ];
+            record(&mut reputation, &sent, &[]);
+        }
+        let (other, cosine) = reputation.standing("b").unwrap().alike.clone().unwrap();
+        assert!(other == "c" && cosine > ALIKE, "{other} {cosine}");
+        assert_eq!(reputation.verdict("b"), Verdict::Excluded);
+        assert_eq!((reputation.verdict("d"), reputation.verdict("e")), (Verdict::Trusted, Verdict::Trusted));
+    }
+
+    #[test]
+    fn more_homes_than_are_remembered_push_out_those_of_earlier_rounds() {
+        let mut reputation = Reputation::new(1);
+        record(&mut reputation, &[("first", noise(1))], &["first"]);
+        let sketch = reputation.sketch(&noise(2));
+        let conduct = |home: usize| Conduct { home: home.to_string(), left_out: false, sketch: sketch.clone() };
+        reputation.record(&(0..REMEMBERED_MAX).map(conduct).collect::<Vec<_>>(), &noise(3));
+        assert_eq!(reputation.standing("first"), None);
+        assert!(reputation.standing("0").is_some());
+    }
+}
