@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use hearthwatch_evaluation::dataset::RecordedHome;
 use hearthwatch_protocol::HomeId;
-use hearthwatch_provision::{Layout, homes, init, mosquitto};
+use hearthwatch_provision::{Layout, homes, init};
 use hearthwatch_rounds::cohort::judges;
 use hearthwatch_store::Store as _;
 use hearthwatch_store::rounds::{RoundHomeRow, RoundRow, RoundStage, RoundStore as _};

@@ -226,7 +226,7 @@ mod tests {
                 assert_eq!(properties.keys().collect::<Vec<_>>(), ["items", "next"], "{path}");
             }
         }
-        assert_eq!(lists, 15, "a list that does not end in Page is not looked at");
+        assert_eq!(lists, 18, "a list that does not end in Page is not looked at");
     }
 
     #[test]

@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hearthwatch_federation::{Delta, Quantised};
+use hearthwatch_federation::{Delta, Quantised, Strategy};
 use hearthwatch_protocol::HomeId;
 use hearthwatch_store::rounds::{RoundHomeRow, RoundHomeState};
 use hearthwatch_store::{Store, StoreResult};
 use sha2::{Digest as _, Sha256};
-
-use super::settings::RoundSettings;
 
 /// Why a delta was left out by this program, where it was not the strategy.
 const EXCLUDED: &str = "excluded by an operator";
@@ -28,16 +26,14 @@ pub(super) struct Aggregated {
     pub median_norm: f64,
 }
 
-/// Aggregates the deltas of `rows`, all of them taken and in order of home. `excluded` homes are left out. None without a usable delta.
+/// Aggregates the deltas of `rows` by a fresh `strategy`, all of them taken and in order of home. `excluded` homes are left out. None without a usable delta.
 pub(super) fn aggregate(
     store: &dyn Store,
-    settings: &RoundSettings,
+    mut strategy: Box<dyn Strategy>,
     rows: Vec<RoundHomeRow>,
     excluded: &BTreeSet<HomeId>,
-    own: Option<Delta>,
     now: i64,
 ) -> StoreResult<Option<Aggregated>> {
-    let mut strategy = settings.strategy.make(settings.clip, settings.liars, own);
     let mut left: BTreeMap<HomeId, String> = BTreeMap::new();
     let mut norms = Vec::with_capacity(rows.len());
     for row in &rows {

@@ -175,6 +175,13 @@ impl Bench {
         self.say_all(home, &parts)
     }
 
+    /// Sends this delta, whatever it is.
+    pub fn send(&self, home: &HomeId, delta: &Delta) -> RoundReceipt {
+        let body = Quantised::of(delta).to_bytes().unwrap();
+        let parts = self.parts(home, RoundResult::Delta(RoundFile::of(&body)), &body);
+        self.say_all(home, &parts)
+    }
+
     pub fn send_counts(&self, home: &HomeId, found: [usize; 3]) -> RoundReceipt {
         let body = HomeCounts { models: found.map(counts).to_vec() }.to_bytes().unwrap();
         let parts = self.parts(home, RoundResult::Counts(RoundFile::of(&body)), &body);

@@ -23,7 +23,8 @@ pub fn judges(home: &HomeId, share: f64) -> bool {
     f64::from(number) < share * 4_294_967_296.0
 }
 
-/// Offers of homes that may be asked at `now`: willing, let in, not `excluded`, and heard of within `heard_seconds`.
+/// Offers of homes that may be asked at `now`: willing, with a sensor to train on, let in, not `excluded`, and heard of within
+/// `heard_seconds`.
 #[must_use]
 pub fn eligible<'a>(
     homes: &[HomeRow],
@@ -38,7 +39,8 @@ pub fn eligible<'a>(
     let may = |offer: &&OfferRow| {
         let heard = admitted.get(&offer.home).map(|heard| offer.heard_at.max(*heard));
         let lately = heard.is_some_and(|heard| now.saturating_sub(heard) <= heard_seconds);
-        offer.willing && lately && !excluded.contains(&offer.home)
+        let learnt = offer.classes.iter().any(|count| count.entities > 0);
+        offer.willing && learnt && lately && !excluded.contains(&offer.home)
     };
     offers.iter().filter(may).collect()
 }
@@ -104,12 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn only_willing_homes_that_are_let_in_and_heard_of_lately_are_asked() {
-        let mut rows = homes(&["a", "b", "c", "d"]);
+    fn only_willing_homes_that_know_a_sensor_are_let_in_and_heard_of_lately_are_asked() {
+        let mut rows = homes(&["a", "b", "c", "d", "e"]);
         rows[1].revoked_at = Some(NOW);
-        let silent = OfferRow { heard_at: NOW - 101, ..offer("d", &[]) };
-        let unwilling = OfferRow { willing: false, ..offer("a", &[]) };
-        let offers = [offer("b", &[]), offer("c", &[]), silent, unwilling, offer("stranger", &[])];
+        let offer = |name: &str| offer(name, &["temperature"]);
+        let silent = OfferRow { heard_at: NOW - 101, ..offer("d") };
+        let unwilling = OfferRow { willing: false, ..offer("a") };
+        let new = OfferRow { classes: Vec::new(), ..offer("e") };
+        let offers = [offer("b"), offer("c"), silent, new, unwilling, offer("stranger")];
         let asked = |excluded: &[&str]| -> Vec<String> {
             let excluded = excluded.iter().map(|name| home(name)).collect();
             eligible(&rows, &offers, &excluded, NOW, 100).iter().map(|offer| offer.home.to_string()).collect()

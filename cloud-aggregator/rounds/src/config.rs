@@ -64,7 +64,7 @@ impl Default for RoundsConfig {
             clip: 2.0,
             noise: 0.0,
             count_noise: 0.0,
-            strategy: StrategyName::MultiKrum,
+            strategy: StrategyName::VettedMean,
             liars: 0.3,
             steps: 20,
             batch: 128,

@@ -7,7 +7,7 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use hearthwatch_detector::detector::Model;
 use hearthwatch_detector::network::{Artifact, ArtifactParts, Lineage, Weights};
 use hearthwatch_evaluation::evaluate::{GatePolicy, GateReport, GateVerdict, Share, Summary};
-use hearthwatch_federation::Delta;
+use hearthwatch_federation::{Delta, Rise};
 use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::round::{SignedRoundPlan, TrainRecipe};
 use hearthwatch_protocol::seal::SigningKey;
@@ -35,8 +35,11 @@ impl RoundTrainer for PuppetTrainer {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
-        let change = Delta::zero().noised(1e-4, &mut ChaCha8Rng::seed_from_u64(step.seed));
-        change.applied_to(start).map_err(|error| TrainerError::Failed(error.to_string()))
+        replayed(step.seed).applied_to(start).map_err(|error| TrainerError::Failed(error.to_string()))
+    }
+
+    fn rise(&self, _: &Weights, _: u64) -> Result<Rise, TrainerError> {
+        Ok(Box::new(|_: &Delta| 0.0))
     }
 
     fn artifact(
@@ -79,6 +82,12 @@ impl RoundTrainer for PuppetTrainer {
             policy: GatePolicy::default(),
         })
     }
+}
+
+/// What [`PuppetTrainer`] changes with this seed.
+#[must_use]
+pub fn replayed(seed: u64) -> Delta {
+    Delta::zero().noised(1e-4, &mut ChaCha8Rng::seed_from_u64(seed))
 }
 
 /// The shipped artifact, read.

@@ -35,5 +35,5 @@ pub use keys::CertifiedKeys;
 pub use model_trainer::ModelTrainer;
 pub use plans::MINUTES_MAX;
 pub use settings::RoundSettings;
-pub use strategies::StrategyName;
+pub use strategies::{Own, StrategyName};
 pub use trainer::{ReplayStep, RoundTrainer, TrainerError};

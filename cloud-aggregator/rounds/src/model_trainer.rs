@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hearthwatch_detector::network::{Artifact, Weights};
 use hearthwatch_evaluation::evaluate::GateReport;
+use hearthwatch_federation::Rise;
 use hearthwatch_learning::training::Corpora;
 use hearthwatch_training::{Prepared, RetrainConfig, RoundRecipe, TrainError, never_stops, prepare};
 
@@ -54,6 +55,10 @@ impl RoundTrainer for ModelTrainer {
         self.prepared()?.replay(start, &recipe, step.seed, &self.config).map_err(trainer_error)
     }
 
+    fn rise(&self, start: &Weights, seed: u64) -> Result<Rise, TrainerError> {
+        self.prepared()?.rise(start, seed, &self.config).map_err(trainer_error)
+    }
+
     fn artifact(
         &self,
         weights: Weights,
@@ -93,6 +98,8 @@ mod tests {
             trainer.artifact(weights, &champion, serde_json::json!({ "round": 1 })).unwrap()
         };
         let artifact = made();
+        let rise = trainer.rise(champion.weights(), 1).unwrap();
+        assert_eq!(rise(&hearthwatch_federation::Delta::zero()), 0.0);
         assert_ne!(artifact.weights_id(), champion.weights_id());
         trainer.rest();
         assert_eq!(made().to_bytes(), artifact.to_bytes(), "read anew");

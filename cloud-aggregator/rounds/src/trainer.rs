@@ -2,6 +2,7 @@
 
 use hearthwatch_detector::network::{Artifact, Weights};
 use hearthwatch_evaluation::evaluate::GateReport;
+use hearthwatch_federation::Rise;
 use serde::{Deserialize, Serialize};
 
 /// How the server trains on recordings in a round.
@@ -35,6 +36,12 @@ pub trait RoundTrainer: Send + Sync + 'static {
     /// # Errors
     /// [`TrainerError`].
     fn replay(&self, start: &Weights, step: &ReplayStep) -> Result<Weights, TrainerError>;
+
+    /// By how much a delta raises the loss on the recordings when it is added to `start`: on windows drawn by `seed`.
+    ///
+    /// # Errors
+    /// [`TrainerError`].
+    fn rise(&self, start: &Weights, seed: u64) -> Result<Rise, TrainerError>;
 
     /// A whole artifact around `weights`: with thresholds and the classes that it earned. `champion` is the fleet's; `training` goes
     /// into the manifest. The same again gives the same bytes.

@@ -230,8 +230,12 @@ impl Service {
     /// Waits until something changes, and for `longest` at most.
     async fn news(&mut self, longest: Duration) -> Result<(), RoundsError> {
         let longest = if self.pending.is_some() { longest.min(self.until(self.opens_at)) } else { longest };
-        let RoundChannels { sharing, plan, receipt, left, .. } = &mut self.parts.channels;
+        // A home that has read its first history is offered at once, not when something else happens.
+        let learns = self.offered.is_some_and(|offered| offered.learns());
+        let RoundsParts { channels, view, .. } = &mut self.parts;
+        let RoundChannels { sharing, plan, receipt, left, .. } = channels;
         let changed = tokio::select! {
+            learnt = view.wait_for(|view| view.readiness.learnt() > 0), if learns => learnt.map(drop),
             changed = sharing.changed() => changed,
             changed = plan.changed() => {
                 plan.mark_changed();

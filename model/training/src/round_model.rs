@@ -2,12 +2,14 @@
 
 use hearthwatch_detector::network::{Artifact, ArtifactParts, DeviceKind, Lineage, Scorer, Weights};
 use hearthwatch_evaluation::evaluate::{Evaluation, GateReport, judge};
+use hearthwatch_federation::Rise;
 
 use super::config::RetrainConfig;
 use super::error::TrainError;
 use super::prepare::Prepared;
 use super::retrain::{measured, set_up};
 use super::round::{RoundRecipe, train_round};
+use super::server_loss::ServerLoss;
 
 impl Prepared {
     /// Trains from `start` on the training recordings, with fresh moments.
@@ -23,6 +25,14 @@ impl Prepared {
     ) -> Result<Weights, TrainError> {
         let device = DeviceKind::parse(&config.device)?.open()?;
         train_round(start, &self.train, &[], recipe, seed, &device)
+    }
+
+    /// By how much a delta raises the loss of `start` on the training recordings, on windows drawn by `seed`.
+    ///
+    /// # Errors
+    /// Those of [`ServerLoss::new`].
+    pub fn rise(&self, start: &Weights, seed: u64, config: &RetrainConfig) -> Result<Rise, TrainError> {
+        Ok(ServerLoss::new(&self.train, config, seed)?.rise(start))
     }
 
     /// An artifact around weights that came out of rounds: thresholds from the calibration recordings, classes earned anew, the blend of

@@ -71,6 +71,12 @@ const SUITES: &[Suite] = &[
         || integration("fleet", &[]),
     ),
     suite(
+        "rounds",
+        "federated rounds with real processes: a liar, a killed home, one that withdraws, a killed aggregator",
+        &[Part::Mosquitto],
+        || integration("rounds", &[]),
+    ),
+    suite(
         "attacks",
         "every attack on updates, judged by our client and by python-tuf",
         &[Part::PythonVenv],

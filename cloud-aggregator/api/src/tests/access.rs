@@ -11,7 +11,7 @@ use crate::bench::NOW;
 use crate::openapi::document;
 
 /// Every call that wants a token, with the least role that may make it.
-const ROLES: [(&str, &str, Role); 40] = [
+const ROLES: [(&str, &str, Role); 44] = [
     ("GET", "/api/v1/homes", Role::Viewer),
     ("GET", "/api/v1/homes/{home}", Role::Viewer),
     ("POST", "/api/v1/homes/{home}/revoke", Role::Admin),
@@ -45,6 +45,10 @@ const ROLES: [(&str, &str, Role); 40] = [
     ("GET", "/api/v1/rollouts", Role::Viewer),
     ("GET", "/api/v1/rollouts/{version}", Role::Viewer),
     ("GET", "/api/v1/attestations", Role::Viewer),
+    ("GET", "/api/v1/rounds", Role::Viewer),
+    ("GET", "/api/v1/rounds/{round}", Role::Viewer),
+    ("GET", "/api/v1/rounds/{round}/homes", Role::Viewer),
+    ("GET", "/api/v1/offers", Role::Viewer),
     ("POST", "/api/v1/rollouts/{version}/pause", Role::Operator),
     ("POST", "/api/v1/rollouts/{version}/resume", Role::Operator),
     ("POST", "/api/v1/rollouts/{version}/promote", Role::Operator),

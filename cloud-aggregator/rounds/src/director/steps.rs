@@ -2,7 +2,7 @@
 
 use hearthwatch_detector::network::{Artifact, Weights};
 use hearthwatch_federation::{Delta, HomeCounts};
-use hearthwatch_protocol::round::{EvaluateWork, RoundFile, RoundWork};
+use hearthwatch_protocol::round::{EvaluateWork, RoundFile, RoundWork, TrainRecipe};
 use hearthwatch_store::release::origin;
 use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundOutcome, RoundRow, RoundStage};
 use hearthwatch_store::{ModelRow, NewModel, RunRow, RunState, RunTrigger, StoreResult};
@@ -17,6 +17,8 @@ use crate::cohort;
 use crate::event::RoundAggregated;
 use crate::judge::{Ballot, JudgePolicy, RoundVerdict, judge};
 use crate::plans::{self, Asked};
+use crate::strategies::Own;
+use crate::trainer::ReplayStep;
 
 /// Keeps the draw of judges apart from that of homes that train.
 const JUDGES_SALT: u64 = 0x006a_7564_6765;
@@ -39,19 +41,18 @@ impl RoundDirector {
             return Ok(self.too_few(case, rows.len(), least)?);
         }
         let base = self.parts.files.artifact(&case.round.base)?;
-        let own = if case.settings.strategy.needs_own() {
-            let trained = self.replay(case, base.weights())?;
-            Some(Delta::between(base.weights(), &trained))
-        } else {
-            None
-        };
+        let settings = case.settings;
+        let strategy = settings.strategy.make(settings.clip, settings.liars, || self.own(case, &base))?;
         let out = excluded(case.store)?;
-        let Some(aggregated) = aggregate(case.store, case.settings, rows, &out, own, case.now)? else {
+        let Some(aggregated) = aggregate(case.store, strategy, rows, &out, case.now)? else {
             return Ok(self.too_few(case, 0, least)?);
         };
         let came = aggregated.homes.iter().filter(|row| !out.contains(&row.home)).count();
         if came < least as usize {
             return Ok(self.too_few(case, came, least)?);
+        }
+        if aggregated.used == 0 {
+            return Err(Fault::Final(format!("none of {came} deltas is usable: the strategy left all of them out")));
         }
         self.report_aggregate(case, &aggregated);
         let made = self.make(case, &base, &aggregated.delta)?;
@@ -68,6 +69,35 @@ impl RoundDirector {
             norm: aggregated.delta.norm(),
         }
         .emit(&self.parts.metrics);
+    }
+
+    /// What the server's own recordings give to hold deltas against.
+    fn own(&self, case: &Case<'_>, base: &Artifact) -> Result<Own, Fault> {
+        let TrainRecipe { steps, batch, learning_rate, seed, .. } = case.settings.recipe;
+        let as_homes_do = ReplayStep { steps, batch, learning_rate, seed };
+        let trainer = &self.parts.trainer;
+        let trained = trainer.replay(base.weights(), &as_homes_do).map_err(trainer_fault)?;
+        let rise = trainer.rise(base.weights(), seed).map_err(trainer_fault)?;
+        let mut secret = [0; 8];
+        let no_randomness = |_| RoundError::Plan("the system gives no randomness".to_owned());
+        aws_lc_rs::rand::fill(&mut secret).map_err(no_randomness)?;
+        Ok(Own {
+            reference: Delta::between(base.weights(), &trained),
+            rise,
+            before: self.before(case, base)?,
+            seed: u64::from_le_bytes(secret),
+        })
+    }
+
+    /// What the round before changed, replay included, as every home can see it; none in a series' first round.
+    fn before(&self, case: &Case<'_>, base: &Artifact) -> Result<Option<Delta>, Fault> {
+        let before = match case.round.number.checked_sub(1) {
+            Some(number) => case.store.round(number)?,
+            None => None,
+        };
+        let Some(before) = before.filter(|before| before.base != case.round.base) else { return Ok(None) };
+        let start = self.parts.files.artifact(&before.base)?;
+        Ok(Some(Delta::between(start.weights(), base.weights())))
     }
 
     fn replay(&self, case: &Case<'_>, start: &Weights) -> Result<Weights, Fault> {

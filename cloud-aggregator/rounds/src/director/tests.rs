@@ -1,17 +1,21 @@
 //! Whole rounds, with a trainer that takes no time.
 
 use hearthwatch_evaluation::evaluate::{GateReport, GateVerdict};
+use hearthwatch_federation::Delta;
 use hearthwatch_protocol::round::RoundWork;
 use hearthwatch_store::fixtures::release;
 use hearthwatch_store::rollouts::ExclusionRow;
 use hearthwatch_store::rounds::{RoundDuty, RoundStore as _};
 use hearthwatch_store::{Actor, NewModel, RolloutStore as _, RunState};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
 use sha2::Digest as _;
 
 use super::*;
 use crate::bench::{Bench, NOW, config};
-use crate::fixtures::{PuppetTrainer, key, shipped};
+use crate::fixtures::{PuppetTrainer, key, replayed, shipped};
 use crate::judge::RoundReport;
+use crate::strategies::StrategyName;
 use crate::trainer::TrainerError;
 
 /// What judges find of 20 faults: the candidate, replay alone, the fleet's model.
@@ -212,6 +216,36 @@ fn a_home_that_was_excluded_after_it_answered_is_left_out_with_the_reason() {
     assert_eq!(bench.stage(), Some(RoundStage::Evaluating));
     let used = bench.part(&bench.train[1]);
     assert!(used.similarity.is_some_and(|cosine| cosine > 0.4), "one of three: {:?}", used.similarity);
+}
+
+#[test]
+fn a_vetted_round_leaves_out_what_the_recipe_does_not_make_and_goes_on_without_it() {
+    let vetted = RoundsConfig { strategy: StrategyName::VettedMean, ..config() };
+    let bench = Bench::with(vetted, PuppetTrainer::default());
+    bench.work();
+    for (seed, home) in (0..).zip(&bench.train) {
+        // As long as the server's own again, each in a direction of its own: between two homes the cosine is one half.
+        let chance = Delta::zero().noised(1e-4, &mut ChaCha8Rng::seed_from_u64(100 + seed));
+        let own = replayed(1).values().iter().zip(chance.values()).map(|(one, other)| one + other).collect();
+        let delta = Delta::new(own).unwrap().scaled(if seed == 0 { 4.0 } else { 1.0 });
+        bench.send(home, &delta);
+    }
+    bench.work();
+    let liar = bench.part(&bench.train[0]);
+    assert_eq!(liar.state, RoundHomeState::LeftOut);
+    assert!(liar.reason.contains("times as long as the recipe makes them"), "{}", liar.reason);
+    assert!(bench.train[1..].iter().all(|home| bench.part(home).state == RoundHomeState::Taken));
+    assert_eq!(bench.stage(), Some(RoundStage::Evaluating));
+}
+
+#[test]
+fn a_round_whose_deltas_are_all_left_out_ends_without_a_candidate() {
+    let vetted = RoundsConfig { strategy: StrategyName::VettedMean, ..config() };
+    let bench = Bench::with(vetted, PuppetTrainer::default());
+    train(&bench);
+    let round = bench.round(1);
+    let reason = "none of 4 deltas is usable: the strategy left all of them out";
+    assert_eq!((round.outcome, round.reason.as_str()), (Some(RoundOutcome::Failed), reason));
 }
 
 #[test]

@@ -28,6 +28,11 @@ pub(super) struct Offered {
 }
 
 impl Offered {
+    /// Whether a willing home had nothing to train on yet.
+    pub(super) fn learns(&self) -> bool {
+        self.willing && self.learnt == 0
+    }
+
     /// Whether something else is to be offered at `now`.
     fn is_old(&self, willing: bool, learnt: usize, now: i64) -> bool {
         let age = now.saturating_sub(self.at);
