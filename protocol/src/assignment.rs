@@ -39,7 +39,7 @@ pub struct Assignment {
     /// Its flat target name in the image repository.
     pub target: String,
     /// SHA-256 of the artifact.
-    #[serde(with = "crate::codec::fixed_bytes")]
+    #[serde(with = "crate::bytes::fixed_bytes")]
     pub sha256: [u8; 32],
     /// Length of the artifact in bytes.
     pub length: u64,
@@ -48,7 +48,7 @@ pub struct Assignment {
     /// Not to be followed from this time on, Unix seconds.
     pub expires_at: i64,
     /// Comes back in the home's manifest, which so cannot be an old one.
-    #[serde(with = "crate::codec::fixed_bytes")]
+    #[serde(with = "crate::bytes::fixed_bytes")]
     pub nonce: [u8; 16],
 }
 
@@ -61,7 +61,7 @@ pub struct Seen {
     /// Generation of the newest assignment that was accepted; 0 before the first.
     pub generation: u64,
     /// SHA-256 of its bytes: a generation is used once.
-    #[serde(with = "crate::codec::fixed_bytes")]
+    #[serde(with = "crate::bytes::fixed_bytes")]
     pub digest: [u8; 32],
 }
 

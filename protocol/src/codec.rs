@@ -107,7 +107,7 @@ pub struct EncodeError(#[from] DecodeError);
 struct Envelope {
     v: u16,
     kind: String,
-    #[serde(with = "byte_string")]
+    #[serde(with = "crate::bytes::byte_string")]
     body: Vec<u8>,
 }
 
@@ -229,49 +229,6 @@ fn sealed_size(bytes: &[u8]) -> Result<(), DecodeError> {
     if bytes.len() > SEALED_BYTES_MAX { Err(DecodeError::SealedTooLarge { found: bytes.len() }) } else { Ok(()) }
 }
 
-pub(crate) mod byte_string {
-    //! `Vec<u8>` as a CBOR byte string instead of an array of integers.
-    use serde::de::{Deserializer, Error, Visitor};
-    use serde::ser::Serializer;
-
-    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(bytes)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        struct Bytes;
-        impl Visitor<'_> for Bytes {
-            type Value = Vec<u8>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a byte string")
-            }
-            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-                Ok(bytes.to_vec())
-            }
-            fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
-                Ok(bytes)
-            }
-        }
-        deserializer.deserialize_byte_buf(Bytes)
-    }
-}
-
-pub(crate) mod fixed_bytes {
-    //! `[u8; N]` as a CBOR byte string of exactly that length.
-    use serde::de::{Deserializer, Error};
-    use serde::ser::Serializer;
-
-    pub fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(bytes)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u8; N], D::Error> {
-        let bytes = super::byte_string::deserialize(deserializer)?;
-        let found = bytes.len();
-        <[u8; N]>::try_from(bytes).map_err(|_| D::Error::invalid_length(found, &format!("{N} bytes").as_str()))
-    }
-}
-
 pub(crate) mod payload_digests {
     //! [`PayloadDigest`]s, one behind the other in one byte string.
     use serde::de::{Deserializer, Error};
@@ -285,7 +242,7 @@ pub(crate) mod payload_digests {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PayloadDigest>, D::Error> {
-        let bytes = super::byte_string::deserialize(deserializer)?;
+        let bytes = crate::bytes::byte_string::deserialize(deserializer)?;
         let (chunks, rest) = bytes.as_chunks::<PAYLOAD_DIGEST_BYTES>();
         if !rest.is_empty() {
             return Err(D::Error::custom(format_args!("length is not a multiple of {PAYLOAD_DIGEST_BYTES}")));
@@ -305,7 +262,7 @@ pub(crate) mod f32_bytes {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
-        let bytes = super::byte_string::deserialize(deserializer)?;
+        let bytes = crate::bytes::byte_string::deserialize(deserializer)?;
         let (chunks, rest) = bytes.as_chunks::<4>();
         if !rest.is_empty() {
             return Err(D::Error::custom("length is not a multiple of 4"));

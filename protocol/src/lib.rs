@@ -7,6 +7,7 @@
 //! `docs/reference/protocol.md` holds the same contract as CDDL; `protocol/golden/` holds its bytes.
 
 pub mod assignment;
+mod bytes;
 pub mod codec;
 pub mod id;
 pub mod limits;

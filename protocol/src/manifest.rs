@@ -41,7 +41,7 @@ pub struct Manifest {
     /// Whose it is.
     pub home: HomeId,
     /// The nonce of the newest assignment that the home accepted; zeros before the first.
-    #[serde(with = "crate::codec::fixed_bytes")]
+    #[serde(with = "crate::bytes::fixed_bytes")]
     pub nonce: [u8; 16],
     /// The generation of that assignment; 0 before the first.
     pub generation: u64,
@@ -50,7 +50,7 @@ pub struct Manifest {
     /// The model in charge.
     pub model_version: ModelVersion,
     /// SHA-256 of its artifact; zeros for the baseline detector and for the model that ships with the agent.
-    #[serde(with = "crate::codec::fixed_bytes")]
+    #[serde(with = "crate::bytes::fixed_bytes")]
     pub sha256: [u8; 32],
     /// When this was said, Unix seconds.
     pub at: i64,

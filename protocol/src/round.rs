@@ -21,7 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RoundFile {
     /// SHA-256 of the bytes.
-    #[serde(serialize_with = "crate::codec::fixed_bytes::serialize", deserialize_with = "sha256_from_either")]
+    #[serde(serialize_with = "crate::bytes::fixed_bytes::serialize", deserialize_with = "sha256_from_either")]
     pub sha256: [u8; 32],
     /// How many bytes.
     pub length: u64,
@@ -32,7 +32,7 @@ fn sha256_from_either<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8;
     if deserializer.is_human_readable() {
         Deserialize::deserialize(deserializer)
     } else {
-        crate::codec::fixed_bytes::deserialize(deserializer)
+        crate::bytes::fixed_bytes::deserialize(deserializer)
     }
 }
 

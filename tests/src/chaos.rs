@@ -16,8 +16,8 @@ use clap::Parser;
 
 pub use fault::Fault;
 pub use process::Process;
-pub(crate) use world::mosquitto_process;
 use world::World;
+pub(crate) use world::mosquitto_process;
 
 /// How a run goes.
 #[derive(Debug, Clone, Parser)]

@@ -200,7 +200,10 @@ fn remembered(recording: RecordedHome) -> (Vec<Sensor>, Box<crate::double::Recor
             entity_id: info.entity_id.clone(),
             device_class: info.class.as_str(),
             unit: Box::leak(info.unit.clone().into_boxed_str()),
-            state: rows.get(&info.entity_id).and_then(|rows| rows.last()).map_or(String::new(), |(_, state)| state.clone()),
+            state: rows
+                .get(&info.entity_id)
+                .and_then(|rows| rows.last())
+                .map_or(String::new(), |(_, state)| state.clone()),
         })
         .collect();
     let recorder = move |entity: &str, from: i64, until: i64| -> Vec<(i64, String)> {

@@ -65,7 +65,8 @@ async fn choose_sharing(fleet: &RoundFleet, place: usize, level: &str) {
     let marker = "name=\"token\" value=\"";
     let token = text.split_once(marker).and_then(|(_, rest)| rest.split('"').next()).expect("the page's own secret");
     let form = format!("token={token}&level={level}");
-    let request = http.post(format!("{page}/sharing")).header("content-type", "application/x-www-form-urlencoded").body(form);
+    let request =
+        http.post(format!("{page}/sharing")).header("content-type", "application/x-www-form-urlencoded").body(form);
     let answer = request.send().await.unwrap();
     assert!(answer.status().is_success() || answer.status().is_redirection(), "{}", answer.status());
 }
@@ -119,7 +120,8 @@ async fn a_fleet_trains_three_rounds_with_a_liar_a_killed_home_one_that_withdraw
     let (row, homes) = fleet.ended(first + 2).await.unwrap();
     print(&row, &homes);
     assert_eq!(of(&homes, &fleet, WITHDRAWN), None, "who withdrew is not asked");
-    let refused: Vec<&str> = homes.iter().filter(|row| row.state == RoundHomeState::Refused).map(|row| row.reason.as_str()).collect();
+    let refused: Vec<&str> =
+        homes.iter().filter(|row| row.state == RoundHomeState::Refused).map(|row| row.reason.as_str()).collect();
     assert_eq!(refused, [""; 0], "none of {:?}", RoundRefusal::Duplicate);
     assert!(homes.iter().filter(|row| row.state == RoundHomeState::Taken).count() >= 3);
 }

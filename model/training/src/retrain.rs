@@ -395,7 +395,12 @@ pub(super) fn measured(
 
 /// Thresholds of a network, and the classes that it earned. Each network earns them anew: what a champion held may be lost,
 /// and what it did not hold be won.
-pub(super) fn set_up(prepared: &Prepared, scorer: &Scorer, blend: Blend, config: &RetrainConfig) -> (Calibration, Blend) {
+pub(super) fn set_up(
+    prepared: &Prepared,
+    scorer: &Scorer,
+    blend: Blend,
+    config: &RetrainConfig,
+) -> (Calibration, Blend) {
     let everywhere = Blend { in_charge: None, ..blend };
     let calibration = network_thresholds(prepared, scorer, &everywhere, config.threads);
     let earned = class_gating::earned(prepared, scorer, (&calibration, &everywhere), config);

@@ -9,8 +9,8 @@ use crate::id::{AlarmId, HomeId, ModelVersion, Sequence};
 use crate::manifest::{Manifest, Vitals};
 use crate::messages::{
     AgentStatus, Announcement, Contribution, FeatureWindow, FeedbackRecord, Origin, PayloadDigest, Receipt, Refusal,
-    RefusalReason, ReleaseNotice, RoundPart, RoundReceipt, RoundRefusal, RoundState, UpdateOutcome, UpdateStage, Verdict,
-    Withdrawal, WithdrawalReceipt, WithdrawalScope,
+    RefusalReason, ReleaseNotice, RoundPart, RoundReceipt, RoundRefusal, RoundState, UpdateOutcome, UpdateStage,
+    Verdict, Withdrawal, WithdrawalReceipt, WithdrawalScope,
 };
 use crate::round::{
     ClassCount, DeclineReason, EvaluateWork, RoundAnswer, RoundFile, RoundOffer, RoundPlan, RoundResult, RoundWork,
@@ -78,7 +78,13 @@ fn examples() -> Vec<(&'static str, Message)> {
     let further = further_records().map(|(name, record)| (name, Message::Feedback(record)));
     let naming = ("receipt-digests", Message::Receipt(naming_receipt()));
     let staged = ("outcome-stage", Message::Outcome(refusal_of_metadata()));
-    kinds().into_iter().map(|message| (message.kind(), message)).chain(further).chain([naming, staged]).chain(further_rounds()).collect()
+    kinds()
+        .into_iter()
+        .map(|message| (message.kind(), message))
+        .chain(further)
+        .chain([naming, staged])
+        .chain(further_rounds())
+        .collect()
 }
 
 fn kinds() -> Vec<Message> {

@@ -19,7 +19,7 @@ pub struct Announcement {
     pub model_version: ModelVersion,
     /// [`FeatureWindow::digest`](super::FeatureWindow::digest) of what the model saw; the window itself stays at home until
     /// the resident answers.
-    #[serde(with = "crate::codec::fixed_bytes")]
+    #[serde(with = "crate::bytes::fixed_bytes")]
     pub window_sha256: [u8; 32],
     /// The beginning, in UTC, of the day on which it was raised, Unix seconds: the hour is told by an answer only.
     pub raised_on: i64,

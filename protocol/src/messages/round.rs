@@ -18,7 +18,7 @@ pub struct RoundPart {
     /// How many there are; at least 1, also for an answer without bytes.
     pub parts: u16,
     /// This part of the bytes that the answer names: [`ROUND_PART_BYTES_MAX`] of them, fewer in the last part.
-    #[serde(with = "crate::codec::byte_string")]
+    #[serde(with = "crate::bytes::byte_string")]
     pub bytes: Vec<u8>,
 }
 
@@ -132,7 +132,7 @@ mod sealed {
     use serde::de::Deserializer;
     use serde::ser::Serializer;
 
-    use crate::codec::byte_string;
+    use crate::bytes::byte_string;
     use crate::round::SignedRoundAnswer;
 
     pub fn serialize<S: Serializer>(answer: &SignedRoundAnswer, serializer: S) -> Result<S::Ok, S::Error> {

@@ -89,7 +89,7 @@ pub struct RoundAnswer {
     /// The plan's round.
     pub round: u64,
     /// The plan's nonce.
-    #[serde(with = "crate::codec::fixed_bytes")]
+    #[serde(with = "crate::bytes::fixed_bytes")]
     pub nonce: [u8; 16],
     /// What came of it.
     pub result: RoundResult,

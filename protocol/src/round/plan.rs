@@ -81,7 +81,7 @@ pub struct RoundPlan {
     /// Answers that come from this time on are not used, Unix seconds.
     pub deadline: i64,
     /// Comes back in the home's answer, which so cannot be one to another plan.
-    #[serde(with = "crate::codec::fixed_bytes")]
+    #[serde(with = "crate::bytes::fixed_bytes")]
     pub nonce: [u8; 16],
 }
 
@@ -94,7 +94,7 @@ pub struct PlanSeen {
     /// Its round; 0 before the first.
     pub round: u64,
     /// SHA-256 of its bytes: a home takes part in a round once.
-    #[serde(with = "crate::codec::fixed_bytes")]
+    #[serde(with = "crate::bytes::fixed_bytes")]
     pub digest: [u8; 32],
 }
 
