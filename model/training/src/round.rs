@@ -113,7 +113,14 @@ pub fn train_head(
     let of_head = |(_, (name, _)): &(usize, (&str, _))| name.starts_with("head.");
     let head: Vec<ParamId> =
         start.iter().enumerate().filter(of_head).map(|(place, _)| ParamId::from(place as u64 + 1)).collect();
-    train(start, (std::slice::from_ref(home), &[]), recipe, seed, plain, &Manner { only: Some(&head), ..Manner::default() })
+    train(
+        start,
+        (std::slice::from_ref(home), &[]),
+        recipe,
+        seed,
+        plain,
+        &Manner { only: Some(&head), ..Manner::default() },
+    )
 }
 
 /// How a training differs from the usual.

@@ -48,11 +48,7 @@ const ARMS: [(&str, Mode, Way); 8] = [
     ("replay alone, 20 versions", Mode::Alone { answers: 48 }, Way::Mean),
     ("replay alone, 42 versions", Mode::Alone { answers: 24 }, Way::Mean),
     ("rounds of 60, mean", Mode::Rounds { cohort: 60, enough_percent: 80, deadline_hours: 24 }, Way::Mean),
-    (
-        "rounds of 60, vetted mean",
-        Mode::Rounds { cohort: 60, enough_percent: 80, deadline_hours: 24 },
-        Way::VettedMean,
-    ),
+    ("rounds of 60, vetted mean", Mode::Rounds { cohort: 60, enough_percent: 80, deadline_hours: 24 }, Way::VettedMean),
     ("rounds of 24, mean", Mode::Rounds { cohort: 24, enough_percent: 80, deadline_hours: 24 }, Way::Mean),
     ("buffer of 24 of 60, mean", Mode::Buffer { at_work: 60, answers: 24 }, Way::Mean),
     ("buffer of 24 of 60, vetted mean", Mode::Buffer { at_work: 60, answers: 24 }, Way::VettedMean),
