@@ -82,6 +82,11 @@ pub enum Reason {
         /// Of the angle between the two, in [−1, 1].
         cosine: f64,
     },
+    /// It is nearly what the homes together changed in the round before.
+    CopyOfAggregate {
+        /// Of the angle between the two, in [−1, 1].
+        cosine: f64,
+    },
     /// It passed, but too many of the home's earlier ones did not ([`Reputation`](crate::Reputation)).
     EarlierRounds,
     /// It changes nothing, or next to nothing.
@@ -110,6 +115,7 @@ impl std::fmt::Display for Reason {
                 write!(f, "the loss on the server's recordings rises by {rise:.2} for each unit of its norm")
             }
             Self::CopyOf { home, cosine } => write!(f, "nearly what {home} sent: cosine {cosine:.2}"),
+            Self::CopyOfAggregate { cosine } => write!(f, "nearly the last round's aggregate: cosine {cosine:.2}"),
             Self::EarlierRounds => f.write_str("passed, after too many rounds that did not"),
             Self::NothingLearnt => f.write_str("nothing learnt"),
             Self::TooMany => write!(f, "more than {KEPT_MAX} homes"),

@@ -46,13 +46,16 @@ pub struct RoundRecipes {
     pub home: RoundRecipe,
     /// The server's.
     pub replay: RoundRecipe,
+    /// How far the server goes along what the homes together changed; 1 is federated averaging. A mean over homes that pull in different
+    /// directions is shorter than what one home with all histories would have learnt.
+    pub server_step: f64,
 }
 
 impl RoundRecipes {
     /// The usual ones ([`RoundRecipe::home`], [`RoundRecipe::replay`]).
     #[must_use]
     pub fn usual(anomaly_weight: f32) -> Self {
-        Self { home: RoundRecipe::home(anomaly_weight), replay: RoundRecipe::replay(anomaly_weight) }
+        Self { home: RoundRecipe::home(anomaly_weight), replay: RoundRecipe::replay(anomaly_weight), server_step: 1.0 }
     }
 }
 
@@ -84,7 +87,8 @@ impl FederatedRounds<'_> {
             let in_round = |recipe: RoundRecipe| recipe.in_round(round, self.rounds);
             if let Some(strategy) = self.strategy {
                 let recipe = in_round(recipes.home);
-                weights = self.average(&weights, strategy(), (&recipe, config.threads), seed, &device)?;
+                weights =
+                    self.average(&weights, strategy(), (&recipe, recipes.server_step, config.threads), seed, &device)?;
             }
             if let Some(replay) = self.replay {
                 let recipe = in_round(recipes.replay);
@@ -98,7 +102,7 @@ impl FederatedRounds<'_> {
         &self,
         start: &Weights,
         mut strategy: Box<dyn Strategy>,
-        (recipe, threads): (&RoundRecipe, usize),
+        (recipe, server_step, threads): (&RoundRecipe, f64, usize),
         seed: u64,
         device: &Device,
     ) -> Result<Weights, TrainError> {
@@ -116,7 +120,7 @@ impl FederatedRounds<'_> {
             }
         }
         match strategy.finish() {
-            Some(aggregate) => Ok(aggregate.delta.applied_to(start)?),
+            Some(aggregate) => Ok(aggregate.delta.scaled(server_step).applied_to(start)?),
             None => Ok(start.clone()),
         }
     }
@@ -152,5 +156,16 @@ mod tests {
         assert_eq!(ids(&[home(false)]), start.id());
         assert_ne!(ids(&[home(true)]), start.id());
         assert_eq!(ids(&[home(true), home(false)]), ids(&[home(true)]));
+    }
+    #[test]
+    fn the_server_goes_as_far_along_what_homes_changed_as_its_step_says() {
+        let (start, config, homes) = (initial_weights(1), RetrainConfig::default(), [home(true)]);
+        let usual = RoundRecipes::usual(config.anomaly_weight);
+        let change = |server_step: f64| {
+            let recipes = RoundRecipes { server_step, ..usual };
+            Delta::between(&start, &rounds(&homes).run_by(&recipes, &start, &config, 1).unwrap()).norm()
+        };
+        assert_eq!(change(0.0), 0.0);
+        assert!((change(2.0) / change(1.0) - 2.0).abs() < 1e-3);
     }
 }

@@ -18,7 +18,7 @@ use hearthwatch_detector::network::Artifact;
 use hearthwatch_evaluation::dataset::DATA_SETS;
 use hearthwatch_evaluation::evaluate::{Baseline, Protocol, Stage};
 use hearthwatch_evaluation::inject::Family;
-use hearthwatch_training::{Corpus, Faults, Prepared, RetrainConfig, never_stops, prepare};
+use hearthwatch_training::{Corpus, Faults, Prepared, RetrainConfig, held_out_loss, never_stops, prepare};
 
 use super::SHIPPED;
 use super::detection::{Parts, Set};
@@ -59,7 +59,7 @@ pub struct AblationArguments {
     /// Also measures changes of the recipe, one at a time.
     #[arg(long)]
     tries: bool,
-    /// Judges the calibration homes of each fold in place of its test homes: for choosing among the tries.
+    /// Prints the loss on each fold's calibration homes alone, and judges no home: for choosing among the tries.
     #[arg(long)]
     choosing: bool,
     /// Measures the first so many folds alone.
@@ -100,6 +100,9 @@ pub fn run(arguments: &AblationArguments) -> anyhow::Result<()> {
     let replay = prepare(&Corpus::split(data::homes(&source, &shippable)?), None, &config, &mut never_stops(|_| {}))?;
     let bench = Bench { arguments, protocol, config, replay, shipped: Artifact::parse(SHIPPED)? };
     let sheet = bench.measure(&Setups::new(arguments.design, &london))?;
+    if arguments.choosing {
+        return Ok(());
+    }
     let text = sheet.to_string();
     println!(
         "design {}, {} London homes, training seeds {} to {}; 90 % intervals over homes\n\n{text}",
@@ -138,8 +141,12 @@ impl Bench<'_> {
             keep: arguments.keep.as_deref(),
         };
         for seed in arguments.first_seed..arguments.first_seed + arguments.seeds {
-            let folds = setups.of(&self.protocol, seed, arguments.choosing, arguments.threads)?;
+            let folds = setups.of(&self.protocol, seed, arguments.threads)?;
             for setup in folds.iter().take(arguments.folds.unwrap_or(usize::MAX)) {
+                if arguments.choosing {
+                    self.print_losses(&maker, &arms, setup, seed)?;
+                    continue;
+                }
                 let stages: Vec<[Stage<'_>; 2]> = setup.groups.iter().map(|group| self.stages(setup, group)).collect();
                 for arm in &arms {
                     eprintln!("seed {seed}, fold {}: {}", setup.fold.number, arm.name);
@@ -148,6 +155,17 @@ impl Bench<'_> {
             }
         }
         Ok(sheet)
+    }
+
+    /// The lower, the better; nothing is learnt of the homes that are judged.
+    fn print_losses(&self, maker: &Maker<'_>, arms: &[Arm], setup: &Setup, seed: u64) -> anyhow::Result<()> {
+        anyhow::ensure!(!setup.chosen_by.is_empty(), "--choosing wants the design homes");
+        for arm in arms {
+            let Some(weights) = maker.weights(arm, setup, seed)? else { continue };
+            let loss = held_out_loss(&weights, &setup.chosen_by, &self.config)?;
+            println!("seed {seed}, fold {}, loss {loss:.4}: {}", setup.fold.number, arm.name);
+        }
+        Ok(())
     }
 
     /// With thresholds from the first weeks, and with those from later ones.

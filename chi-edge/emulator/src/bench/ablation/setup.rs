@@ -52,6 +52,8 @@ pub(super) struct Setup {
     pub(super) histories: Vec<HomePair>,
     /// What homes that are judged or give thresholds could train on by themselves.
     pub(super) own: Vec<HomePair>,
+    /// First weeks of homes that only give thresholds, with known faults: recipes are chosen by the loss on these.
+    pub(super) chosen_by: Vec<HomePair>,
     /// By the place of the home among those that train, where residents are asked.
     pub(super) asked: Vec<(usize, Vec<Question>)>,
     pub(super) groups: Vec<Group>,
@@ -75,21 +77,15 @@ impl<'a> Setups<'a> {
         Self { design, london }
     }
 
-    /// All folds of a seed. `choosing` judges calibration homes in place of the test homes, which then have no part.
-    pub(super) fn of(
-        &self,
-        protocol: &Protocol,
-        seed: u64,
-        choosing: bool,
-        threads: usize,
-    ) -> anyhow::Result<Vec<Setup>> {
+    /// All folds of a seed.
+    pub(super) fn of(&self, protocol: &Protocol, seed: u64, threads: usize) -> anyhow::Result<Vec<Setup>> {
         match self.design {
-            Design::Homes => Ok(self.homes(protocol, choosing, threads)),
+            Design::Homes => Ok(self.homes(protocol, threads)),
             Design::Verdicts => self.verdicts(seed, threads),
         }
     }
 
-    fn homes(&self, protocol: &Protocol, choosing: bool, threads: usize) -> Vec<Setup> {
+    fn homes(&self, protocol: &Protocol, threads: usize) -> Vec<Setup> {
         // Each home is tested in one fold: there is its later time; its first weeks are the same in all others.
         let spans = |role: Role| -> BTreeMap<String, Span> {
             let of_fold = |fold| Protocol::spans(fold, role, self.london);
@@ -107,8 +103,7 @@ impl<'a> Setups<'a> {
                 fold.homes.iter().filter(|one| one.role == role).map(|one| one.home.as_str()).collect()
             };
             let (train, calibrate) = (named(Role::Train), named(Role::Calibrate));
-            let judged = if choosing { calibrate.clone() } else { named(Role::Test) };
-            let other = if choosing { train.clone() } else { [train.clone(), calibrate.clone()].concat() };
+            let (judged, other) = (named(Role::Test), [train.clone(), calibrate.clone()].concat());
             let pairs = |from: &BTreeMap<String, HomePair>, names: &[&str]| -> Vec<HomePair> {
                 names.iter().filter_map(|name| from.get(*name)).cloned().collect()
             };
@@ -117,6 +112,7 @@ impl<'a> Setups<'a> {
                 fold: Fold { left_out: Vec::new(), ..fold.clone() },
                 histories: pairs(&first, &train),
                 own: pairs(&first, &[judged.clone(), other.clone()].concat()),
+                chosen_by: pairs(&first, &calibrate),
                 asked: Vec::new(),
                 groups: vec![Group {
                     name: "homes that took no part",
@@ -152,6 +148,7 @@ impl<'a> Setups<'a> {
                 fold: Fold { number, left_out: Vec::new(), homes: Vec::new() },
                 histories: learners.iter().map(|subject| subject.history.clone()).collect(),
                 own: Vec::new(),
+                chosen_by: Vec::new(),
                 asked: asked.collect(),
                 groups: vec![
                     group("homes that took no part", &strangers, |subject| &subject.whole, &learners),

@@ -57,12 +57,12 @@ impl Sheet {
         // The false alarms at which arms are compared are those of the network that ships, as this way to decide gives them.
         let rate = Figure::Rate(one).of(&reference.iter().collect::<Vec<_>>());
         let figures = [
-            Figure::Deployed(one),
-            Figure::AtRate(rate),
-            Figure::AtRate(1.0),
-            Figure::Kept,
-            Figure::Oracle,
-            Figure::AucPr,
+            ("budget 1".to_owned(), Figure::Deployed(one)),
+            (format!("at {rate:.2}"), Figure::AtRate(rate)),
+            ("at 1.00".to_owned(), Figure::AtRate(1.0)),
+            ("kept".to_owned(), Figure::Kept),
+            ("oracle".to_owned(), Figure::Oracle),
+            ("AUC-PR".to_owned(), Figure::AucPr),
         ];
         writeln!(f, "{group}: {decision}")?;
         writeln!(
@@ -102,15 +102,7 @@ impl Sheet {
             for other in others.into_iter().filter(|other| *other != arm.name) {
                 let Some(theirs) = self.units((group, decision, other)) else { continue };
                 write!(f, "  {} less {other}:", arm.name.trim())?;
-                let names = [
-                    "budget 1".to_owned(),
-                    format!("at {rate:.2}"),
-                    "at 1.00".to_owned(),
-                    "kept".to_owned(),
-                    "oracle".to_owned(),
-                    "AUC-PR".to_owned(),
-                ];
-                for (figure, name) in figures.iter().zip(names) {
+                for (name, figure) in &figures {
                     write!(f, "  {name} {}", signed(figure.difference(units, theirs)))?;
                 }
                 writeln!(f)?;

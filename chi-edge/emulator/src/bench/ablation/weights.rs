@@ -10,7 +10,7 @@ use hearthwatch_evaluation::evaluate::{Blended, Detector, EntityScores, HomePair
 use hearthwatch_federation::{Mean, MultiKrum, Strategy};
 use hearthwatch_training::{
     DefencePolicy, FederatedRounds, Fit, Prepared, RetrainConfig, RetrainRequest, RoundRecipe, RoundRecipes, defend,
-    never_stops, train_head,
+    never_stops, train_head, train_round,
 };
 
 use super::super::feedback::{Habits, answers, verdicts};
@@ -19,6 +19,10 @@ use super::setup::{Design, Setup};
 
 /// Steps of a personal head, at the home's step size.
 const HEAD_STEPS: usize = 60;
+/// Rounds of training on all histories in one place, as many as others take.
+const POOLED_ROUNDS: usize = 15;
+/// Seeds of their rounds lie this many bits apart.
+const SEED_SHIFT: u32 = 16;
 /// Windows of an epoch of central fine-tuning: with three epochs of 256 windows a step, 96 steps.
 const CENTRAL_WINDOWS: usize = 8192;
 /// Share of homes that multi-Krum leaves out.
@@ -73,27 +77,31 @@ pub(super) struct Maker<'a> {
 impl Maker<'_> {
     /// An arm's detector in a fold.
     pub(super) fn make(&self, arm: &Arm, setup: &Setup, seed: u64) -> anyhow::Result<Made> {
+        let Some(common) = self.weights(arm, setup, seed)? else { return Ok(Made::Baseline) };
         let blend = Blend { in_charge: None, ..self.shipped.blend().clone() };
         let blended = |weights: &Weights| -> anyhow::Result<Blended> {
             Ok(Blended { scorer: Scorer::new(weights)?, blend: blend.clone() })
         };
-        let one = |weights: &Weights| -> anyhow::Result<Made> {
-            Ok(Made::Network(Personal { common: blended(weights)?, own: BTreeMap::new() }))
+        let heads = match arm.kind {
+            Kind::PersonalHead(_) => self.heads(&common, setup, seed)?,
+            _ => Vec::new(),
         };
+        let own = heads.into_iter().map(|(home, weights)| Ok((home, blended(&weights)?)));
+        Ok(Made::Network(Personal { common: blended(&common)?, own: own.collect::<anyhow::Result<_>>()? }))
+    }
+
+    /// What all homes of a fold run, before any trains a head of its own; none where that is the baseline detector.
+    pub(super) fn weights(&self, arm: &Arm, setup: &Setup, seed: u64) -> anyhow::Result<Option<Weights>> {
+        let kept = |train: &dyn Fn() -> anyhow::Result<Weights>| self.kept(arm.name, setup, seed, train).map(Some);
         match arm.kind {
-            Kind::Baseline => Ok(Made::Baseline),
-            Kind::Shipped => one(self.shipped.weights()),
-            Kind::Rounds(rounds) => one(&self.kept(arm.name, setup, seed, || self.rounds(&rounds, setup, seed))?),
-            Kind::Central(said) => one(&self.kept(arm.name, setup, seed, || self.central(said, setup, seed))?),
+            Kind::Baseline => Ok(None),
+            Kind::Shipped => Ok(Some(self.shipped.weights().clone())),
+            Kind::Rounds(rounds) => kept(&|| self.rounds(&rounds, setup, seed)),
+            Kind::Pooled => kept(&|| self.pooled(setup, seed)),
+            Kind::Central(said) => kept(&|| self.central(said, setup, seed)),
             Kind::PersonalHead(name) => {
                 let of = Arm::named(name).with_context(|| format!("no arm is called {name}"))?;
-                let Kind::Rounds(rounds) = of.kind else { anyhow::bail!("{name} has no rounds") };
-                let common = self.kept(name, setup, seed, || self.rounds(&rounds, setup, seed))?;
-                let mut own = BTreeMap::new();
-                for (home, weights) in self.heads(&common, setup, seed)? {
-                    own.insert(home, blended(&weights)?);
-                }
-                Ok(Made::Network(Personal { common: blended(&common)?, own }))
+                self.weights(&of, setup, seed)
             }
         }
     }
@@ -145,6 +153,25 @@ impl Maker<'_> {
         Ok(Weights::new(tensors.collect()).with_context(|| file.display().to_string())?)
     }
 
+    /// The rounds with a single home that has all histories, and takes as many windows as all homes would.
+    fn pooled(&self, setup: &Setup, seed: u64) -> anyhow::Result<Weights> {
+        let device = DeviceKind::parse(&self.config.device)?.open()?;
+        let usual = RoundRecipes::usual(self.config.anomaly_weight);
+        let steps = usual.home.steps * usual.home.batch * setup.histories.len() / usual.replay.batch;
+        let server =
+            FederatedRounds { rounds: 1, homes: &[], verdicts: &[], strategy: None, replay: Some(self.replay) };
+        let mut weights = self.shipped.weights().clone();
+        for round in 0..POOLED_ROUNDS {
+            let seed = (seed << SEED_SHIFT) + round as u64;
+            let in_round = |recipe: RoundRecipe| recipe.in_round(round, POOLED_ROUNDS);
+            let pooled = in_round(RoundRecipe { steps, batch: usual.replay.batch, ..usual.home });
+            weights = train_round(&weights, &setup.histories, &[], &pooled, seed, &device)?;
+            let recipes = RoundRecipes { replay: in_round(usual.replay), ..usual };
+            weights = server.run_by(&recipes, &weights, self.config, seed)?;
+        }
+        Ok(weights)
+    }
+
     fn central(&self, said: Option<Habits>, setup: &Setup, seed: u64) -> anyhow::Result<Weights> {
         let given = said.map_or_else(Vec::new, |habits| answers(&setup.asked(), &habits, seed));
         let examples = defend(&given, &DefencePolicy::none()).examples;
@@ -166,7 +193,8 @@ impl Maker<'_> {
             strategy: rounds.homes.then_some(strategy),
             replay: rounds.replay.then_some(self.replay),
         };
-        let recipes = (rounds.recipes)(RoundRecipes::usual(self.config.anomaly_weight));
+        let mut recipes = RoundRecipes::usual(self.config.anomaly_weight);
+        (rounds.change)(&mut recipes);
         Ok(federated.run_by(&recipes, self.shipped.weights(), self.config, seed)?)
     }
 }

@@ -33,8 +33,8 @@ pub(crate) struct World {
     pub learnt: Mutex<Learnt>,
 }
 
-/// What homes learnt from weights, by the round and its weights, the home's place and whether labels were flipped: where a strategy leaves liars out,
-/// many attacks lead to the same weights.
+/// What homes learnt, by the round and its weights, the home's place and whether labels were flipped: where a strategy leaves liars
+/// out, many attacks lead to the same weights.
 #[derive(Default)]
 pub(crate) struct Learnt {
     known: BTreeMap<(String, usize, bool), Option<Quantised>>,
