@@ -14,6 +14,8 @@ pub mod machine;
 pub mod picture;
 pub mod process;
 mod schema;
+#[cfg(test)]
+mod scripts;
 pub mod service;
 mod sign;
 pub mod state;

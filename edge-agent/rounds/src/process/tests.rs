@@ -1,12 +1,12 @@
 //! A program that trains in name only: a shell script of the test.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use hearthwatch_edge_core::round_job::{JobFigures, JobLimits};
 use hearthwatch_protocol::round::{DeclineReason, EvaluateWork, RoundWork};
 
 use super::*;
+use crate::scripts;
 
 /// Far beyond what anything here takes; only a failure waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,8 +28,7 @@ fn job(out: &Path) -> RoundJob {
 /// Writes the program, and gives its path.
 fn script(folder: &Path, body: &str) -> PathBuf {
     let path = folder.join("train");
-    std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    scripts::write(&path, body);
     path
 }
 

@@ -1,6 +1,5 @@
 //! Rounds as a home lives them, with a real server of models and a program that trains in name only.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -22,6 +21,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::conditions::{Hours, Limits};
 use crate::ledger::{Outcome, RoundEntry};
+use crate::scripts;
 use crate::view::RefusedPlan;
 
 /// Far beyond what anything here takes; only a failure waits for it.
@@ -83,7 +83,7 @@ impl World {
         let time = Arc::clone(&clock);
         let limits = Limits { hours: Hours::Always, ..Limits::default() };
         let program = path("train");
-        write_program(&program, script);
+        scripts::write(&program, script);
         let parts = RoundsParts {
             home: HomeId::new("home-7").unwrap(),
             config: RoundsConfig { program: Some(program), limits, ..RoundsConfig::default() },
@@ -145,7 +145,7 @@ impl World {
     }
 
     fn program(&self, script: &str) {
-        write_program(self.parts.config.program.as_deref().unwrap(), script);
+        scripts::write(self.parts.config.program.as_deref().unwrap(), script);
     }
 
     fn plan(&self, round: u64) -> RoundPlan {
@@ -203,14 +203,6 @@ impl World {
     fn newest(&self) -> RoundEntry {
         RoundState::read_ledger(&self.parts.state, 1).unwrap().remove(0)
     }
-}
-
-fn write_program(path: &Path, script: &str) {
-    // Written beside and renamed: a file that is open to write cannot be executed.
-    let beside = path.with_extension("new");
-    std::fs::write(&beside, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o755)).unwrap();
-    std::fs::rename(beside, path).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
