@@ -77,7 +77,7 @@ impl Histogram {
 
     /// With independent Laplace noise of `scale` on each count, rounded; nothing is drawn where it is not above zero.
     fn noise(&mut self, scale: f64, rng: &mut impl Rng) {
-        if !(scale > 0.0) {
+        if scale.is_nan() || scale <= 0.0 {
             return;
         }
         for bin in &mut self.0 {

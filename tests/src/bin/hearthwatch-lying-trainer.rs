@@ -1,4 +1,5 @@
-//! A home that lies in rounds: trains as the real program does, then turns its delta around. Its norm stays, so no limit is broken.
+//! A home that lies in rounds: trains as the real program does, then turns its delta around and makes it five times as long. The norm stays
+//! below the plan's clip, so no limit is broken.
 
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
@@ -20,6 +21,9 @@ fn main() -> anyhow::Result<()> {
     {
         for level in &mut delta.levels {
             *level = level.saturating_neg();
+        }
+        for scale in &mut delta.scales {
+            *scale *= 5.0;
         }
         std::fs::write(&body, delta.to_bytes()?)?;
     }

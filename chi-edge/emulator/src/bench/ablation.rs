@@ -178,7 +178,7 @@ impl Bench<'_> {
     fn judge(&self, arm: &Arm, made: Made, (setup, stages): (&Setup, &[[Stage<'_>; 2]]), seed: u64, sheet: &mut Sheet) {
         let scores = Scores::new(match made {
             Made::Baseline => Box::new(Baseline),
-            Made::Network(network) => Box::new(network),
+            Made::Network(network) => network,
         });
         for (group, stages) in setup.groups.iter().zip(stages) {
             for decision in Decision::chosen(&self.arguments.decisions) {

@@ -1,6 +1,5 @@
 //! Rounds as a home lives them, with a real server of models and a program that trains in name only.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use aws_lc_rs::signature::Ed25519KeyPair;

@@ -33,7 +33,7 @@ pub(super) enum Made {
     /// The baseline detector.
     Baseline,
     /// A network, the same in all homes or with a head of each home's own.
-    Network(Personal),
+    Network(Box<Personal>),
 }
 
 /// A network and the homes that have one of their own.
@@ -87,7 +87,7 @@ impl Maker<'_> {
             _ => Vec::new(),
         };
         let own = heads.into_iter().map(|(home, weights)| Ok((home, blended(&weights)?)));
-        Ok(Made::Network(Personal { common: blended(&common)?, own: own.collect::<anyhow::Result<_>>()? }))
+        Ok(Made::Network(Box::new(Personal { common: blended(&common)?, own: own.collect::<anyhow::Result<_>>()? })))
     }
 
     /// What all homes of a fold run, before any trains a head of its own; none where that is the baseline detector.
@@ -150,7 +150,7 @@ impl Maker<'_> {
             let values = values.by_ref().take(like.values.len()).collect();
             (name.to_owned(), NamedTensor { shape: like.shape.clone(), values })
         });
-        Ok(Weights::new(tensors.collect()).with_context(|| file.display().to_string())?)
+        Weights::new(tensors.collect()).with_context(|| file.display().to_string())
     }
 
     /// The rounds with a single home that has all histories, and takes as many windows as all homes would.
