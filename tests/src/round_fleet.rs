@@ -103,7 +103,7 @@ impl RoundFleet {
             let given = plan.programs.iter().find(|(at, _)| *at == place).map(|(_, path)| path.clone());
             let train = given.unwrap_or_else(|| program("hearthwatch-train-round"));
             let tables = edge_tables(&layout, &home, (mqtt, https), &train);
-            let (sensors, recorder) = remembered(recording);
+            let (sensors, recorder) = remembered(&recording);
             let member = Membership { node: home.as_str(), state: "state", tables: &tables };
             let guest = Guest::start_as(member, &program("hearthwatch-edge"), sensors, recorder).await;
             homes.push((home.clone(), guest.with_context(|| home.to_string())?));
@@ -183,7 +183,7 @@ fn names(count: usize, evaluators: usize) -> anyhow::Result<Vec<HomeId>> {
 }
 
 /// The recording as a recorder has it, moved so that it ends now, and its sensors.
-fn remembered(recording: RecordedHome) -> (Vec<Sensor>, Box<crate::double::Recorder>) {
+fn remembered(recording: &RecordedHome) -> (Vec<Sensor>, Box<crate::double::Recorder>) {
     let last = recording.readings.last().map_or(0, |reading| reading.at);
     let shift = (Timestamp::now().as_second() - last).div_euclid(STEP) * STEP;
     let mut rows: std::collections::BTreeMap<String, Vec<(i64, String)>> = std::collections::BTreeMap::new();

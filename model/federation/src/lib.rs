@@ -16,7 +16,7 @@ mod reputation;
 mod sketch;
 mod strategy;
 
-pub use counts::{BINS, ClassCounts, CountsError, Histogram, HomeCounts, MODELS_MAX};
+pub use counts::{BIN_WIDTH, BINS, COUNT_MAX, ClassCounts, CountsError, Histogram, HomeCounts, MODELS_MAX};
 pub use delta::{Delta, DeltaError};
 pub use fixed_point::{FixedPoint, SUMMED_HOMES_MAX, SumError};
 pub use privacy::{NoisedBy, PrivacyLoss, PrivacyStatement, PrivacyTerms, Strength, privacy_loss, stated};

@@ -71,12 +71,6 @@ const SUITES: &[Suite] = &[
         || integration("fleet", &[]),
     ),
     suite(
-        "rounds",
-        "federated rounds with real processes: a liar, a killed home, one that withdraws, a killed aggregator",
-        &[Part::Mosquitto],
-        || integration("rounds", &[]),
-    ),
-    suite(
         "attacks",
         "every attack on updates, judged by our client and by python-tuf",
         &[Part::PythonVenv],
@@ -103,6 +97,12 @@ const SUITES: &[Suite] = &[
         "the agent beside a real Home Assistant, in its containers, a stranger's walk among it",
         &[Part::Mosquitto, Part::Debootstrap, Part::Chromium, Part::Buildah, Part::AppArmor],
         || integration("home_assistant", &[]),
+    ),
+    long(
+        "rounds",
+        "federated rounds with real processes: a liar, a killed home, one that withdraws, a killed aggregator",
+        &[Part::Mosquitto],
+        || integration("rounds", &[]),
     ),
     long("chaos-long", "chaos, 1,000 rounds", &[Part::Mosquitto], || chaos(endurance::CHAOS_ROUNDS_FULL)),
     long("fuzz-long", "every decoder, ten minutes each", &[Part::Cxx], || {
