@@ -88,10 +88,13 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
 /// How a list says where its page begins; none where any text is taken.
 fn begins(path: &str) -> Option<&'static str> {
     match path {
-        "/api/v1/homes" | "/api/v1/renewals" | "/api/v1/attestations" => Some("^[a-z0-9-]{1,64}$"),
-        "/api/v1/models" | "/api/v1/releases" | "/api/v1/rollouts" | "/api/v1/quarantine" | "/api/v1/audit" => {
-            Some("^[0-9]{1,15}$")
-        }
+        "/api/v1/homes"
+        | "/api/v1/renewals"
+        | "/api/v1/attestations"
+        | "/api/v1/offers"
+        | "/api/v1/rounds/{round}/homes" => Some("^[a-z0-9-]{1,64}$"),
+        "/api/v1/models" | "/api/v1/releases" | "/api/v1/rollouts" | "/api/v1/rounds" | "/api/v1/quarantine"
+        | "/api/v1/audit" => Some("^[0-9]{1,15}$"),
         "/api/v1/exclusions" => Some("^-?[0-9]{1,15}/[a-z0-9-]{1,64}$"),
         "/api/v1/releases/{version}/outcomes" => Some("^-?[0-9]{1,15}/[a-z0-9-]{1,64}/-?[0-9]{1,15}$"),
         _ => None,
