@@ -161,6 +161,10 @@ fn the_repository_has_a_name_and_the_app_its_papers_and_an_icon() {
     }
     let profile = std::fs::read_to_string(folder().join("hearthwatch/apparmor.txt")).unwrap();
     assert!(profile.contains("\nprofile hearthwatch "), "a profile is named by the slug");
+    assert!(
+        !profile.contains("peer=hearthwatch"),
+        "the Supervisor puts the repository before that name, but not in peers"
+    );
     for (name, side) in [("icon.png", 128), ("logo.png", 250)] {
         let path = folder().join("hearthwatch").join(name);
         if std::env::var_os("UPDATE_GOLDEN").is_some() {

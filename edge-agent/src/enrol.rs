@@ -21,6 +21,7 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::config::DIRECTOR_FILE;
 use crate::output::{stderr_line, stdout_line};
 
 /// Between tries while the fleet is away or busy.
@@ -295,7 +296,7 @@ fn keep(out: &Path, key_path: &Path, answer: &Answer) -> Result<(), EnrolError> 
     }
     if let Some(director) = &answer.director {
         trusted_keys(director).map_err(|error| unusable(format!("its director: {error}")))?;
-        write(&out.join("director.pub"), director.as_bytes(), 0o644)?;
+        write(&out.join(DIRECTOR_FILE), director.as_bytes(), 0o644)?;
     }
     let (ca, certificate) = (out.join("ca.crt"), out.join("agent.crt"));
     write(&ca, answer.ca.as_bytes(), 0o644)?;

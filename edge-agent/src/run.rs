@@ -89,7 +89,7 @@ Example edge.toml (relative paths are taken from the file's own directory):
   # listen = \"127.0.0.1:8099\"      # or \"off\"
   # door = \"loopback\"              # or \"ingress\": through Home Assistant only
 
-  # [rounds]                       # when this home may train, where sharing is \"learning\"
+  # [rounds]                       # where sharing is \"learning\": when this home may train, and what that may take
   # hours = \"22-6\"                 # in the home's time; or \"always\"
   # seconds = 600, memory_mib = 128, entities = 24: the most that a round may take
   # temperature_max = 75, battery_min = 50, mains_only = false, load_max = 0.7: on what machine

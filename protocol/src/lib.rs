@@ -13,6 +13,7 @@ pub mod id;
 pub mod limits;
 pub mod manifest;
 pub mod messages;
+mod reason;
 pub mod renewal;
 pub mod round;
 pub mod seal;

@@ -53,6 +53,9 @@ pub const ROUND_NOISE_MAX: f64 = 100.0;
 /// Most models that a home judges in a round: a candidate, the model in use and the control, and one more.
 pub const ROUND_MODELS_MAX: usize = 4;
 
+/// Most sensors with which a home trains or evaluates in a round: with 24, training needs 20 MB for their traces.
+pub const ROUND_ENTITIES_MAX: usize = 24;
+
 /// Most device classes in an offer; there are 17.
 pub const ROUND_CLASSES_MAX: usize = 64;
 

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use hearthwatch_evaluation::dataset::RecordedHome;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_provision::{Layout, homes, init};
-use hearthwatch_rounds::cohort::judges;
+use hearthwatch_rounds::cohort::is_evaluator;
 use hearthwatch_store::Store as _;
 use hearthwatch_store::rounds::{RoundHomeRow, RoundRow, RoundStage, RoundStore as _};
 use hearthwatch_store::sqlite::SqliteStore;
@@ -56,7 +56,7 @@ pub struct RoundFleet {
     _broker: Process,
     _signer: Process,
     // Removed last.
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 impl RoundFleet {
@@ -108,7 +108,7 @@ impl RoundFleet {
             let guest = Guest::start_as(member, &program("hearthwatch-edge"), sensors, recorder).await;
             homes.push((home.clone(), guest.with_context(|| home.to_string())?));
         }
-        Ok(Self { layout, homes, aggregator, database, _broker: broker, _signer: signer, folder })
+        Ok(Self { layout, homes, aggregator, database, _broker: broker, _signer: signer, _folder: folder })
     }
 
     /// The first round that is as `wanted`, with its homes.
@@ -153,33 +153,27 @@ impl RoundFleet {
         }
         text
     }
-
-    /// Where everything lies, for whoever looks for a cause: it then stays.
-    pub fn keep(&mut self) -> &Path {
-        self.folder.disable_cleanup(true);
-        self.folder.path()
-    }
 }
 
 /// Names of homes: those that train, then those that evaluate, as the aggregator's hash decides.
 fn names(count: usize, evaluators: usize) -> anyhow::Result<Vec<HomeId>> {
     let all = (1..).map(|number| HomeId::new(format!("home-{number}")));
-    let (mut train, mut judge) = (Vec::new(), Vec::new());
+    let (mut train, mut evaluate) = (Vec::new(), Vec::new());
     for home in all {
         let home = home?;
-        let (list, most) = if judges(&home, EVALUATOR_SHARE) {
-            (&mut judge, evaluators)
+        let (list, most) = if is_evaluator(&home, EVALUATOR_SHARE) {
+            (&mut evaluate, evaluators)
         } else {
             (&mut train, count.saturating_sub(evaluators))
         };
         if list.len() < most {
             list.push(home);
         }
-        if train.len() + judge.len() == count {
+        if train.len() + evaluate.len() == count {
             break;
         }
     }
-    Ok([train, judge].concat())
+    Ok([train, evaluate].concat())
 }
 
 /// The recording as a recorder has it, moved so that it ends now, and its sensors.

@@ -1,4 +1,4 @@
-//! Federated rounds with real processes: homes train, one lies, one is killed while it trains, one withdraws, and the aggregator is
+//! Federated rounds with real processes: homes train, one attacks, one is killed while it trains, one withdraws, and the aggregator is
 //! killed between two answers.
 //!
 //! Without mosquitto on the machine the test says so and does nothing; with `HEARTHWATCH_REQUIRE_MOSQUITTO` set it fails.
@@ -15,7 +15,7 @@ use hearthwatch_tests::round_fleet::{Plan, RoundFleet};
 const TRAIN: usize = 6;
 const EVALUATE: usize = 2;
 /// The home that turns its delta around.
-const LIAR: usize = 0;
+const ATTACKER: usize = 0;
 /// The home that is killed while it trains.
 const KILLED: usize = 1;
 /// The home that withdraws after the first round.
@@ -77,14 +77,14 @@ async fn choose_sharing(fleet: &RoundFleet, place: usize, level: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fleet_trains_three_rounds_with_a_liar_a_killed_home_one_that_withdraws_and_a_killed_aggregator() {
+async fn a_fleet_trains_three_rounds_with_an_attacker_a_killed_home_one_that_withdraws_and_a_killed_aggregator() {
     if !has_mosquitto() {
         return;
     }
     let recordings = data::homes(&Source::Bundled, &["citylearn_2022_homes"]).unwrap();
     let recordings: Vec<_> = recordings.into_iter().take(TRAIN + EVALUATE).map(lately).collect();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chi-edge/emulator/data");
-    let programs = [(LIAR, program("hearthwatch-lying-trainer"))];
+    let programs = [(ATTACKER, program("hearthwatch-sign-flip-trainer"))];
     let plan = Plan { recordings, evaluators: EVALUATE, programs: &programs, corpus: &corpus, rounds: ROUNDS };
     let mut fleet = RoundFleet::start(plan).await.unwrap();
 
@@ -99,14 +99,14 @@ async fn a_fleet_trains_three_rounds_with_a_liar_a_killed_home_one_that_withdraw
         first += 1;
     };
     assert!(matches!(row.outcome, Some(RoundOutcome::Held | RoundOutcome::Promoted)), "{}", row.reason);
-    let liar = of(&homes, &fleet, LIAR).unwrap();
-    assert_eq!((liar.duty, liar.state), (RoundDuty::Train, RoundHomeState::LeftOut), "{}", fleet.logs());
+    let attacker = of(&homes, &fleet, ATTACKER).unwrap();
+    assert_eq!((attacker.duty, attacker.state), (RoundDuty::Train, RoundHomeState::LeftOut), "{}", fleet.logs());
     for place in 1..TRAIN {
         assert!(arrived(of(&homes, &fleet, place)), "{}", fleet.logs());
     }
     for place in TRAIN..TRAIN + EVALUATE {
-        let judge = of(&homes, &fleet, place).unwrap();
-        assert_eq!((judge.duty, judge.state), (RoundDuty::Evaluate, RoundHomeState::Taken));
+        let evaluator = of(&homes, &fleet, place).unwrap();
+        assert_eq!((evaluator.duty, evaluator.state), (RoundDuty::Evaluate, RoundHomeState::Taken));
     }
 
     choose_sharing(&fleet, WITHDRAWN, "off").await;

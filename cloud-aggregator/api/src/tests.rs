@@ -5,6 +5,7 @@ mod enrolment;
 mod files;
 mod nouns;
 mod page;
+mod rounds;
 
 use std::sync::Arc;
 

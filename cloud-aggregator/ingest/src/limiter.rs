@@ -71,7 +71,7 @@ pub enum Traffic {
     Outcome,
     /// Answers taken back.
     Withdrawal,
-    /// Words on whether a home takes part in rounds.
+    /// Offers of homes to take part in rounds.
     Offer,
     /// Parts of answers in rounds.
     Round,

@@ -10,7 +10,7 @@ use hearthwatch_store::{Store, StoreResult};
 pub trait RoundIntake: Send + Sync + 'static {
     /// Whether a home takes part; not verified yet.
     fn offer(&self, store: &dyn Store, home: &HomeId, offer: &SignedRoundOffer) -> StoreResult<()>;
-    /// A part of a home's answer; not verified yet. Returns what the home is to be told.
+    /// A part of a home's answer; not verified yet. Returns the receipt's state for the home.
     fn part(&self, store: &dyn Store, home: &HomeId, part: &RoundPart) -> StoreResult<RoundReceipt>;
 }
 

@@ -1,6 +1,6 @@
 //! Makes one delta of those that came, one of them in memory at a time where the strategy allows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use hearthwatch_federation::{Delta, Quantised, Strategy};
 use hearthwatch_protocol::HomeId;
@@ -8,8 +8,7 @@ use hearthwatch_store::rounds::{RoundHomeRow, RoundHomeState};
 use hearthwatch_store::{Store, StoreResult};
 use sha2::{Digest as _, Sha256};
 
-/// Why a delta was left out by this program, where it was not the strategy.
-const EXCLUDED: &str = "excluded by an operator";
+/// Why a delta was left out where it was neither the strategy nor a person.
 const UNREADABLE: &str = "its body is not what was taken";
 
 /// What homes' deltas became.
@@ -26,19 +25,20 @@ pub(super) struct Aggregated {
     pub median_norm: f64,
 }
 
-/// Aggregates the deltas of `rows` by a fresh `strategy`, all of them taken and in order of home. `excluded` homes are left out. None without a usable delta.
+/// Aggregates the deltas of `rows`, all of them taken and in order of home, by a fresh `strategy`. `excluded` homes are left out. None without
+/// a usable delta.
 pub(super) fn aggregate(
     store: &dyn Store,
     mut strategy: Box<dyn Strategy>,
     rows: Vec<RoundHomeRow>,
-    excluded: &BTreeSet<HomeId>,
+    excluded: &BTreeMap<HomeId, String>,
     now: i64,
 ) -> StoreResult<Option<Aggregated>> {
     let mut left: BTreeMap<HomeId, String> = BTreeMap::new();
     let mut norms = Vec::with_capacity(rows.len());
     for row in &rows {
-        if excluded.contains(&row.home) {
-            left.insert(row.home.clone(), EXCLUDED.to_owned());
+        if let Some(reason) = excluded.get(&row.home) {
+            left.insert(row.home.clone(), reason.clone());
             continue;
         }
         match delta(store, row)? {
@@ -60,7 +60,7 @@ pub(super) fn aggregate(
     let mut hasher = Sha256::new();
     let mut homes = Vec::with_capacity(rows.len());
     for row in rows {
-        let similarity = delta(store, &row)?.map(|delta| cosine(&delta, &aggregate.delta));
+        let similarity = delta(store, &row)?.map(|delta| delta.cosine(&aggregate.delta));
         let (state, reason) = match left.remove(&row.home) {
             Some(reason) => (RoundHomeState::LeftOut, reason),
             None => {
@@ -91,11 +91,4 @@ fn delta(store: &dyn Store, row: &RoundHomeRow) -> StoreResult<Option<Delta>> {
     let digest: [u8; 32] = Sha256::digest(&body).into();
     let whole = row.digest == Some(digest);
     Ok(Quantised::from_bytes(&body).ok().filter(|_| whole).and_then(|quantised| quantised.restore().ok()))
-}
-
-/// Cosine between two deltas; 0 where one of them is nothing.
-fn cosine(one: &Delta, other: &Delta) -> f64 {
-    let product: f64 = one.values().iter().zip(other.values()).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-    let norms = one.norm() * other.norm();
-    if norms > 0.0 { (product / norms).clamp(-1.0, 1.0) } else { 0.0 }
 }

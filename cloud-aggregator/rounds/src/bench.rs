@@ -22,11 +22,11 @@ use hearthwatch_telemetry::metrics::Metrics;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
-use crate::cohort::judges;
+use crate::cohort::is_evaluator;
 use crate::config::RoundsConfig;
 use crate::director::{Parts, RoundDirector};
 use crate::files::RoundFiles;
-use crate::fixtures::{PuppetTrainer, key};
+use crate::fixtures::{StubTrainer, key};
 use crate::intake::AnswerIntake;
 use crate::keys::CertifiedKeys;
 use crate::strategies::StrategyName;
@@ -34,7 +34,7 @@ use crate::strategies::StrategyName;
 /// The time at which tests begin.
 pub const NOW: i64 = 1_767_225_600;
 
-/// Share of homes that judge.
+/// Share of homes that evaluate.
 const SHARE: f64 = 0.3;
 
 /// Lets nothing out; the tests look at what was promoted.
@@ -60,8 +60,8 @@ pub struct Bench {
     pub config: RoundsConfig,
     /// Homes that train, by name.
     pub train: Vec<HomeId>,
-    /// Homes that judge, by name.
-    pub judge: Vec<HomeId>,
+    /// Homes that evaluate, by name.
+    pub evaluators: Vec<HomeId>,
     pub promoted: Mutex<Vec<ModelVersion>>,
     keys: BTreeMap<HomeId, u8>,
 }
@@ -81,21 +81,22 @@ pub fn config() -> RoundsConfig {
 }
 
 impl Bench {
-    /// Four homes that train and three that judge, all willing.
+    /// Four homes that train and five that evaluate, all willing.
     pub fn new() -> Self {
-        Self::with(config(), PuppetTrainer::default())
+        Self::with(config(), StubTrainer::default())
     }
 
-    pub fn with(config: RoundsConfig, trainer: PuppetTrainer) -> Self {
+    pub fn with(config: RoundsConfig, trainer: StubTrainer) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let named: Vec<HomeId> = (0..40).map(|number| home(&format!("home-{number:02}"))).collect();
-        let (judge, train): (Vec<HomeId>, Vec<HomeId>) = named.into_iter().partition(|home| judges(home, SHARE));
-        let (train, judge) = (train[..4].to_vec(), judge[..3].to_vec());
-        let keys = (1..).zip(train.iter().chain(&judge)).map(|(seed, home)| (home.clone(), seed)).collect();
+        let (evaluators, train): (Vec<HomeId>, Vec<HomeId>) =
+            named.into_iter().partition(|home| is_evaluator(home, SHARE));
+        let (train, evaluators) = (train[..4].to_vec(), evaluators[..5].to_vec());
+        let keys = (1..).zip(train.iter().chain(&evaluators)).map(|(seed, home)| (home.clone(), seed)).collect();
         let clock = Arc::new(ManualClock::new(NOW));
         let (store, intake, director) = open(&directory, &keys, &clock, &config, trainer);
         let promoted = Mutex::default();
-        let bench = Self { directory, store, intake, director, clock, config, train, judge, promoted, keys };
+        let bench = Self { directory, store, intake, director, clock, config, train, evaluators, promoted, keys };
         for name in bench.keys.keys() {
             bench.store.enrol_home(name, NOW).unwrap();
             bench.offer(name, true);
@@ -105,13 +106,13 @@ impl Bench {
 
     /// The process ended, and another one starts on the same files.
     pub fn restart(self) -> Self {
-        self.restart_with(PuppetTrainer::default())
+        self.restart_with(StubTrainer::default())
     }
 
-    pub fn restart_with(self, trainer: PuppetTrainer) -> Self {
-        let Self { directory, clock, config, train, judge, promoted, keys, .. } = self;
+    pub fn restart_with(self, trainer: StubTrainer) -> Self {
+        let Self { directory, clock, config, train, evaluators, promoted, keys, .. } = self;
         let (store, intake, director) = open(&directory, &keys, &clock, &config, trainer);
-        Self { directory, store, intake, director, clock, config, train, judge, promoted, keys }
+        Self { directory, store, intake, director, clock, config, train, evaluators, promoted, keys }
     }
 
     fn key(&self, home: &HomeId) -> SigningKey {
@@ -193,9 +194,9 @@ impl Bench {
         self.train.iter().for_each(|home| assert_eq!(self.send_delta(home).state, RoundState::Taken));
     }
 
-    /// All homes that judge find the same.
+    /// All homes that evaluate find the same.
     pub fn send_all_counts(&self, found: [usize; 3]) {
-        self.judge.iter().for_each(|home| assert_eq!(self.send_counts(home, found).state, RoundState::Taken));
+        self.evaluators.iter().for_each(|home| assert_eq!(self.send_counts(home, found).state, RoundState::Taken));
     }
 
     /// All homes that train decline.
@@ -214,7 +215,7 @@ fn open(
     keys: &BTreeMap<HomeId, u8>,
     clock: &Arc<ManualClock>,
     config: &RoundsConfig,
-    trainer: PuppetTrainer,
+    trainer: StubTrainer,
 ) -> (Arc<SqliteStore>, AnswerIntake, RoundDirector) {
     let store = Arc::new(SqliteStore::open(&directory.path().join("aggregator.db")).unwrap());
     let metrics = Arc::new(Metrics::new());

@@ -7,8 +7,8 @@ use hearthwatch_store::rounds::RoundDuty;
 
 use super::settings::RoundSettings;
 
-/// Models that homes judge, in this order: the candidate, replay alone, the fleet's.
-pub const JUDGED_MODELS: usize = 3;
+/// Models that homes evaluate, in this order: the candidate, replay alone, the fleet's.
+pub const EVALUATED_MODELS: usize = 3;
 
 /// How far a delta's norm may be above the clip: eight bits a value round it, by well under a hundredth.
 const NORM_TOLERANCE: f64 = 1.02;
@@ -54,7 +54,7 @@ pub fn read(
             if delta.norm() <= longest { Ok(Body::Delta(delta)) } else { Err(RoundRefusal::Norm) }
         }
         (RoundDuty::Evaluate, RoundResult::Counts(_)) => {
-            HomeCounts::from_bytes(bytes, JUDGED_MODELS).map(Body::Counts).map_err(|error| match error {
+            HomeCounts::from_bytes(bytes, EVALUATED_MODELS).map(Body::Counts).map_err(|error| match error {
                 CountsError::Models { .. } => RoundRefusal::Shape,
                 CountsError::Malformed(_) | CountsError::Limits => RoundRefusal::Malformed,
             })

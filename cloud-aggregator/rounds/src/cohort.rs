@@ -1,4 +1,4 @@
-//! Who trains in a round, and who judges. Pure.
+//! Who trains in a round, and who evaluates. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,13 +11,13 @@ use rand_chacha::ChaCha8Rng;
 use sha2::{Digest as _, Sha256};
 
 /// Hashed before a home's id, so that no other choice by hash falls on the same homes.
-const JUDGES: &[u8] = b"hearthwatch round evaluator 1";
+const EVALUATORS: &[u8] = b"hearthwatch round evaluator 1";
 
-/// Whether a home judges and never trains, for a `share` in [0, 1] of all homes: the same answer as long as the share does not change,
+/// Whether a home evaluates and never trains, for a `share` in [0, 1] of all homes: the same answer as long as the share does not change,
 /// and a larger share only adds homes.
 #[must_use]
-pub fn judges(home: &HomeId, share: f64) -> bool {
-    let digest = Sha256::new().chain_update(JUDGES).chain_update(home.as_str()).finalize();
+pub fn is_evaluator(home: &HomeId, share: f64) -> bool {
+    let digest = Sha256::new().chain_update(EVALUATORS).chain_update(home.as_str()).finalize();
     let (head, _) = digest.split_at(4);
     let number = head.iter().fold(0u32, |number, byte| number << 8 | u32::from(*byte));
     f64::from(number) < share * 4_294_967_296.0
@@ -29,7 +29,7 @@ pub fn judges(home: &HomeId, share: f64) -> bool {
 pub fn eligible<'a>(
     homes: &[HomeRow],
     offers: &'a [OfferRow],
-    excluded: &BTreeSet<HomeId>,
+    excluded: &BTreeMap<HomeId, String>,
     now: i64,
     heard_seconds: i64,
 ) -> Vec<&'a OfferRow> {
@@ -40,7 +40,7 @@ pub fn eligible<'a>(
         let heard = admitted.get(&offer.home).map(|heard| offer.heard_at.max(*heard));
         let lately = heard.is_some_and(|heard| now.saturating_sub(heard) <= heard_seconds);
         let learnt = offer.classes.iter().any(|count| count.entities > 0);
-        offer.willing && learnt && lately && !excluded.contains(&offer.home)
+        offer.willing && learnt && lately && !excluded.contains_key(&offer.home)
     };
     offers.iter().filter(may).collect()
 }
@@ -115,7 +115,7 @@ mod tests {
         let new = OfferRow { classes: Vec::new(), ..offer("e") };
         let offers = [offer("b"), offer("c"), silent, new, unwilling, offer("stranger")];
         let asked = |excluded: &[&str]| -> Vec<String> {
-            let excluded = excluded.iter().map(|name| home(name)).collect();
+            let excluded = excluded.iter().map(|name| (home(name), String::new())).collect();
             eligible(&rows, &offers, &excluded, NOW, 100).iter().map(|offer| offer.home.to_string()).collect()
         };
         assert_eq!(asked(&[]), ["c"]);
@@ -123,9 +123,9 @@ mod tests {
     }
 
     #[test]
-    fn judges_are_a_fixed_share_that_only_grows_with_the_share() {
+    fn evaluators_are_a_fixed_share_that_only_grows_with_the_share() {
         let names: Vec<HomeId> = (0..1_000).map(|number| home(&format!("home-{number}"))).collect();
-        let of = |share: f64| names.iter().filter(|home| judges(home, share)).collect::<BTreeSet<_>>();
+        let of = |share: f64| names.iter().filter(|home| is_evaluator(home, share)).collect::<BTreeSet<_>>();
         assert!((150..250).contains(&of(0.2).len()), "{}", of(0.2).len());
         assert!(of(0.2).is_subset(&of(0.3)));
         assert_eq!((of(0.0).len(), of(1.0).len()), (0, 1_000));

@@ -2,7 +2,8 @@
 
 use super::strategies::StrategyName;
 
-/// When and how rounds are held. The defaults are what measured best (docs/measurements/2026-11-29-federated.md), but for the times.
+/// When and how rounds are held. Recipe and replay are those of `docs/measurements/2026-11-30-federated.md`, the strategy is the one that
+/// held best in `docs/measurements/2026-11-30-attacks.md`; the times and numbers of homes are choices.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoundsConfig {
     /// Whether rounds are held at all.
@@ -11,15 +12,15 @@ pub struct RoundsConfig {
     pub interval_hours: u32,
     /// Minutes that homes have to train: they do it at night, and a fleet has all time zones.
     pub deadline_minutes: u32,
-    /// Minutes that homes have to judge.
+    /// Minutes that homes have to evaluate.
     pub evaluate_minutes: u32,
     /// Most homes that train in a round; of more, a sample.
     pub cohort: u32,
     /// Deltas without which nothing is made of the others.
     pub least: u32,
-    /// Homes that must have judged.
+    /// Homes that must have evaluated.
     pub least_evaluators: u32,
-    /// Share of homes, by a hash of their id, that judge and never train, in [0, 1].
+    /// Share of homes, by a hash of their id, that evaluate and never train, in [0, 1].
     pub evaluator_share: f64,
     /// Hours for which a home counts as there after it was heard.
     pub heard_hours: u32,
@@ -31,8 +32,8 @@ pub struct RoundsConfig {
     pub count_noise: f64,
     /// How deltas become one.
     pub strategy: StrategyName,
-    /// Share of homes that may lie without harm, for strategies that are told, in [0, 0.5).
-    pub liars: f64,
+    /// Share of homes that attack, for strategies that are set up for one (multi-Krum, trimmed mean), in [0, 0.5).
+    pub attacker_share: f64,
     /// Steps that a home trains.
     pub steps: u32,
     /// Windows of such a step.
@@ -58,14 +59,14 @@ impl Default for RoundsConfig {
             evaluate_minutes: 24 * 60,
             cohort: 200,
             least: 12,
-            least_evaluators: 4,
+            least_evaluators: 8,
             evaluator_share: 0.2,
             heard_hours: 72,
             clip: 2.0,
             noise: 0.0,
             count_noise: 0.0,
             strategy: StrategyName::VettedMean,
-            liars: 0.3,
+            attacker_share: 0.3,
             steps: 20,
             batch: 128,
             learning_rate: 1e-3,

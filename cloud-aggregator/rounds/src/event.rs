@@ -29,7 +29,7 @@ pub struct RoundOpened<'a> {
     pub round: &'a RoundRow,
     /// Homes that were asked.
     pub cohort: usize,
-    /// Homes that may judge.
+    /// Homes that may evaluate.
     pub evaluators: usize,
 }
 

@@ -9,10 +9,9 @@ use hearthwatch_detector::network::{Artifact, ArtifactParts, Lineage, Weights};
 use hearthwatch_evaluation::evaluate::{GatePolicy, GateReport, GateVerdict, Share, Summary};
 use hearthwatch_federation::{Delta, Rise};
 use hearthwatch_protocol::HomeId;
-use hearthwatch_protocol::round::{SignedRoundPlan, TrainRecipe};
+use hearthwatch_protocol::round::TrainRecipe;
 use hearthwatch_protocol::seal::SigningKey;
 use hearthwatch_store::fixtures::home;
-use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundRow, RoundStage};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
@@ -22,14 +21,14 @@ use crate::trainer::{ReplayStep, RoundTrainer, TrainerError};
 
 /// Replays by adding the same small change each time, and finds nothing to say on recordings.
 #[derive(Debug, Default)]
-pub struct PuppetTrainer {
+pub struct StubTrainer {
     /// How often it replayed.
     pub replays: AtomicUsize,
     /// What it answers instead of training.
     pub fault: Option<TrainerError>,
 }
 
-impl RoundTrainer for PuppetTrainer {
+impl RoundTrainer for StubTrainer {
     fn replay(&self, start: &Weights, step: &ReplayStep) -> Result<Weights, TrainerError> {
         self.replays.fetch_add(1, Ordering::SeqCst);
         if let Some(fault) = &self.fault {
@@ -84,7 +83,7 @@ impl RoundTrainer for PuppetTrainer {
     }
 }
 
-/// What [`PuppetTrainer`] changes with this seed.
+/// What [`StubTrainer`] changes with this seed.
 #[must_use]
 pub fn replayed(seed: u64) -> Delta {
     Delta::zero().noised(1e-4, &mut ChaCha8Rng::seed_from_u64(seed))
@@ -117,60 +116,12 @@ pub fn settings() -> RoundSettings {
         noise: 0.0,
         count_noise: 0.0,
         strategy: StrategyName::Mean,
-        liars: 0.0,
+        attacker_share: 0.0,
         replay: ReplayStep { steps: 30, batch: 256, learning_rate: 1e-3, seed: 1 },
         cohort: 2,
         least: 2,
         least_evaluators: 2,
         evaluate_minutes: 60,
         champion: "ab".repeat(32),
-    }
-}
-
-/// The first round, yet to be stored.
-#[must_use]
-pub fn round_row(stage: RoundStage) -> RoundRow {
-    RoundRow {
-        number: 1,
-        stage,
-        series: 1,
-        place: 0,
-        champion: None,
-        base: "base".to_owned(),
-        control_base: "base".to_owned(),
-        settings: serde_json::to_string(&settings()).unwrap(),
-        opened_at: 0,
-        deadline: 0,
-        evaluate_deadline: None,
-        aggregate: None,
-        candidate: None,
-        control: None,
-        report: None,
-        outcome: None,
-        kept: false,
-        reason: String::new(),
-        run: None,
-        ended_at: None,
-        row_version: 0,
-    }
-}
-
-/// A home's part in the first round.
-#[must_use]
-pub fn home_row(name: &str, duty: RoundDuty, state: RoundHomeState) -> RoundHomeRow {
-    RoundHomeRow {
-        round: 1,
-        home: home(name),
-        duty,
-        nonce: [7; 16],
-        signed: SignedRoundPlan::from_bytes(vec![1]),
-        state,
-        reason: String::new(),
-        answer: None,
-        digest: None,
-        bytes: 0,
-        norm: None,
-        similarity: None,
-        at: None,
     }
 }

@@ -1,7 +1,7 @@
-//! Whether a round's candidate becomes a model: homes that did not train judge it by counts, the recordings held out guard against
+//! Whether a round's candidate becomes a model: homes that did not train evaluate it by counts, the recordings held out guard against
 //! forgetting. Pure.
 //!
-//! All models are held to the same false alarms: thresholds by class come from the judges' own clean days. The candidate must find more
+//! All models are held to the same false alarms: thresholds by class come from the evaluators' own clean days. The candidate must find more
 //! than the fleet's model, and more than replay alone for as many steps, which is what the homes' training is worth.
 
 mod pooled;
@@ -13,6 +13,7 @@ use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_evaluation::evaluate::{GateReport, GateVerdict, Interval, bootstrap};
 use hearthwatch_federation::HomeCounts;
 use hearthwatch_protocol::HomeId;
+use hearthwatch_protocol::limits::ROUND_ENTITIES_MAX;
 use serde::{Deserialize, Serialize};
 
 use self::pooled::{Pooled, Threshold};
@@ -24,16 +25,16 @@ const CONTROL: usize = 1;
 /// Place of the fleet's model.
 const CHAMPION: usize = 2;
 
-/// Most sensors that a home judges with: a home trains and judges with as many.
-const SENSORS_MAX: u32 = 24;
+/// Evaluators below which an interval says nothing: five that all agree do so by chance once in 32.
+const EVALUATORS_MIN: usize = 5;
 
 /// Most that one home's counts weigh, as a multiple of the median home's.
 const WEIGHT_MAX: f64 = 2.0;
 
-/// What the judges are asked for.
+/// What a verdict asks for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct JudgePolicy {
-    /// Homes that must have judged.
+    /// Homes that must have evaluated.
     pub least: usize,
     /// False alarms a home-week to which every model is held.
     pub budget_per_week: f64,
@@ -67,8 +68,8 @@ impl JudgePolicy {
 
 /// What one home counted.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ballot {
-    /// Who judged.
+pub struct Evaluator {
+    /// Who counted.
     pub home: HomeId,
     /// For the candidate, replay alone and the fleet's model, in this order.
     pub counts: HomeCounts,
@@ -85,7 +86,7 @@ pub struct ClassFigures {
     pub recall: f64,
 }
 
-/// One model's figures over all judges.
+/// One model's figures over all evaluators.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ModelFigures {
     /// Share of faults that were found at the budget.
@@ -96,12 +97,12 @@ pub struct ModelFigures {
     pub by_class: BTreeMap<String, ClassFigures>,
 }
 
-/// What the judging homes found.
+/// What the evaluators found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HomesReport {
     /// Homes whose counts were used.
     pub homes: usize,
-    /// Home-weeks that they judged; a home that weighs less counts less.
+    /// Home-weeks that they evaluated; a home that weighs less counts less.
     pub home_weeks: f64,
     /// The candidate.
     pub candidate: ModelFigures,
@@ -115,7 +116,7 @@ pub struct HomesReport {
     pub less_champion: Interval,
 }
 
-/// All that the judges looked at.
+/// All that the verdict rests on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RoundReport {
     /// What homes that did not train found.
@@ -144,13 +145,13 @@ impl RoundVerdict {
     }
 }
 
-/// Judges a candidate from the `ballots` of homes that did not train, and from the gate's report on `recordings`.
-pub fn judge(ballots: &[Ballot], recordings: GateReport, policy: &JudgePolicy) -> RoundVerdict {
-    let homes = weigh(ballots, policy);
+/// Judges a candidate from the `evaluators` of homes that did not train, and from the gate's report on `recordings`.
+pub fn judge(evaluators: &[Evaluator], recordings: GateReport, policy: &JudgePolicy) -> RoundVerdict {
+    let homes = weigh(evaluators, policy);
     let forgets = recordings::reasons(&recordings);
     let mut reasons = Vec::new();
     if homes.homes < policy.least {
-        reasons.push(format!("too few homes judged: {} of the {} that are needed", homes.homes, policy.least));
+        reasons.push(format!("too few homes evaluated: {} of the {} that are needed", homes.homes, policy.least));
     }
     let (control, champion) = (homes.less_control, homes.less_champion);
     if control.low <= 0.0 {
@@ -199,20 +200,20 @@ struct Found {
     by_model: [f64; 3],
 }
 
-fn weigh(ballots: &[Ballot], policy: &JudgePolicy) -> HomesReport {
-    let usable: Vec<&Ballot> = ballots.iter().filter(|ballot| days(ballot) > 0.0).collect();
-    let sizes: Vec<f64> = usable.iter().map(|ballot| days(ballot)).collect();
+fn weigh(evaluators: &[Evaluator], policy: &JudgePolicy) -> HomesReport {
+    let usable: Vec<&Evaluator> = evaluators.iter().filter(|evaluator| days(evaluator) > 0.0).collect();
+    let sizes: Vec<f64> = usable.iter().map(|evaluator| days(evaluator)).collect();
     let most = WEIGHT_MAX * median(&sizes);
-    let weighted: Vec<(&Ballot, f64)> =
-        usable.iter().zip(&sizes).map(|(ballot, size)| (*ballot, (most / size).min(1.0))).collect();
-    let week_of = |(ballot, weight): &(&Ballot, f64)| {
-        weight * days(ballot) / (7.0 * f64::from(ballot.sensors.clamp(1, SENSORS_MAX)))
+    let weighted: Vec<(&Evaluator, f64)> =
+        usable.iter().zip(&sizes).map(|(evaluator, size)| (*evaluator, (most / size).min(1.0))).collect();
+    let week_of = |(evaluator, weight): &(&Evaluator, f64)| {
+        weight * days(evaluator) / (7.0 * f64::from(evaluator.sensors.clamp(1, ROUND_ENTITIES_MAX as u32)))
     };
     let home_weeks: f64 = weighted.iter().map(week_of).sum();
     let pooled = [CANDIDATE, CONTROL, CHAMPION].map(|model| Pooled::of(&weighted, model));
     let alarms = policy.budget_per_week * home_weeks;
     let thresholds = pooled.each_ref().map(|pooled| pooled.thresholds(alarms));
-    let found: Vec<Found> = weighted.iter().map(|(ballot, weight)| found(ballot, *weight, &thresholds)).collect();
+    let found: Vec<Found> = weighted.iter().map(|(evaluator, weight)| found(evaluator, *weight, &thresholds)).collect();
     let difference = |other: usize| {
         let figure = |homes: &[&Found]| {
             let all: f64 = homes.iter().map(|home| home.all).sum();
@@ -220,8 +221,8 @@ fn weigh(ballots: &[Ballot], policy: &JudgePolicy) -> HomesReport {
             if all > 0.0 { more / all } else { 0.0 }
         };
         let interval = bootstrap(&found, policy.coverage, policy.resamples, policy.seed, &figure);
-        // One home proves nothing about another.
-        if found.len() < 2 { Interval { low: -1.0, high: 1.0, ..interval } } else { interval }
+        // The bootstrap of a few homes is as narrow as they happen to agree.
+        if found.len() < EVALUATORS_MIN { Interval { low: -1.0, high: 1.0, ..interval } } else { interval }
     };
     let figures = |model: usize| pooled[model].figures(&thresholds[model]);
     HomesReport {
@@ -236,15 +237,15 @@ fn weigh(ballots: &[Ballot], policy: &JudgePolicy) -> HomesReport {
 }
 
 /// Sensor-days that a home judged; noise may make them a few more or less.
-fn days(ballot: &Ballot) -> f64 {
-    let classes = ballot.counts.models.first().into_iter().flat_map(BTreeMap::values);
+fn days(evaluator: &Evaluator) -> f64 {
+    let classes = evaluator.counts.models.first().into_iter().flat_map(BTreeMap::values);
     classes.map(|counts| counts.days.counts().iter().map(|count| f64::from(*count)).sum::<f64>()).sum::<f64>().max(0.0)
 }
 
-fn found(ballot: &Ballot, weight: f64, thresholds: &[BTreeMap<DeviceClass, Threshold>; 3]) -> Found {
+fn found(evaluator: &Evaluator, weight: f64, thresholds: &[BTreeMap<DeviceClass, Threshold>; 3]) -> Found {
     let mut found = Found { all: 0.0, by_model: [0.0; 3] };
     for (model, thresholds) in thresholds.iter().enumerate() {
-        let Some(classes) = ballot.counts.models.get(model) else { continue };
+        let Some(classes) = evaluator.counts.models.get(model) else { continue };
         for (class, counts) in classes {
             let faults = counts.faults.counts().map(|count| weight * f64::from(count).max(0.0));
             if model == CANDIDATE {

@@ -1,4 +1,4 @@
-//! Federated rounds: homes train on their own history and send a small delta; other homes judge what came of all deltas.
+//! Federated rounds: homes train on their own history and send a small delta; other homes evaluate what came of all deltas.
 //!
 //! A round is a row in the store, and every step of it can be done again: after a kill the next look goes on where the row says. Pure
 //! decisions ([`cohort`], [`machine`], [`judge`]) stand beside the IO that uses them.

@@ -17,7 +17,7 @@ pub enum Step {
         /// Deltas that are needed.
         least: u32,
     },
-    /// Make one delta of all, train after it, ask homes to judge.
+    /// Make one delta of all, train after it, ask homes to evaluate.
     Aggregate,
     /// Take no more counts.
     CloseEvaluation,
@@ -95,17 +95,18 @@ pub fn start(newest: Option<&RoundRow>, champion: &str, goes_on: bool, rounds: u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{home_row, round_row};
+    use hearthwatch_store::fixtures::{round, round_home};
 
     const NOW: i64 = 1_700_000_000;
 
     fn homes(states: &[RoundHomeState]) -> Vec<RoundHomeRow> {
-        let row = |(number, state): (usize, &RoundHomeState)| home_row(&format!("h{number}"), RoundDuty::Train, *state);
+        let row =
+            |(number, state): (usize, &RoundHomeState)| round_home(1, &format!("h{number}"), RoundDuty::Train, *state);
         states.iter().enumerate().map(row).collect()
     }
 
     fn training(states: &[RoundHomeState], now: i64) -> Step {
-        let round = RoundRow { deadline: NOW, ..round_row(RoundStage::Training) };
+        let round = RoundRow { deadline: NOW, ..round(1, RoundStage::Training) };
         next(&round, &homes(states), 2, now)
     }
 
@@ -131,8 +132,8 @@ mod tests {
     #[test]
     fn evaluation_closes_when_all_have_judged_or_at_its_deadline() {
         use RoundHomeState as State;
-        let round = RoundRow { evaluate_deadline: Some(NOW), ..round_row(RoundStage::Evaluating) };
-        let with = |state, now| next(&round, &[home_row("j", RoundDuty::Evaluate, state)], 2, now);
+        let round = RoundRow { evaluate_deadline: Some(NOW), ..round(1, RoundStage::Evaluating) };
+        let with = |state, now| next(&round, &[round_home(1, "j", RoundDuty::Evaluate, state)], 2, now);
         assert_eq!(with(State::Planned, NOW - 1), Step::Wait);
         assert_eq!(with(State::Taken, NOW - 1), Step::CloseEvaluation);
         assert_eq!(with(State::Receiving, NOW), Step::CloseEvaluation);
@@ -140,10 +141,10 @@ mod tests {
 
     #[test]
     fn a_round_opens_once_the_one_before_has_ended_and_the_interval_has_passed() {
-        let ended = RoundRow { opened_at: NOW, ..round_row(RoundStage::Ended) };
+        let ended = RoundRow { opened_at: NOW, ..round(1, RoundStage::Ended) };
         assert!(is_due(None, 100, NOW));
         assert!(!is_due(Some(&ended), 100, NOW + 99) && is_due(Some(&ended), 100, NOW + 100));
-        let open = RoundRow { opened_at: NOW, ..round_row(RoundStage::Judging) };
+        let open = RoundRow { opened_at: NOW, ..round(1, RoundStage::Judging) };
         assert!(!is_due(Some(&open), 100, NOW + 1_000));
     }
 
@@ -151,7 +152,7 @@ mod tests {
     fn a_series_goes_on_from_what_was_kept_and_begins_anew_at_another_model() {
         let (candidate, control) = (Some("cand".to_owned()), Some("ctrl".to_owned()));
         let base =
-            RoundRow { number: 4, series: 2, place: 2, kept: true, candidate, control, ..round_row(RoundStage::Ended) };
+            RoundRow { number: 4, series: 2, place: 2, kept: true, candidate, control, ..round(1, RoundStage::Ended) };
         let went_on = start(Some(&base), "reign", true, 15);
         assert_eq!((went_on.number, went_on.series, went_on.place), (5, 2, 3));
         assert_eq!((went_on.base.as_str(), went_on.control_base.as_str()), ("cand", "ctrl"));

@@ -26,15 +26,15 @@ pub struct RoundSettings {
     pub count_noise: f64,
     /// How deltas become one.
     pub strategy: StrategyName,
-    /// Share of homes that may lie, for strategies that are told.
-    pub liars: f64,
+    /// Share of homes that attack, for strategies that are set up for one.
+    pub attacker_share: f64,
     /// How the server trains after them.
     pub replay: ReplayStep,
     /// Homes that were asked to train.
     pub cohort: u32,
     /// Deltas that are needed.
     pub least: u32,
-    /// Homes that must judge.
+    /// Homes that must evaluate.
     pub least_evaluators: u32,
     /// Minutes that they have.
     pub evaluate_minutes: u32,
@@ -62,7 +62,7 @@ impl RoundSettings {
             noise: config.noise,
             count_noise: config.count_noise,
             strategy: config.strategy,
-            liars: config.liars,
+            attacker_share: config.attacker_share,
             replay: ReplayStep { steps: config.replay_steps, batch: config.replay_batch, learning_rate, seed: number },
             cohort,
             least: config.least,

@@ -49,18 +49,23 @@ impl StrategyName {
         self.into()
     }
 
-    /// A fresh one. `clip` bounds norms, `liars` is the share of homes that may lie; `own` is asked only where deltas are held against the
+    /// A fresh one. `clip` bounds norms, `attacker_share` is the share of homes that attack; `own` is asked only where deltas are held against the
     /// server's own recordings.
     ///
     /// # Errors
     /// Those of `own`.
-    pub fn make<E>(self, clip: f64, liars: f64, own: impl FnOnce() -> Result<Own, E>) -> Result<Box<dyn Strategy>, E> {
+    pub fn make<E>(
+        self,
+        clip: f64,
+        attacker_share: f64,
+        own: impl FnOnce() -> Result<Own, E>,
+    ) -> Result<Box<dyn Strategy>, E> {
         Ok(match self {
             Self::VettedMean => Box::new(VettedMean::new(vetting(own()?))),
             Self::VettedMedian => Box::new(VettedMedian::new(vetting(own()?))),
             Self::TrustedDirection => Box::new(TrustedDirection::new(own()?.reference)),
-            Self::MultiKrum => Box::new(MultiKrum::new(liars)),
-            Self::TrimmedMean => Box::new(TrimmedMean::new(liars)),
+            Self::MultiKrum => Box::new(MultiKrum::new(attacker_share)),
+            Self::TrimmedMean => Box::new(TrimmedMean::new(attacker_share)),
             Self::CoordinateMedian => Box::<CoordinateMedian>::default(),
             Self::ClippedMean => Box::new(ClippedMean::new(clip)),
             Self::Mean => Box::<Mean>::default(),

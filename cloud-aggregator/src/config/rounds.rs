@@ -42,7 +42,7 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> RoundsConfi
     let clip = number("clip", 1e-3..=ROUND_CLIP_MAX, usual.clip);
     let noise = number("noise", 0.0..=ROUND_NOISE_MAX, usual.noise);
     let count_noise = number("count_noise", 0.0..=ROUND_NOISE_MAX, usual.count_noise);
-    let liars = number("liars", 0.0..=0.49, usual.liars);
+    let attacker_share = number("attacker_share", 0.0..=0.49, usual.attacker_share);
     let learning_rate = number("learning_rate", 1e-6..=0.1, usual.learning_rate);
     if least > cohort {
         let remedy = format!("at most {cohort}, or a larger cohort");
@@ -63,7 +63,7 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> RoundsConfi
         noise,
         count_noise,
         strategy: strategy.unwrap_or(usual.strategy),
-        liars,
+        attacker_share,
         steps,
         batch,
         learning_rate,

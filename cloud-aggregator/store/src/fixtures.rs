@@ -4,10 +4,12 @@ use bytes::Bytes;
 use hearthwatch_protocol::messages::{
     AgentStatus, Announcement, FeatureWindow, FeedbackRecord, Origin, RefusalReason, Verdict,
 };
+use hearthwatch_protocol::round::SignedRoundPlan;
 use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, Topic, encode};
 use sha2::{Digest as _, Sha256};
 
 use crate::rollouts::{RolloutRow, RolloutState};
+use crate::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundRow, RoundStage};
 use crate::{
     Actor, AnnouncedRow, AuditEntry, FeedbackRow, ModelRow, ModelState, NewModel, QuarantineRow, ReleaseRow, RunRow,
     RunState, RunTrigger, SnapshotRow, SqliteStore,
@@ -155,6 +157,52 @@ pub fn rollout(model_version: ModelVersion) -> RolloutRow {
         ended_at: None,
         reason: String::new(),
         row_version: 0,
+    }
+}
+
+/// A round in the first series, yet to be stored.
+pub fn round(number: u64, stage: RoundStage) -> RoundRow {
+    RoundRow {
+        number,
+        stage,
+        series: 1,
+        place: 0,
+        champion: None,
+        base: "base".to_owned(),
+        control_base: "base".to_owned(),
+        settings: "{}".to_owned(),
+        opened_at: NOW,
+        deadline: NOW + 60,
+        evaluate_deadline: None,
+        aggregate: None,
+        candidate: None,
+        control: None,
+        report: None,
+        outcome: None,
+        kept: false,
+        reason: String::new(),
+        run: None,
+        ended_at: None,
+        row_version: 0,
+    }
+}
+
+/// A home's part in a round.
+pub fn round_home(round: u64, name: &str, duty: RoundDuty, state: RoundHomeState) -> RoundHomeRow {
+    RoundHomeRow {
+        round,
+        home: home(name),
+        duty,
+        nonce: [7; 16],
+        signed: SignedRoundPlan::from_bytes(vec![1]),
+        state,
+        reason: String::new(),
+        answer: None,
+        digest: None,
+        bytes: 0,
+        norm: None,
+        similarity: None,
+        at: None,
     }
 }
 

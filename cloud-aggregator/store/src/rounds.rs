@@ -169,6 +169,23 @@ pub struct RoundHomeRow {
     pub at: Option<i64>,
 }
 
+/// How many homes of a round stand how.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RoundTally {
+    /// Trained, and their deltas count.
+    pub used: u64,
+    /// Trained, and were left out by the strategy or an operator.
+    pub left_out: u64,
+    /// Trained, and what they sent was refused.
+    pub refused: u64,
+    /// Were asked to train and have no delta here: declined, late, or still waited for.
+    pub silent: u64,
+    /// Evaluated.
+    pub evaluated: u64,
+    /// Mean Euclidean norm of the deltas that came; none before the first.
+    pub mean_norm: Option<f64>,
+}
+
 /// What became of a part that was put down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartPut {
@@ -184,8 +201,10 @@ pub trait RoundStore {
     fn put_offer(&self, row: &OfferRow) -> StoreResult<bool>;
     /// A home's newest offer.
     fn offer(&self, home: &HomeId) -> StoreResult<Option<OfferRow>>;
-    /// The newest offer of each home, by home.
-    fn offers(&self) -> StoreResult<Vec<OfferRow>>;
+    /// The newest offer of each home, by home, at most `limit` (0 for all); only homes after `after` if given.
+    fn offers_after(&self, after: Option<&HomeId>, limit: usize) -> StoreResult<Vec<OfferRow>>;
+    /// How many homes agreed to take part.
+    fn willing_homes(&self) -> StoreResult<u64>;
     /// Writes a round (a new one where `row_version` is 0, else over the version that was read) and with it the parts of these homes:
     /// new ones, or over what is there. A round that has ended loses the bodies of its answers. Returns the row as it is then.
     ///
@@ -198,6 +217,10 @@ pub trait RoundStore {
     fn rounds(&self, before: Option<u64>, limit: usize) -> StoreResult<Vec<RoundRow>>;
     /// Homes of a round, by home, at most `limit` (0 for all); only those after `after` if given.
     fn round_homes(&self, round: u64, after: Option<&HomeId>, limit: usize) -> StoreResult<Vec<RoundHomeRow>>;
+    /// Homes whose answer in a round was refused or left out, by home, at most `limit` (0 for all).
+    fn round_homes_not_used(&self, round: u64, limit: usize) -> StoreResult<Vec<RoundHomeRow>>;
+    /// Rounds, newest first, at most `limit` (0 for all), with how their homes stand.
+    fn round_tallies(&self, limit: usize) -> StoreResult<Vec<(RoundRow, RoundTally)>>;
     /// A home's part in a round.
     fn round_home(&self, round: u64, home: &HomeId) -> StoreResult<Option<RoundHomeRow>>;
     /// A home's part in the newest round in which it was asked.

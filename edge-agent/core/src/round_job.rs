@@ -1,4 +1,4 @@
-//! What the agent asks of the process that trains, and what that reports: given on its standard input, so that no file is left behind.
+//! What the agent asks of the process that trains, and what that reports. Both go through pipes, so that no file is left behind.
 
 use std::path::PathBuf;
 
@@ -6,8 +6,9 @@ use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_protocol::round::{DeclineReason, RoundWork};
 use serde::{Deserialize, Serialize};
 
-/// Most sensors that are trained on in a round: 24 with four traces each need about 20 MB.
-pub const ENTITIES_MAX: usize = 24;
+/// Most sensors of a home in a round. Training holds 24 sensors × 4 traces × (2,112 rows of 80 bytes + 4,032 steps of 11 bytes) = 20 MB: rows of a
+/// fortnight and the window before it, steps of its warm-up too.
+pub const ENTITIES_MAX: usize = hearthwatch_protocol::limits::ROUND_ENTITIES_MAX;
 
 /// File of what is to be sent, in the job's folder: a quantised delta, or counts.
 pub const BODY_FILE: &str = "body";
@@ -29,13 +30,13 @@ pub struct RoundJob {
     pub now: i64,
     /// IANA name of the home's time zone; an unknown one counts as UTC.
     pub timezone: String,
-    /// What is this home's own of seeds.
+    /// This home's own share of the seeds: the plan's is the same in every home.
     pub seed: u64,
     /// What the owner allows.
     pub limits: JobLimits,
 }
 
-/// What the owner allows a round.
+/// What the owner allows a round; by default what a small computer has to spare at night.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobLimits {
     /// Longest run, in seconds.
@@ -48,7 +49,7 @@ pub struct JobLimits {
 
 impl Default for JobLimits {
     fn default() -> Self {
-        Self { seconds: 600, memory_mib: 128, entities: 24 }
+        Self { seconds: 600, memory_mib: 128, entities: ENTITIES_MAX as u32 }
     }
 }
 
@@ -60,7 +61,7 @@ pub enum JobReport {
     Done(JobFigures),
     /// There is nothing to send.
     Declined {
-        /// The reason that the fleet is given.
+        /// The reason, which the fleet gets.
         reason: DeclineReason,
         /// One line for the home's own log.
         detail: String,
@@ -70,7 +71,7 @@ pub enum JobReport {
 /// Figures of a job, for the ledger that residents see.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobFigures {
-    /// Sensors that were trained on or judged.
+    /// Sensors that models were trained or evaluated on.
     pub entities: u32,
     /// Days of history that were used.
     pub days: u32,

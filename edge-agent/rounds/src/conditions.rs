@@ -136,6 +136,8 @@ pub enum Unfit {
     Battery,
     /// Busy with something else.
     Busy,
+    /// The agent has not read its sensors' history yet: for a while after each start.
+    Learning,
 }
 
 impl Limits {

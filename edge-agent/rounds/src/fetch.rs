@@ -11,8 +11,8 @@ use hearthwatch_protocol::round::{RoundFile, RoundWork};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-/// Patience for one model, in seconds: 120 KB on a line of 2 KB/s.
-const SECONDS_MAX: u64 = 60;
+/// Patience for one model, in seconds: 170 KB on a line of 1 KB/s.
+const SECONDS_MAX: u64 = 180;
 
 /// Why a model is not here.
 #[derive(Debug, thiserror::Error)]

@@ -40,7 +40,7 @@ pub struct RoundEntry {
     /// Its number in the fleet.
     pub round: u64,
     /// Whether this home was to judge models, and not to train.
-    pub judges: bool,
+    pub evaluates: bool,
     /// When its plan came, Unix seconds.
     pub planned_at: i64,
     /// When training or judging ended.
@@ -71,13 +71,13 @@ impl RoundEntry {
     /// The entry of a plan that came at `now`.
     #[must_use]
     pub fn of(plan: &RoundPlan, now: i64) -> Self {
-        let (judges, clip, model) = match &plan.work {
+        let (evaluates, clip, model) = match &plan.work {
             RoundWork::Train(work) => (false, work.clip, Some(&work.base)),
             RoundWork::Evaluate(work) => (true, 0.0, work.models.first()),
         };
         Self {
             round: plan.round,
-            judges,
+            evaluates,
             planned_at: now,
             trained_at: None,
             sent_at: None,

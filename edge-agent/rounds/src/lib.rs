@@ -17,7 +17,6 @@ mod schema;
 #[cfg(test)]
 mod scripts;
 pub mod service;
-mod sign;
 pub mod state;
 mod view;
 

@@ -21,7 +21,7 @@ CREATE TABLE work (
     round INTEGER PRIMARY KEY, plan BLOB NOT NULL, begun INTEGER NOT NULL, answer BLOB, body BLOB, stored INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE ledger (
-    round INTEGER PRIMARY KEY, judges INTEGER NOT NULL, planned_at INTEGER NOT NULL, trained_at INTEGER, sent_at INTEGER,
+    round INTEGER PRIMARY KEY, evaluates INTEGER NOT NULL, planned_at INTEGER NOT NULL, trained_at INTEGER, sent_at INTEGER,
     ended_at INTEGER, bytes INTEGER NOT NULL, figures TEXT, clip REAL NOT NULL, model BLOB NOT NULL, cohort INTEGER NOT NULL,
     outcome TEXT NOT NULL, reason TEXT NOT NULL, picture BLOB
 ) STRICT;
@@ -33,7 +33,7 @@ const LAYOUT: [Table; 3] = [
     Table { name: "work", columns: "round, plan, begun, answer, body, stored", order: "rowid" },
     Table {
         name: "ledger",
-        columns: "round, judges, planned_at, trained_at, sent_at, ended_at, bytes, figures, clip, model, cohort, outcome, \
+        columns: "round, evaluates, planned_at, trained_at, sent_at, ended_at, bytes, figures, clip, model, cohort, outcome, \
                   reason, picture",
         order: "rowid",
     },

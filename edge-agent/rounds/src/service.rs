@@ -31,11 +31,11 @@ use crate::config::RoundsConfig;
 use crate::fetch::{self, FetchError};
 use crate::machine::{Around, Next, Retry, Stage, Waits, Work, next};
 use crate::process;
-use crate::sign::SignError;
 use crate::state::{RoundState, StateError};
 use crate::view::{Doing, RoundsView};
 use consent::Offered;
 pub use consent::parting;
+use hearthwatch_edge_cloud::identity::sign::SignError;
 
 /// A moment that is far away is looked at again after this: clocks are set, machines sleep.
 const LOOK_MAX: Duration = Duration::from_secs(600);
@@ -230,8 +230,8 @@ impl Service {
     /// Waits until something changes, and for `longest` at most.
     async fn news(&mut self, longest: Duration) -> Result<(), RoundsError> {
         let longest = if self.pending.is_some() { longest.min(self.until(self.opens_at)) } else { longest };
-        // A home that has read its first history is offered at once, not when something else happens.
-        let learns = self.offered.is_some_and(|offered| offered.learns());
+        // What waits for the first history goes on as soon as that is read, not when something else happens.
+        let learns = self.learns();
         let RoundsParts { channels, view, .. } = &mut self.parts;
         let RoundChannels { sharing, plan, receipt, left, .. } = channels;
         let changed = tokio::select! {
@@ -249,6 +249,11 @@ impl Service {
             () = tokio::time::sleep(longest) => Ok(()),
         };
         changed.map_err(|_| RoundsError::Uplink)
+    }
+
+    /// Whether no sensor's history was read yet, since this start or ever.
+    fn learns(&self) -> bool {
+        self.parts.view.borrow().readiness.learnt() == 0
     }
 
     /// What is the case now.
@@ -269,7 +274,8 @@ impl Service {
         let (fetched, machine) =
             off_the_workers(move || (files.iter().all(|file| fetch::is_here(&folder, file)), Machine::read(&system)))
                 .await;
-        let unfit = self.parts.config.limits.forbid_begin(&machine, now, &self.parts.view.borrow().timezone);
+        let forbidden = self.parts.config.limits.forbid_begin(&machine, now, &self.parts.view.borrow().timezone);
+        let unfit = forbidden.or_else(|| self.learns().then_some(Unfit::Learning));
         Around { fetched, unfit, ..quiet }
     }
 

@@ -126,11 +126,11 @@ impl RoundState {
         )?;
         let entry = RoundEntry::of(plan, now);
         tx.execute(
-            "INSERT OR REPLACE INTO ledger (round, judges, planned_at, bytes, clip, model, cohort, outcome, reason)
+            "INSERT OR REPLACE INTO ledger (round, evaluates, planned_at, bytes, clip, model, cohort, outcome, reason)
              VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, '')",
             params![
                 signed_of(entry.round),
-                entry.judges,
+                entry.evaluates,
                 now,
                 entry.clip,
                 entry.model,
@@ -278,7 +278,7 @@ impl RoundState {
     /// [`StateError::Database`].
     pub fn ledger(&self, count: u32) -> Result<Vec<RoundEntry>, StateError> {
         let mut select = self.database.prepare(
-            "SELECT round, judges, planned_at, trained_at, sent_at, ended_at, bytes, figures, clip, model, cohort, outcome, reason,
+            "SELECT round, evaluates, planned_at, trained_at, sent_at, ended_at, bytes, figures, clip, model, cohort, outcome, reason,
              picture FROM ledger ORDER BY planned_at DESC, round DESC LIMIT ?1",
         )?;
         let rows = select.query_map([count], entry)?;
@@ -320,7 +320,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<RoundEntry> {
     let model = database::bytes(row, 9)?.and_then(|bytes| bytes.try_into().ok());
     Ok(RoundEntry {
         round: number(row, 0)?,
-        judges: row.get(1)?,
+        evaluates: row.get(1)?,
         planned_at: row.get(2)?,
         trained_at: row.get(3)?,
         sent_at: row.get(4)?,

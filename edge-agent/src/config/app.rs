@@ -70,8 +70,8 @@ pub enum OptionsError {
     /// Not a number of alarms a week.
     #[error("alarms_a_week: {0} is not a number from {BUDGET_MIN} to {BUDGET_MAX}")]
     Budget(f64),
-    /// None of the words of [`SharingLevel`].
-    #[error("sharing: {0:?} is none of off, learning, verdicts, windows")]
+    /// Not the name of a [`SharingLevel`].
+    #[error("sharing: {0:?} is none of {levels}", levels = SharingLevel::names())]
     Sharing(String),
     /// Faults in `fleet.toml`.
     #[error(transparent)]

@@ -17,6 +17,9 @@ const WATCH_HOURS_MAX: f64 = 336.0;
 /// Port that the fleet's broker listens on unless said otherwise: MQTT over TLS.
 const FLEET_PORT: u16 = 8883;
 
+/// File of the keys of the fleet's director, beside a home's certificate: what enrolment and provisioning leave there.
+pub(crate) const DIRECTOR_FILE: &str = "director.pub";
+
 /// What `hearthwatch-provision home add` leaves in a home's folder.
 const PROVISIONED: &str = "copy it from the folder that `hearthwatch-provision home add` made for this home";
 
@@ -173,7 +176,7 @@ impl UpdatesConfig {
         };
         let director = section.text("director", faults);
         let director_file = match (director.as_deref(), keys) {
-            (None, Some(keys)) => Some(keys.join("director.pub")),
+            (None, Some(keys)) => Some(keys.join(DIRECTOR_FILE)),
             (None, None) => section.required("director_file", faults, DIRECTED, provisioned),
             (Some("none"), _) => None,
             (Some(word), _) => {
@@ -212,7 +215,7 @@ pub(super) fn read_sharing(section: &mut Section<'_>, faults: &mut Faults) -> Op
     let word = section.text("sharing", faults)?;
     let level = SharingLevel::parse(&word);
     if level.is_none() {
-        let remedy = "write \"off\", \"learning\", \"verdicts\" or \"windows\"";
+        let remedy = format!("write one of {}", SharingLevel::names());
         faults.add(section.key("sharing"), format!("{word:?} is not a level of sharing"), remedy);
     }
     level

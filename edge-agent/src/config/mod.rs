@@ -16,6 +16,7 @@ use hearthwatch_edge_ui::config::PageConfig;
 use jiff::tz::TimeZone;
 
 pub use app::{AppOptions, OptionsError, SupervisorBroker};
+pub(crate) use cloud::DIRECTOR_FILE;
 pub use cloud::{CloudConfig, CloudMqttConfig, UpdatesConfig};
 pub use enrolment::{Enrolment, TOKEN_VARIABLE};
 
@@ -43,7 +44,7 @@ pub struct Config {
     pub cloud: Option<CloudConfig>,
     /// The local page; none where it is turned off.
     pub page: Option<PageConfig>,
-    /// What the owner allows rounds of training; without a meaning in a home that takes part in none.
+    /// What the owner allows rounds of training; not used in a home that takes part in none.
     pub rounds: RoundsConfig,
 }
 

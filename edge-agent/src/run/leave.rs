@@ -50,7 +50,7 @@ pub enum LeaveError {
     /// The agent runs, or its directory cannot be used.
     #[error(transparent)]
     State(#[from] crate::state_directory::StateError),
-    /// A withdrawal was not confirmed.
+    /// A withdrawal was not confirmed, or the fleet could not be informed that this home takes part in no more rounds.
     #[error("what was shared is not taken back yet: {0}")]
     Fleet(String),
     /// The device is still on the home's broker.
@@ -136,17 +136,22 @@ async fn leave_within(config: &Config, anyway: bool, patience: Duration) -> Resu
     Ok(())
 }
 
-/// Takes everything back that was shared, and waits for the aggregator's receipt.
+/// Takes everything back that was shared, and waits for the aggregator's receipt. A home that offered to take part in rounds does so no
+/// more: its offer is replaced.
 async fn take_back(cloud: &CloudConfig, state: &StateDirectory) -> Result<(), LeaveError> {
     let fleet = |error: &dyn std::fmt::Display| LeaveError::Fleet(error.to_string());
     let Some(mqtt) = &cloud.mqtt else { return Ok(()) };
+    // Answers are taken back also where this cannot be signed.
     let parting = parting(&cloud.home, &mqtt.key_file, &state.file(ROUNDS_FILE), unix_now());
-    let parting = parting.map_err(|error| fleet(&error))?;
+    let (parting, unsigned) = match parting {
+        Ok(parting) => (parting, Ok(())),
+        Err(error) => (None, Err(fleet(&error))),
+    };
     let mut outbox = Outbox::open(&state.file(OUTBOX_FILE)).map_err(|error| fleet(&error))?;
     outbox.take_back(&cloud.home, TakeBack::Everything, unix_now()).map_err(|error| fleet(&error))?;
     let waiting = outbox.unconfirmed_withdrawals().map_err(|error| fleet(&error))?;
     if waiting.is_empty() && parting.is_none() {
-        return Ok(());
+        return unsigned;
     }
     let (_status, status_seen) = watch::channel(AgentStatus {
         online: false,
@@ -174,10 +179,10 @@ async fn take_back(cloud: &CloudConfig, state: &StateDirectory) -> Result<(), Le
         }
     };
     uplink.stop().await;
-    if outcome.is_ok() {
+    if outcome.is_ok() && !waiting.is_empty() {
         tracing::info!("everything that was shared is taken back, and the aggregator has confirmed it");
     }
-    outcome
+    outcome.and(unsigned)
 }
 
 /// Gone already is as good as deleted.

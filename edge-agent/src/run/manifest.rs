@@ -2,32 +2,13 @@
 
 use std::path::PathBuf;
 
+use hearthwatch_edge_cloud::identity::sign::{SignError, sign};
 use hearthwatch_edge_detection::service::Tally;
 use hearthwatch_edge_update::watch::Watch;
 use hearthwatch_protocol::manifest::{Manifest, SignedManifest, Vitals};
-use hearthwatch_protocol::seal::SigningKey;
-use hearthwatch_protocol::statement::{Statement as _, StatementRefusal};
 use hearthwatch_protocol::{HomeId, ModelVersion};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
 
 use crate::config::CloudConfig;
-
-/// Why nothing was signed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum SignError {
-    /// The key's file.
-    #[error("{path}: {cause}")]
-    Key {
-        /// File of the key.
-        path: PathBuf,
-        /// One line.
-        cause: String,
-    },
-    /// A value of the manifest is out of its bounds.
-    #[error(transparent)]
-    Manifest(#[from] StatementRefusal),
-}
 
 /// What a manifest states besides how the model does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,13 +46,6 @@ impl Signer {
     /// # Errors
     /// [`SignError`].
     pub fn sign(&mut self, facts: Facts, vitals: Option<Vitals>, now: i64) -> Result<SignedManifest, SignError> {
-        // The key is read on the worker: 300 bytes, once a day and after each change of the model.
-        let bad = |cause: String| SignError::Key { path: self.key_file.clone(), cause };
-        let key = match PrivateKeyDer::from_pem_file(&self.key_file).map_err(|error| bad(error.to_string()))? {
-            PrivateKeyDer::Pkcs8(der) => SigningKey::from_pkcs8(der.secret_pkcs8_der()),
-            _ => return Err(bad("is no PKCS#8 key".to_owned())),
-        };
-        let key = key.map_err(|error| bad(error.to_string()))?;
         let (generation, nonce) = facts.assignment.unwrap_or_default();
         let manifest = Manifest {
             home: self.home.clone(),
@@ -83,7 +57,7 @@ impl Signer {
             at: now,
             vitals,
         };
-        let signed = manifest.sign(&key)?;
+        let signed = sign(&manifest, &self.key_file)?;
         self.published = Some(facts);
         Ok(signed)
     }

@@ -9,10 +9,8 @@ use std::sync::Arc;
 use hearthwatch_edge_cloud::identity::pair::PairError;
 use hearthwatch_edge_cloud::uplink::UplinkError;
 use hearthwatch_edge_core::mode::Mode;
-use hearthwatch_edge_rounds::RoundsView;
 use hearthwatch_edge_store::history::HistoryError;
 use hearthwatch_edge_store::outbox::OutboxError;
-use hearthwatch_edge_ui::RoundsPage;
 use hearthwatch_edge_update::UpdateView;
 use hearthwatch_edge_update::{UpdateRequests, UpdaterError};
 use hearthwatch_supervision::{Board, FaultPlan, PartFailed, Supervisor};
@@ -32,7 +30,7 @@ use parts::{Shared, Wiring, identity_of};
 pub(super) const LONE_NODE: &str = "home";
 /// File of the history, in the state directory.
 pub(super) const HISTORY_FILE: &str = "history.sqlite";
-/// File of what this home remembers of rounds.
+/// File of what this home remembers of rounds, in the state directory.
 pub(super) const ROUNDS_FILE: &str = "rounds.sqlite";
 /// File of [`UpdateRequests`]; stored, so it has the name of earlier versions.
 const REQUESTS_FILE: &str = "wishes.json";
@@ -142,10 +140,8 @@ impl Agent {
             requests: UpdateRequests::open(&state.file(REQUESTS_FILE)).map_err(StartError::UpdateRequests)?,
         };
         let uplink = fleet.uplink.clone();
-        let (rounds, rounds_seen) = watch::channel(RoundsView::default());
-        let takes_part = wiring.rounds(&shared, uplink.as_ref(), rounds);
-        let rounds_page = takes_part.then(|| RoundsPage { state: state.file(ROUNDS_FILE), view: rounds_seen });
-        wiring.page(&shared, uplink.clone(), rounds_page, leave)?;
+        let rounds = wiring.rounds(&shared, uplink.as_ref());
+        wiring.page(&shared, uplink.clone(), rounds, leave)?;
         wiring.certificate(uplink);
         wiring.uplink(&mut fleet);
         let cloud = cloud.map(|_| fleet.state());

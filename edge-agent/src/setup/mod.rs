@@ -44,7 +44,7 @@ pub struct SetupArgs {
     /// File with the broker's password of this user
     #[arg(long, value_name = "FILE", requires = "broker_user")]
     pub broker_password_file: Option<PathBuf>,
-    /// What of an answer may leave the home, should it ever teach a fleet
+    /// What may leave the home, should it ever join a fleet
     #[arg(long, value_name = "off|learning|verdicts|windows", value_parser = level)]
     pub sharing: Option<SharingLevel>,
     /// About how many alarms a week the home bears
@@ -101,7 +101,7 @@ pub enum SetupError {
 }
 
 fn level(word: &str) -> Result<SharingLevel, String> {
-    SharingLevel::parse(word).ok_or_else(|| "write off, learning, verdicts or windows".to_owned())
+    SharingLevel::parse(word).ok_or_else(|| format!("write one of {}", SharingLevel::names()))
 }
 
 /// Runs `hearthwatch-edge setup`; the exit code is that of the process.
@@ -276,11 +276,12 @@ fn share<R: std::io::BufRead, W: std::io::Write>(
     let proposed = sharing::proposed(&args.dir);
     if proposed.takes_part_in_rounds() {
         asker.say(
-            "  This home has joined a fleet. Recommended is learning: homes teach one another, and no history leaves.",
+            "  This home has joined a fleet. Recommended is learning: homes train one model together, and no history leaves.",
         )?;
     }
+    let question = format!("  One of {}", SharingLevel::names());
     loop {
-        let word = asker.ask("  off, learning, verdicts or windows", proposed.as_str())?;
+        let word = asker.ask(&question, proposed.as_str())?;
         match SharingLevel::parse(&word) {
             Some(level) => return Ok(level),
             None => asker.say(&format!("  {word:?} is none of them.\n"))?,

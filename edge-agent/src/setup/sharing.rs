@@ -5,12 +5,12 @@ use std::path::Path;
 use hearthwatch_edge_store::outbox::{SharingLevel, example_record};
 use hearthwatch_protocol::{HomeId, Message, encode};
 
-/// File that `hearthwatch-edge enrol` leaves beside the configuration of a home whose fleet can plan rounds.
-const DIRECTOR: &str = "director.pub";
+use crate::config::DIRECTOR_FILE;
 
-/// The level that a person need only confirm: *learning* where the home has joined a fleet, else what holds while nobody is asked.
+/// The level that a person need only confirm: *learning* where the home has joined a fleet whose director can plan rounds, else what
+/// holds while nobody is asked.
 pub(super) fn proposed(folder: &Path) -> SharingLevel {
-    if folder.join(DIRECTOR).exists() { SharingLevel::Learning } else { SharingLevel::default() }
+    if folder.join(DIRECTOR_FILE).exists() { SharingLevel::Learning } else { SharingLevel::default() }
 }
 
 /// A line for each level.
@@ -25,8 +25,8 @@ pub(super) fn explained() -> Vec<String> {
         let what = match level {
             SharingLevel::Off => "nothing. You still receive models.",
             SharingLevel::Learning => {
-                "neither answers nor history. This home trains the model by itself at night, and sends by how much its numbers \
-                 changed: about 30 KB a round."
+                "neither answers nor history. This home trains a copy of the model at night, and sends only by how much its \
+                 numbers changed: about 30 KB a round."
             }
             SharingLevel::Verdicts => {
                 "your answer, the kind of sensor, its score and the day. It helps to count false alarms."
@@ -61,7 +61,7 @@ mod tests {
     fn learning_is_proposed_where_a_fleet_can_plan_rounds() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(proposed(folder.path()), SharingLevel::Verdicts);
-        std::fs::write(folder.path().join(DIRECTOR), "a key").unwrap();
+        std::fs::write(folder.path().join(DIRECTOR_FILE), "a key").unwrap();
         assert_eq!(proposed(folder.path()), SharingLevel::Learning);
     }
 }

@@ -20,14 +20,16 @@ pub fn write(folder: &Path, bytes: &[u8]) -> Result<(), RoundError> {
     if bytes.len() > ROUND_BODY_BYTES_MAX {
         return Err(RoundError::TooLong { bytes: bytes.len(), most: ROUND_BODY_BYTES_MAX });
     }
-    let part = folder.join(PART_FILE);
+    let (part, body) = (folder.join(PART_FILE), folder.join(BODY_FILE));
     let written = File::create(&part)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&part, folder.join(BODY_FILE)))
+        .and_then(|()| std::fs::rename(&part, &body))
         .and_then(|()| File::open(folder)?.sync_all());
     written.map_err(|error| {
-        // What a full disk left of it only takes space.
-        let _gone = std::fs::remove_file(&part);
+        // A piece only takes space, and a whole body that may not be on disk is none.
+        for file in [&part, &body] {
+            let _gone = std::fs::remove_file(file);
+        }
         RoundError::Disk(error.kind())
     })
 }

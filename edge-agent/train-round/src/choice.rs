@@ -1,45 +1,43 @@
 //! Which sensors a round is about: pure.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use hearthwatch_detector::class::DeviceClass;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
 
 /// A sensor with enough history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
     /// Its number in the job.
     pub number: u32,
-    /// Sensors are spread over classes.
+    /// Its class: the choice is spread over classes.
     pub class: DeviceClass,
     /// Days on which it reported numbers.
     pub days: u32,
 }
 
-/// At most `most` numbers, in rising order: of each class in turn the sensor that reported on most days, and of those equal another one
-/// with another seed, so that a home of hundreds of sensors learns from each of them in some round.
+/// At most `most` numbers, in rising order: of each class in turn the sensor that reported on most days. Among equal ones the seed
+/// decides, so that a home of hundreds of sensors trains on each of them in some round.
 #[must_use]
 pub fn choose(candidates: &[Candidate], most: usize, seed: u64) -> Vec<u32> {
     let mut classes: BTreeMap<DeviceClass, Vec<Candidate>> = BTreeMap::new();
     for candidate in candidates {
         classes.entry(candidate.class).or_default().push(*candidate);
     }
+    let mut rng = StdRng::seed_from_u64(seed);
     let mut turns: Vec<(usize, Candidate)> = Vec::with_capacity(candidates.len());
     for class in classes.values_mut() {
-        class.sort_by_key(|one| (std::cmp::Reverse(one.days), mixed(seed, one.number), one.number));
+        class.shuffle(&mut rng);
+        class.sort_by_key(|one| Reverse(one.days));
         turns.extend(class.iter().copied().enumerate());
     }
     turns.sort_by_key(|(turn, one)| (*turn, one.class));
     let mut chosen: Vec<u32> = turns.into_iter().take(most).map(|(_, one)| one.number).collect();
     chosen.sort_unstable();
     chosen
-}
-
-/// A number that looks drawn by chance (SplitMix64, Steele et al. 2014).
-fn mixed(seed: u64, number: u32) -> u64 {
-    let mut state = seed.wrapping_add(u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    state ^ (state >> 31)
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ pub enum RoundError {
     #[error("the body cannot be written ({0}): free space on the disk")]
     Disk(ErrorKind),
     /// A body that no message may carry.
-    #[error("the body has {bytes} bytes, {most} are allowed: this is a fault of this program")]
+    #[error("the body has {bytes} bytes, {most} are allowed: this is a fault of this program, please report it")]
     TooLong {
         /// Its length.
         bytes: usize,
@@ -61,7 +61,7 @@ pub enum RoundError {
         most: usize,
     },
     /// The loss or what was trained is no number.
-    #[error("training diverged: the round's step size or its weights are unfit")]
+    #[error("training diverged: the round's step size or its weights are unfit, which the fleet's operator can change")]
     Diverged,
     /// The owner's limit of time.
     #[error("took longer than the {seconds} s that are allowed: raise the limit, or allow fewer sensors")]
@@ -75,13 +75,13 @@ pub enum RoundError {
         /// The limit.
         mebibytes: u32,
     },
-    /// The system gives no random numbers, or the build has no processor backend.
-    #[error("this machine cannot train: {0}")]
+    /// What has nothing to do with the job: no thread, no random numbers, no backend for the processor, counts that cannot be written.
+    #[error("this machine cannot take part: {0}; if it happens again, please report it")]
     Machine(&'static str),
 }
 
 impl RoundError {
-    /// The word that the fleet is given.
+    /// The reason that is sent to the fleet.
     #[must_use]
     pub fn reason(&self) -> DeclineReason {
         match self {
@@ -102,7 +102,7 @@ impl From<TrainError> for RoundError {
     fn from(error: TrainError) -> Self {
         match error {
             TrainError::NoFaults | TrainError::NoHomes { .. } => Self::NothingToLearn,
-            TrainError::Device(_) => Self::Machine("its build has no backend for the processor"),
+            TrainError::Device(_) => Self::Machine("the program was built without a backend for the processor"),
             // The start was sound: what does not read back as weights is what became of it.
             _ => Self::Diverged,
         }

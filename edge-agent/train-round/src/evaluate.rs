@@ -1,4 +1,4 @@
-//! Judging in a round: how models score on a home that did not train, as counts by class.
+//! Evaluation in a round: how models score on a home that did not train, as counts by class.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -25,7 +25,8 @@ const CONFIRMED_SECONDS: std::ops::RangeInclusive<i64> = -3600..=3 * 3600;
 const STEPS_BEFORE: usize = 2;
 
 /// Counts, and gives the body with its figures. Scores are those that homes hold against thresholds: the network's with its share of the
-/// baseline score, and in classes that it does not judge the baseline detector's. `noise` draws what privacy rests on.
+/// baseline score, and in classes that it does not judge the baseline detector's. `noise` draws the noise of the counts: it must not be
+/// predictable from outside.
 ///
 /// # Errors
 /// [`RoundError::Machine`] where counts cannot be written.
@@ -38,23 +39,14 @@ pub fn evaluate(
 ) -> Result<(Vec<u8>, JobFigures), RoundError> {
     let counts = count(home, models, seed).noised(work.noise, noise);
     let body = counts.to_bytes().map_err(|_| RoundError::Machine("counts cannot be written"))?;
-    let figures = JobFigures {
-        entities: u32::try_from(home.recorded.entities.len()).unwrap_or(u32::MAX),
-        days: home.days,
-        noise: work.noise,
-        ..JobFigures::default()
-    };
-    Ok((body, figures))
+    Ok((body, JobFigures { noise: work.noise, ..home.figures() }))
 }
 
-/// Without noise. Beside the clean trace one faulty copy at a time is in memory.
+/// The counts without noise. Beside the clean trace one faulty copy at a time is in memory.
 fn count(home: &LocalHome, models: &[Artifact], seed: u64) -> HomeCounts {
     let twin = clean(home);
     let on_twin: Vec<Vec<Vec<f32>>> = models.iter().map(|model| evidence(model, &twin, None)).collect();
-    let mut counts = HomeCounts { models: Vec::with_capacity(models.len()) };
-    for scores in &on_twin {
-        counts.models.push(days(&twin, scores, home));
-    }
+    let mut counts = HomeCounts { models: on_twin.iter().map(|scores| days(&twin, scores, home)).collect() };
     let faults = RetrainConfig::default().faults;
     for number in 0..COPIES {
         let copy = copy(home, faults.test_events_per_entity_week, &faults.test_families, seed, number);
@@ -109,8 +101,8 @@ fn days(twin: &HomeTrace, scores: &[Vec<f32>], home: &LocalHome) -> BTreeMap<Dev
     counts
 }
 
-/// The largest score inside each injected fault. Found is what is not found without the fault as well: where the clean twin says as much
-/// the fault counts in the lowest bin, as one that no threshold finds.
+/// Adds the largest score inside each injected fault. A fault is found where the score is higher than without it: where the clean twin
+/// has as much there, the fault counts in the lowest bin, as one that no threshold finds.
 fn add_faults(
     counts: &mut BTreeMap<DeviceClass, ClassCounts>,
     copy: &HomeTrace,
@@ -131,7 +123,7 @@ fn add_faults(
     }
 }
 
-/// The steps that end while a fault lasts, and `before` more.
+/// The steps that end while a fault lasts, and `before` more in front of them.
 fn steps(trace: &EntityTrace, label: &Label, before: usize) -> std::ops::Range<usize> {
     let step = |at: i64| usize::try_from((at - trace.first).div_euclid(STEP_SECONDS)).unwrap_or(0);
     // A fault begins the second after a step's end: the first step that shows it is the next one.

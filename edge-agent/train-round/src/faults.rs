@@ -6,7 +6,7 @@ use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
 
 use crate::history::LocalHome;
 
-/// Faulty copies: three, with which training in rounds was measured.
+/// Faulty copies of a home: as many as in [`RetrainConfig::release`](hearthwatch_training::RetrainConfig::release).
 pub const COPIES: u64 = 3;
 
 /// Seeds of a home's copies lie this many bits apart.

@@ -12,8 +12,8 @@ use hearthwatch_protocol::round::{RoundFile, RoundWork, TrainRecipe, TrainWork};
 /// Sensors of one made home: temperature, power, humidity.
 const OF_A_HOME: usize = 3;
 
-/// Writes a history of so many sensors over so many days, as an agent does, and gives the sensors and the end of the last step. The
-/// oldest days of more than the history keeps are gone.
+/// Writes a history of so many sensors over so many days, as an agent does, and gives the sensors and the end of the last step. Days
+/// beyond those that a history keeps are gone, the oldest first.
 ///
 /// # Errors
 /// [`HistoryError`].

@@ -1,4 +1,4 @@
-//! The agent's history as the home that training and judging work on.
+//! The agent's history as the home on which models are trained or evaluated.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use hearthwatch_detector::alarm::Verdict;
 use hearthwatch_detector::grid::{HISTORY_DAYS, STEP_SECONDS};
 use hearthwatch_detector::reading::{EntityInfo, Reading};
 use hearthwatch_edge_core::alarm::StoredAlarm;
-use hearthwatch_edge_core::round_job::{ENTITIES_MAX, RoundJob};
+use hearthwatch_edge_core::round_job::{ENTITIES_MAX, JobFigures, RoundJob};
 use hearthwatch_edge_store::history::{History, HistoryError, KEPT_SECONDS};
 use hearthwatch_evaluation::dataset::RecordedHome;
 use hearthwatch_training::HomeVerdict;
@@ -21,13 +21,14 @@ pub const DAY_SECONDS: i64 = 86_400;
 const WARM_UP_DAYS: i64 = HISTORY_DAYS as i64;
 
 /// Least that is used: each day of the week once.
-pub const USED_DAYS_MIN: i64 = 7;
+const USED_DAYS_MIN: i64 = 7;
 
-/// Most that is trained on: measured with a fortnight, and 24 sensors with four traces of it are 20 MB.
+/// Most that is trained on: a fortnight, of which the memory is counted at [`ENTITIES_MAX`].
 pub const TRAINED_DAYS_MAX: i64 = 14;
 
-/// Most that is judged: all that the history keeps after the warm-up, 21 days. A trace at a time is in memory.
-pub const JUDGED_DAYS_MAX: i64 = KEPT_SECONDS / DAY_SECONDS - WARM_UP_DAYS;
+/// Most that models are evaluated on: all that the history keeps after the warm-up, 21 days. Two traces of it are in memory at a time,
+/// less than the four of training.
+pub const EVALUATED_DAYS_MAX: i64 = KEPT_SECONDS / DAY_SECONDS - WARM_UP_DAYS;
 
 /// Days on which a sensor must have reported: the warm-up and three more, so that a few days without it do no harm.
 const SENSOR_DAYS_MIN: u32 = 17;
@@ -35,9 +36,9 @@ const SENSOR_DAYS_MIN: u32 = 17;
 /// A home as it is worked on.
 #[derive(Debug)]
 pub struct LocalHome {
-    /// The chosen sensors, from the begin of the warm-up to the end; without a name that is the home's own.
+    /// The chosen sensors, from the begin of the warm-up to the end. Its name is the same in every home.
     pub recorded: RecordedHome,
-    /// What residents said of alarms of these sensors.
+    /// Residents' answers to alarms of these sensors.
     pub verdicts: Vec<HomeVerdict>,
     /// Ends of the steps in which the agent ran, Unix seconds, rising.
     pub steps: Vec<i64>,
@@ -47,7 +48,16 @@ pub struct LocalHome {
     pub days: u32,
 }
 
-/// Reads the last `days_max` days and their warm-up. `seed` draws among sensors where there are too many.
+impl LocalHome {
+    /// How much was used, for the report; everything else is zero.
+    #[must_use]
+    pub fn figures(&self) -> JobFigures {
+        let entities = u32::try_from(self.recorded.entities.len()).unwrap_or(u32::MAX);
+        JobFigures { entities, days: self.days, ..JobFigures::default() }
+    }
+}
+
+/// Reads the last `days_max` days and their warm-up. `seed` decides among sensors where there are too many.
 ///
 /// # Errors
 /// [`RoundError::History`], [`RoundError::HistoryTooShort`], [`RoundError::NoSensors`].
@@ -140,7 +150,7 @@ fn candidates(infos: &[EntityInfo], days: &HashMap<u32, u32>) -> Vec<Candidate> 
         .collect()
 }
 
-/// Confirmed and dismissed alarms of these sensors; that an alarm was expected teaches nothing.
+/// Confirmed and dismissed alarms of these sensors; nothing is learnt from an alarm that was expected.
 fn verdicts(alarms: &[StoredAlarm], infos: &[EntityInfo]) -> Vec<HomeVerdict> {
     let of = |stored: &StoredAlarm| {
         let confirmed = match stored.answer?.0 {

@@ -1,4 +1,4 @@
-//! What a home does in a federated round, in a process of its own: it trains on its own history, or judges models on it.
+//! What a home does in a federated round, in a process of its own: it trains on its own history, or evaluates models on it.
 //!
 //! A process, because the resident agent has no autodiff and keeps its memory, and because what a training needs, and whatever could go
 //! wrong in it, ends with it. A [`RoundJob`] comes in on standard input, a file with a quantised delta or with counts goes out, and a

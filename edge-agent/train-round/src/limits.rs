@@ -54,7 +54,7 @@ pub fn restrain(limits: &JobLimits) {
 ///
 /// # Errors
 /// [`RoundError::TooSlow`], [`RoundError::OutOfMemory`].
-pub fn within(limits: &JobLimits, elapsed: Duration, peak_kib: Option<u64>) -> Result<(), RoundError> {
+pub(crate) fn within(limits: &JobLimits, elapsed: Duration, peak_kib: Option<u64>) -> Result<(), RoundError> {
     if elapsed >= Duration::from_secs(u64::from(limits.seconds)) {
         return Err(RoundError::TooSlow { seconds: limits.seconds });
     }
@@ -64,9 +64,19 @@ pub fn within(limits: &JobLimits, elapsed: Duration, peak_kib: Option<u64>) -> R
     Ok(())
 }
 
-/// Highest resident memory of this process so far, in KiB; none where the system does not say.
+/// The process that started this one; another one, once that has ended. None where the system has no such number.
 #[must_use]
-pub fn peak_kib() -> Option<u64> {
+pub(crate) fn parent() -> Option<u32> {
+    #[cfg(unix)]
+    let parent = Some(std::os::unix::process::parent_id());
+    #[cfg(not(unix))]
+    let parent = None;
+    parent
+}
+
+/// Highest resident memory of this process so far, in KiB; none where the system does not report it.
+#[must_use]
+pub(crate) fn peak_kib() -> Option<u64> {
     peak_in(&std::fs::read_to_string("/proc/self/status").ok()?)
 }
 
@@ -87,11 +97,11 @@ mod tests {
         assert_eq!(after(59, Some(2048)), Ok(()));
         assert_eq!(after(60, Some(1)), Err(RoundError::TooSlow { seconds: 60 }));
         assert_eq!(after(1, Some(2049)), Err(RoundError::OutOfMemory { mebibytes: 2 }));
-        assert_eq!(after(1, None), Ok(()), "a system that does not say");
+        assert_eq!(after(1, None), Ok(()), "a system that does not report it");
     }
 
     #[test]
-    fn the_highest_memory_is_read_from_what_the_system_says() {
+    fn the_highest_memory_is_read_from_what_the_system_reports() {
         assert_eq!(peak_in("Name:\tx\nVmPeak:\t  900 kB\nVmHWM:\t   812 kB\n"), Some(812));
         assert_eq!(peak_in("VmHWM:\t many\n"), None);
         #[cfg(target_os = "linux")]

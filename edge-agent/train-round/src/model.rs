@@ -11,24 +11,21 @@ use hearthwatch_protocol::round::RoundFile;
 
 use crate::error::RoundError;
 
-/// Reads and checks all of them, in the plan's order.
+/// Reads and checks the model at `place` of the plan, from 0.
 ///
 /// # Errors
-/// [`RoundError::Model`] for the first that cannot be used.
-pub fn load(job: &RoundJob, wanted: &[RoundFile]) -> Result<Vec<Artifact>, RoundError> {
-    let one = |(place, wanted): (usize, &RoundFile)| {
-        let refused = |cause: String| RoundError::Model { place: place + 1, cause };
-        let path = job.models.get(place).ok_or_else(|| refused("has no file".to_owned()))?;
-        let bytes = bytes(path).map_err(|error| refused(format!("cannot be read ({})", error.kind())))?;
-        if RoundFile::of(&bytes) != *wanted {
-            return Err(refused("is other bytes than the plan's".to_owned()));
-        }
-        Artifact::parse(&bytes).map_err(|error| refused(format!("cannot be used: {error}")))
-    };
-    wanted.iter().enumerate().map(one).collect()
+/// [`RoundError::Model`] where it cannot be used.
+pub fn load(job: &RoundJob, place: usize, wanted: &RoundFile) -> Result<Artifact, RoundError> {
+    let refused = |cause: String| RoundError::Model { place: place + 1, cause };
+    let path = job.models.get(place).ok_or_else(|| refused("has no file".to_owned()))?;
+    let bytes = bytes(path).map_err(|error| refused(format!("cannot be read ({})", error.kind())))?;
+    if RoundFile::of(&bytes) != *wanted {
+        return Err(refused("is other bytes than the plan's".to_owned()));
+    }
+    Artifact::parse(&bytes).map_err(|error| refused(format!("cannot be used: {error}")))
 }
 
-/// One byte more than is allowed at the most, so that a longer file is other bytes.
+/// Reads one byte more than a model may have, and no further: a longer file is other bytes than the plan's.
 fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(ARTIFACT_BYTES_MAX + 1).read_to_end(&mut bytes)?;

@@ -10,7 +10,7 @@ use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
 
 use crate::error::RoundError;
-use crate::history::{JUDGED_DAYS_MAX, TRAINED_DAYS_MAX, read};
+use crate::history::{EVALUATED_DAYS_MAX, TRAINED_DAYS_MAX, read};
 use crate::{body, evaluate, limits, model, train};
 
 /// Longest job that is read: a thousand sensors with ids of 255 letters and their units are 400 KB.
@@ -19,7 +19,7 @@ const JOB_BYTES_MAX: u64 = 1024 * 1024;
 /// Between two looks at time and memory: the worker makes some megabytes in it.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// The worker thread panicked: there is no report, and the agent says that it crashed.
+/// The worker thread panicked: there is no report, and the agent counts the run as crashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the worker ended without a result")]
 pub struct Crashed;
@@ -33,13 +33,13 @@ pub fn read_job(input: impl Read) -> Result<RoundJob, RoundError> {
     serde_json::from_reader(std::io::BufReader::new(input.take(JOB_BYTES_MAX))).map_err(refused)
 }
 
-/// Does a job, or says why not. Where it ends at a limit the worker goes on until the process ends, which must be at once.
+/// Does a job, or reports why not. Where it ends at a limit the worker goes on until the process ends, which must be at once.
 ///
 /// # Errors
 /// [`Crashed`].
 pub fn report(job: Result<RoundJob, RoundError>) -> Result<JobReport, Crashed> {
     let outcome = match job {
-        Ok(job) => supervised(job, work)?,
+        Ok(job) => supervised(limits::parent(), job, work)?,
         Err(error) => Err(error),
     };
     Ok(match outcome {
@@ -50,7 +50,12 @@ pub fn report(job: Result<RoundJob, RoundError>) -> Result<JobReport, Crashed> {
 
 type Outcome = Result<JobFigures, RoundError>;
 
-fn supervised(job: RoundJob, work: impl FnOnce(&RoundJob) -> Outcome + Send + 'static) -> Result<Outcome, Crashed> {
+/// Runs the work until it ends, goes beyond a limit, or this process has another parent than `agent`.
+fn supervised(
+    agent: Option<u32>,
+    job: RoundJob,
+    work: impl FnOnce(&RoundJob) -> Outcome + Send + 'static,
+) -> Result<Outcome, Crashed> {
     let (begun, allowed) = (Instant::now(), job.limits);
     let (sender, receiver) = sync_channel(1);
     if let Err(error) = limits::within(&allowed, begun.elapsed(), limits::peak_kib()) {
@@ -62,7 +67,7 @@ fn supervised(job: RoundJob, work: impl FnOnce(&RoundJob) -> Outcome + Send + 's
         let _unheard = sender.send(work(&job));
     });
     if started.is_err() {
-        return Ok(Err(RoundError::Machine("it gives no thread")));
+        return Ok(Err(RoundError::Machine("no thread could be started")));
     }
     loop {
         match receiver.recv_timeout(LOOK_EVERY) {
@@ -75,27 +80,31 @@ fn supervised(job: RoundJob, work: impl FnOnce(&RoundJob) -> Outcome + Send + 's
                 if let Err(error) = limits::within(&allowed, begun.elapsed(), limits::peak_kib()) {
                     return Ok(Err(error));
                 }
+                // Nobody waits for the report of a job whose agent was killed.
+                if limits::parent() != agent {
+                    return Ok(Err(RoundError::Machine("the agent ended")));
+                }
             }
         }
     }
 }
 
-/// The work itself, without limits: models, history, training or judging, body.
+/// The work itself, without limits: models, history, training or evaluation, body.
 fn work(job: &RoundJob) -> Outcome {
-    // Seeded by the system: who knows the plan and the home's seed must not be able to take the noise off.
+    // Seeded by the system: somebody who knows the plan and the home's seed must not be able to take the noise off.
     let mut noise =
-        StdRng::try_from_rng(&mut SysRng).map_err(|_| RoundError::Machine("the system gives no random numbers"))?;
+        StdRng::try_from_rng(&mut SysRng).map_err(|_| RoundError::Machine("the system has no random numbers"))?;
     let (bytes, figures) = match &job.work {
         RoundWork::Train(work) => {
-            let models = model::load(job, &[work.base])?;
-            let start = models.first().ok_or(RoundError::Machine("no model"))?.weights();
+            let base = model::load(job, 0, &work.base)?;
             let seed = work.recipe.seed ^ job.seed;
-            train::train(read(job, TRAINED_DAYS_MAX, seed)?, start, work, seed, &mut noise)?
+            train::train(read(job, TRAINED_DAYS_MAX, seed)?, base.weights(), work, seed, &mut noise)?
         }
         RoundWork::Evaluate(work) => {
-            let models = model::load(job, &work.models)?;
+            let models = work.models.iter().enumerate().map(|(place, wanted)| model::load(job, place, wanted));
+            let models = models.collect::<Result<Vec<_>, _>>()?;
             let seed = work.seed ^ job.seed;
-            evaluate::evaluate(&read(job, JUDGED_DAYS_MAX, seed)?, &models, work, seed, &mut noise)?
+            evaluate::evaluate(&read(job, EVALUATED_DAYS_MAX, seed)?, &models, work, seed, &mut noise)?
         }
     };
     body::write(&job.out, &bytes)?;
@@ -117,16 +126,26 @@ mod tests {
 
     #[test]
     fn a_worker_that_panics_leaves_no_report() {
-        assert_eq!(supervised(job(600), |_| panic!("21.7 degrees")), Err(Crashed));
+        assert_eq!(supervised(limits::parent(), job(600), |_| panic!("21.7 degrees")), Err(Crashed));
     }
 
     #[test]
     fn a_worker_that_does_not_end_is_too_slow() {
         let (_open, never) = sync_channel::<()>(0);
-        let outcome = supervised(job(1), move |_| {
+        let outcome = supervised(limits::parent(), job(1), move |_| {
             let _closed = never.recv();
             Ok(JobFigures::default())
         });
         assert_eq!(outcome, Ok(Err(RoundError::TooSlow { seconds: 1 })));
+    }
+
+    #[test]
+    fn a_worker_whose_agent_was_killed_does_not_go_on() {
+        let (_open, never) = sync_channel::<()>(0);
+        let outcome = supervised(Some(u32::MAX), job(600), move |_| {
+            let _closed = never.recv();
+            Ok(JobFigures::default())
+        });
+        assert_eq!(outcome, Ok(Err(RoundError::Machine("the agent ended"))));
     }
 }

@@ -5,7 +5,7 @@ use hearthwatch_edge_core::round_job::JobFigures;
 use hearthwatch_evaluation::evaluate::HomePair;
 use hearthwatch_federation::{Delta, Quantised};
 use hearthwatch_protocol::round::{TrainRecipe, TrainWork};
-use hearthwatch_training::{RetrainConfig, RoundRecipe, train_round};
+use hearthwatch_training::{HomeVerdict, RetrainConfig, RoundRecipe, TrainError, train_round};
 use rand::Rng;
 
 use crate::error::RoundError;
@@ -15,7 +15,7 @@ use crate::history::LocalHome;
 /// Keeps the clip through rounding: sums of 29,000 squares of binary32 differ in the seventh digit.
 const CLIP_MARGIN: f64 = 1.0 - 1e-6;
 
-/// Trains, and gives the body with its figures. `noise` draws what privacy rests on: it must not be predictable from outside.
+/// Trains, and gives the body with its figures. `noise` draws the noise of the delta: it must not be predictable from outside.
 ///
 /// # Errors
 /// [`RoundError::NothingToLearn`], [`RoundError::Diverged`], [`RoundError::Machine`].
@@ -26,28 +26,19 @@ pub fn train(
     seed: u64,
     noise: &mut impl Rng,
 ) -> Result<(Vec<u8>, JobFigures), RoundError> {
-    let (entities, days) = (home.recorded.entities.len(), home.days);
+    let used = home.figures();
     let end = {
         let (pair, verdicts) = pair(home, seed);
-        let device =
-            DeviceKind::open_cpu().map_err(|_| RoundError::Machine("its build has no backend for the processor"))?;
+        let device = DeviceKind::open_cpu().map_err(TrainError::from)?;
         train_round(start, &[pair], &[verdicts], &recipe(&work.recipe), seed, &device)?
     };
     let (quantised, norms) = sent(Delta::between(start, &end), work, noise)?;
     let body = quantised.to_bytes().map_err(|_| RoundError::Diverged)?;
-    let figures = JobFigures {
-        entities: u32::try_from(entities).unwrap_or(u32::MAX),
-        days,
-        norm: norms.before,
-        sent_norm: norms.sent,
-        noise: work.noise,
-        ..JobFigures::default()
-    };
-    Ok((body, figures))
+    Ok((body, JobFigures { norm: norms.before, sent_norm: norms.sent, noise: work.noise, ..used }))
 }
 
 /// The home with its faulty copies; its readings are dropped before anything is trained.
-fn pair(home: LocalHome, seed: u64) -> (HomePair, Vec<hearthwatch_training::HomeVerdict>) {
+fn pair(home: LocalHome, seed: u64) -> (HomePair, Vec<HomeVerdict>) {
     let faults = RetrainConfig::default().faults;
     let (events, families) = (faults.train_events_per_entity_week, faults.train_families);
     let faulty = (0..COPIES).map(|number| copy(&home, events, &families, seed, number)).collect();

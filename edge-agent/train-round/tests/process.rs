@@ -87,11 +87,11 @@ fn a_home_trains_and_leaves_one_file_with_nothing_of_its_history() {
     assert_eq!((figures.entities, figures.days), (3, 7));
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 1);
     assert!(output.stderr.is_empty(), "{output:?}");
-    let said = String::from_utf8([output.stdout.as_slice(), &output.stderr].concat()).unwrap();
+    let written = String::from_utf8([output.stdout.as_slice(), &output.stderr].concat()).unwrap();
     let (_, readings) = hearthwatch_detector::fixtures::made_home(1, 21);
     for info in &made().entities {
         assert!(
-            !said.contains(&info.entity_id)
+            !written.contains(&info.entity_id)
                 && !body.windows(info.entity_id.len()).any(|part| part == info.entity_id.as_bytes())
         );
     }
@@ -99,12 +99,12 @@ fn a_home_trains_and_leaves_one_file_with_nothing_of_its_history() {
         let hearthwatch_detector::reading::Value::Number(value) = reading.value else { continue };
         let coded = [value.to_le_bytes().to_vec(), value.to_be_bytes().to_vec()];
         assert!(coded.iter().all(|bytes| !body.windows(8).any(|part| part == bytes)), "a reading is in the body");
-        assert!(!said.contains(&value.to_string()), "a reading is in what was said");
+        assert!(!written.contains(&value.to_string()), "a reading is in the report");
     }
 }
 
 #[test]
-fn a_home_judges_and_counts_as_many_days_as_there_are() {
+fn a_home_evaluates_and_counts_as_many_days_as_there_are() {
     let out = tempfile::tempdir().unwrap();
     let mut job = job(out.path());
     let file = RoundFile::of(&std::fs::read(model()).unwrap());

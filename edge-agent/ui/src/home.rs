@@ -47,7 +47,7 @@ pub(super) enum PageError {
     /// The outbox cannot be read or written.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
-    /// The memory of rounds cannot be read.
+    /// The ledger of rounds cannot be read.
     #[error(transparent)]
     Rounds(#[from] StateError),
     /// The agent is stopping, or the outbox failed.
@@ -173,9 +173,8 @@ impl Everything {
             Some(uplink) => {
                 let before = query.before.as_ref().and_then(|text| text.parse().ok()).map(Sequence);
                 let home = uplink.home().clone();
-                let newest = newest_record(page, &detail).await?.0;
-                let sharing = uplink.with_outbox(move |outbox| read_sharing(outbox, home, before, &newest)).await?;
-                Some(Sharing { rounds: rounds(page).await?, ..sharing })
+                let (newest, rounds) = (newest_record(page, &detail).await?.0, rounds(page).await?);
+                Some(uplink.with_outbox(move |outbox| read_sharing(outbox, home, before, &newest, rounds)).await?)
             }
         };
         let (query, preview) = (query.clone(), preview(page, query).await?);
@@ -218,6 +217,7 @@ fn read_sharing(
     home: HomeId,
     before: Option<Sequence>,
     newest: &FeedbackRecord,
+    rounds: Option<Rounds>,
 ) -> Result<Sharing, OutboxError> {
     let (sent, taken_back) = outbox.shared_totals()?;
     let bytes = |level: SharingLevel| {
@@ -234,11 +234,11 @@ fn read_sharing(
         contributions: outbox.contributions()?,
         set_aside: outbox.set_aside(),
         samples: SharingLevel::ALL.map(|level| (level, bytes(level))).to_vec(),
-        rounds: None,
+        rounds,
     })
 }
 
-/// The rounds, from their own file.
+/// The rounds of this home, from their own file.
 async fn rounds(page: &Page) -> Result<Option<Rounds>, PageError> {
     let Some(part) = &page.parts.rounds else { return Ok(None) };
     let (path, view) = (part.state.clone(), part.view.borrow().clone());

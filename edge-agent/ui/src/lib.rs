@@ -93,12 +93,12 @@ pub struct PageParts {
     pub health: Arc<Board>,
 }
 
-/// Where the page reads of rounds.
+/// Where the page reads about rounds.
 #[derive(Debug, Clone)]
 pub struct RoundsPage {
-    /// File of the memory of rounds; opened for reading at each request.
+    /// File of the ledger of rounds; opened for reading at each request.
     pub state: PathBuf,
-    /// How rounds stand.
+    /// What this home does about rounds now.
     pub view: watch::Receiver<RoundsView>,
 }
 

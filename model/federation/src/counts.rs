@@ -1,9 +1,10 @@
-//! How models score in a home, as counts that tell nothing of a day: what a home sends instead of its history when it judges.
+//! How models score in a home, as counts by class: what a home that evaluates models sends instead of its history.
 
 use std::collections::BTreeMap;
 
 use hearthwatch_detector::class::DeviceClass;
-use rand::{Rng, RngExt as _};
+use rand::Rng;
+use rand_distr::{Distribution as _, Exp1};
 use serde::{Deserialize, Serialize};
 
 /// Bins of a histogram: 120 of [`BIN_WIDTH`] from 0, and a last one for everything above.
@@ -30,21 +31,14 @@ impl Default for Histogram {
 
 impl Histogram {
     /// The bin of a score; what is no number is in the last one.
-    #[must_use]
-    pub fn bin(score: f32) -> usize {
+    fn bin(score: f32) -> usize {
         if score.is_nan() {
             return BINS - 1;
         }
         ((score.max(0.0) / BIN_WIDTH) as usize).min(BINS - 1)
     }
 
-    /// The lowest score of a bin.
-    #[must_use]
-    pub fn floor(bin: usize) -> f32 {
-        bin as f32 * BIN_WIDTH
-    }
-
-    /// Counts a score.
+    /// Counts a score, up to [`COUNT_MAX`] in a bin.
     pub fn add(&mut self, score: f32) {
         let bin = &mut self.0[Self::bin(score)];
         *bin = bin.saturating_add(1).min(COUNT_MAX);
@@ -69,21 +63,21 @@ impl Histogram {
         self.0.iter().skip(bin).map(|count| i64::from((*count).max(0))).sum()
     }
 
-    /// All scores.
+    /// Scores in all bins; negative counts count as none.
     #[must_use]
     pub fn total(&self) -> i64 {
         self.at_least(0)
     }
 
-    /// With independent Laplace noise of `scale` on each count, rounded; nothing is drawn where it is not above zero.
-    fn noise(&mut self, scale: f64, rng: &mut impl Rng) {
+    /// Adds independent Laplace noise of `scale` to each count, rounded; nothing where `scale` is not above zero.
+    fn add_noise(&mut self, scale: f64, rng: &mut impl Rng) {
         if scale.is_nan() || scale <= 0.0 {
             return;
         }
+        let mut exponential = || -> f64 { Exp1.sample(rng) };
         for bin in &mut self.0 {
-            // The inverse of the distribution function at a point of (-1/2, 1/2).
-            let point: f64 = rng.random_range(-0.499_999_999..0.499_999_999);
-            let drawn = -scale * point.signum() * (1.0 - 2.0 * point.abs()).ln();
+            // The difference of two exponential values is a Laplace value.
+            let drawn = scale * (exponential() - exponential());
             *bin = bin.saturating_add(drawn.round() as i32).clamp(-COUNT_MAX, COUNT_MAX);
         }
     }
@@ -98,7 +92,7 @@ pub struct ClassCounts {
     pub faults: Histogram,
 }
 
-/// What one home counted, for each model that it judged, in the order of the plan.
+/// What one home counted, for each model that it evaluated, in the order of the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HomeCounts {
     /// By model, then by class.
@@ -111,8 +105,8 @@ pub enum CountsError {
     /// Not CBOR, or not of this form.
     #[error("not counts: {0}")]
     Malformed(String),
-    /// Another number of models than was asked about.
-    #[error("counts of {found} models, asked for {expected}")]
+    /// Another number of models than the plan names, or more than [`MODELS_MAX`].
+    #[error("counts of {found} models, the plan names {expected}, and {MODELS_MAX} are allowed")]
     Models {
         /// Models in the plan.
         expected: usize,
@@ -120,7 +114,7 @@ pub enum CountsError {
         found: usize,
     },
     /// A histogram with more bins than there are, or a count beyond [`COUNT_MAX`].
-    #[error("a histogram is outside the limits")]
+    #[error("a histogram has more than {BINS} bins, or a count beyond {COUNT_MAX}")]
     Limits,
 }
 
@@ -136,8 +130,8 @@ impl HomeCounts {
     #[must_use]
     pub fn noised(mut self, scale: f64, rng: &mut impl Rng) -> Self {
         for counts in self.models.iter_mut().flat_map(BTreeMap::values_mut) {
-            counts.days.noise(scale, rng);
-            counts.faults.noise(scale, rng);
+            counts.days.add_noise(scale, rng);
+            counts.faults.add_noise(scale, rng);
         }
         self
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hearthwatch_detector::network::{ArtifactError, NamedTensor, PARAMETER_COUNT, Weights};
 use rand::Rng;
-use rand_distr::{Distribution as _, Normal};
+use rand_distr::{Distribution as _, StandardNormal};
 
 /// What training changed: one value for each parameter of the network, tensors in the order of their names.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +33,7 @@ pub enum DeltaError {
 }
 
 impl Delta {
-    /// Takes values in the order of [`Weights::iter`].
+    /// A delta of `values` in the order of [`Weights::iter`].
     ///
     /// # Errors
     /// [`DeltaError::Count`], [`DeltaError::NotFinite`].
@@ -47,7 +47,7 @@ impl Delta {
         }
     }
 
-    /// Nothing changed.
+    /// The delta of a training that changed nothing.
     #[must_use]
     pub fn zero() -> Self {
         Self { values: vec![0.0; PARAMETER_COUNT] }
@@ -110,15 +110,23 @@ impl Delta {
         if norm > clip { self.scaled(clip / norm) } else { self }
     }
 
-    /// With independent Gaussian noise of standard deviation `sigma` on each value; nothing is drawn where it is not above zero.
+    /// With independent Gaussian noise of standard deviation `sigma` on each value; none where it is not above zero. An infinite one leaves
+    /// no finite value, so that nothing is sent without its noise.
     #[must_use]
     pub fn noised(mut self, sigma: f64, rng: &mut impl Rng) -> Self {
-        if let (true, Ok(normal)) = (sigma > 0.0, Normal::new(0.0, sigma)) {
+        if sigma > 0.0 {
             for value in &mut self.values {
-                *value += normal.sample(rng) as f32;
+                let drawn: f64 = StandardNormal.sample(rng);
+                *value += (sigma * drawn) as f32;
             }
         }
         self
+    }
+
+    /// Value by value.
+    #[cfg(test)]
+    pub(super) fn plus(&self, other: &Self) -> Self {
+        Self { values: self.values.iter().zip(&other.values).map(|(one, other)| one + other).collect() }
     }
 
     /// `start` with the difference added.
@@ -184,5 +192,7 @@ mod tests {
         let deviation = noise.norm() / (PARAMETER_COUNT as f64).sqrt();
         assert!((deviation - 0.25).abs() < 0.005, "{deviation}");
         assert_eq!(Delta::zero().noised(0.0, &mut ChaCha8Rng::seed_from_u64(1)), Delta::zero());
+        let infinite = Delta::zero().noised(f64::INFINITY, &mut ChaCha8Rng::seed_from_u64(1));
+        assert!(infinite.values().iter().all(|value| !value.is_finite()), "never a delta without its noise");
     }
 }

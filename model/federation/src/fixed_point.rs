@@ -7,26 +7,26 @@ use super::delta::Delta;
 /// Most homes whose words one sum holds.
 pub const SUMMED_HOMES_MAX: usize = 16;
 
-/// Largest magnitude of one home's value, in steps: 16 × 2,047 = 32,752 is below 2¹⁵, so that a sum of honest homes is read back without
-/// doubt.
+/// Largest magnitude of one home's value, in steps: 16 × 2,047 = 32,752 is below 2¹⁵, so that a sum of honest homes never wraps.
 const STEPS: i32 = 2_047;
 
 const _: () = assert!(STEPS as usize * SUMMED_HOMES_MAX < 1 << 15);
 
-/// Values beyond this share of the clip are cut. Measured: the largest value of a delta is about a twentieth of its norm.
+/// Values beyond this share of the clip are cut; a single value of an honest delta is far smaller than its norm. A step is then 1 / 16,376 of
+/// the clip, and rounding to steps moves a delta of 29,798 values by about √(29,798 / 12) steps, .003 clips.
 const RANGE_OF_CLIP: f64 = 0.125;
 
-/// The grid that all homes of a round have in common; it follows from the clip alone.
+/// The steps that all homes of a round have in common; they follow from the clip alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FixedPoint {
     clip: f64,
 }
 
-/// Why words are no sum of honest homes' deltas. Which home lied cannot be told.
+/// Why words are no sum of honest homes' deltas. Which home is at fault cannot be determined.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum SumError {
     /// Another network, or cut short.
-    #[error("a sum of {found} words, the network has {PARAMETER_COUNT} parameters")]
+    #[error("a sum of {found} words, the network has {PARAMETER_COUNT} parameters: leave the group out")]
     Count {
         /// Words there are.
         found: usize,
@@ -35,7 +35,9 @@ pub enum SumError {
     #[error("a sum over {0} homes; it may have 1 to {SUMMED_HOMES_MAX}")]
     Homes(usize),
     /// A value that so few homes cannot reach.
-    #[error("value {index} is larger than {homes} honest homes can make it: leave the group out, one of them lied")]
+    #[error(
+        "value {index} is larger than {homes} honest homes can make it: leave the group out, one of them sent false words"
+    )]
     Range {
         /// The first such, from 0.
         index: usize,
@@ -43,7 +45,9 @@ pub enum SumError {
         homes: usize,
     },
     /// The sum is longer than so many clipped deltas can make it.
-    #[error("a norm of {norm:.2}, {homes} honest homes make at most {most:.2}: leave the group out, one of them lied")]
+    #[error(
+        "a norm of {norm:.2}, {homes} honest homes make at most {most:.2}: leave the group out, one of them sent false words"
+    )]
     Norm {
         /// Of the sum.
         norm: f64,
@@ -67,7 +71,7 @@ impl FixedPoint {
         self.clip * RANGE_OF_CLIP / f64::from(STEPS)
     }
 
-    /// A home's delta, clipped, as it is added.
+    /// A home's delta, clipped, as words that can be added.
     #[must_use]
     pub fn words(&self, delta: Delta) -> Vec<u16> {
         let step = self.step();
@@ -85,7 +89,7 @@ impl FixedPoint {
     /// The mean delta of `homes` homes, from the sum of their words.
     ///
     /// # Errors
-    /// [`SumError`]. Up to the bounds a lie stays hidden: a home can replace its group's mean by any delta within the clip.
+    /// [`SumError`]. Within the bounds false words are not found: one home can replace its group's mean by any delta within the clip.
     pub fn mean(&self, sum: &[u16], homes: usize) -> Result<Delta, SumError> {
         if !(1..=SUMMED_HOMES_MAX).contains(&homes) {
             return Err(SumError::Homes(homes));

@@ -1,8 +1,9 @@
 //! Federated averaging: what a home's training changed, how many homes' changes become one, and what privacy noise buys.
 //!
 //! Pure values: no network, no clock, no training. A home sends the difference between the weights that it was given and those
-//! that it trained (McMahan et al., AISTATS 2017); a [`Strategy`] makes one difference of many, so that some homes may lie.
-//! The default is [`VettedMean`], chosen by docs/measurements/2026-11-30-attacks.md, with a [`Reputation`] over the rounds.
+//! that it trained (McMahan et al., AISTATS 2017); a [`Strategy`] makes one difference of many, some of which may come from attackers.
+//! The default is [`VettedMean`], chosen by docs/measurements/2026-11-30-attacks.md; [`Reputation`] was measured there beside it, and
+//! rounds do not use it yet.
 //!
 //! **Order:** a module uses only those before it: `delta`, `quantised`, `fixed_point`, `counts`, `privacy`, `sketch`,
 //! `strategy`, `reputation`.

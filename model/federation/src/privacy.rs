@@ -1,10 +1,10 @@
-//! What noise buys: an upper bound on what rounds tell of one home (differential privacy, by Rényi divergence).
+//! What noise buys: an upper bound on what rounds reveal about one home (differential privacy, by Rényi divergence).
 
 mod statement;
 
 pub use statement::{NoisedBy, PrivacyStatement, PrivacyTerms, Strength, stated};
 
-/// A guarantee: for any one home, what was published is at most e^ε times as likely with it as without, but for a chance of δ.
+/// A guarantee: for any one home, what was published is at most e^ε times as likely with it as without, except with a chance of δ.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PrivacyLoss {
     /// Infinite without noise.
@@ -16,8 +16,8 @@ pub struct PrivacyLoss {
 /// Orders of the Rényi divergence that are tried; all whole, as the bound for samples needs.
 const ORDERS: std::ops::RangeInclusive<u32> = 2..=512;
 
-/// What `rounds` rounds tell, in which each home takes part with the chance `sampling` and noise has `multiplier` times the clip as its
-/// deviation on the sum of all deltas.
+/// What `rounds` rounds reveal, in which each home takes part with the chance `sampling` and the noise on the sum of all deltas has a
+/// standard deviation of `multiplier` times the clip.
 ///
 /// Rényi differential privacy of the sampled Gaussian (Mironov, Talwar and Zhang 2019, whole orders), added over rounds, and turned
 /// into ε by Proposition 12 of Canonne, Kamath and Steinke (2020).
@@ -67,7 +67,7 @@ mod tests {
 
     /// Noise multiplier, sampling, rounds, and the ε that Google's `dp-accounting` 0.6.0 prints for them (`RdpAccountant`, orders 2 to 512,
     /// Poisson sampling, neighbours by one home more or less, δ 1e-5).
-    const PUBLISHED: &[(f64, f64, u32, f64)] = &[
+    const EXPECTED: &[(f64, f64, u32, f64)] = &[
         (1.0, 1.0, 1, 4.752_728_336_8),
         (1.0, 1.0, 10, 19.801_691_480_0),
         (3.0, 1.0, 30, 9.754_528_295_5),
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_loss_is_that_of_a_published_accountant() {
-        for (multiplier, sampling, rounds, expected) in PUBLISHED {
+        for (multiplier, sampling, rounds, expected) in EXPECTED {
             let found = privacy_loss(*multiplier, *sampling, *rounds, 1e-5).epsilon;
             assert!(
                 (found - expected).abs() <= 1e-6 * expected.max(1.0),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn more_rounds_tell_more_and_more_noise_tells_less() {
+    fn more_rounds_reveal_more_and_more_noise_reveals_less() {
         let of = |multiplier, rounds| privacy_loss(multiplier, 0.1, rounds, 1e-5).epsilon;
         assert!(of(1.0, 10) < of(1.0, 30) && of(2.0, 10) < of(1.0, 10));
     }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use hearthwatch_detector::network::{PARAMETER_COUNT, tensor_lengths};
-
 use serde::{Deserialize, Serialize};
 
 use super::delta::{Delta, DeltaError};
@@ -11,7 +10,7 @@ use super::delta::{Delta, DeltaError};
 /// Largest magnitude of a quantised value; −128 is not used, so that the range is symmetrical.
 const LEVELS: f32 = 127.0;
 
-/// A delta as it travels. Measured: no loss against 32 bits.
+/// A delta as it is sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quantised {
     /// What one level is worth, for each tensor in the order of the names; not negative.
@@ -41,7 +40,7 @@ impl Quantised {
             .map_err(|_| DeltaError::Malformed)
     }
 
-    /// Reads what a home sent; [`Self::restore`] judges the rest. Never panics, whatever the bytes.
+    /// Reads what a home sent; [`Self::restore`] checks the rest. Never panics, whatever the bytes.
     ///
     /// # Errors
     /// [`DeltaError::Malformed`].

@@ -1,4 +1,4 @@
-//! What homes' deltas were like over the rounds: who is left out again and again, who copies, who keeps going one way with others.
+//! What homes' deltas were like over the rounds: which home is left out again and again, copies, or has the same direction as another.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::delta::Delta;
 use super::sketch::{Sketch, Sketcher};
 
-/// What an earlier round weighs beside the next one: after three rounds without a fault a home has .22 of its suspicion left.
+/// Weight of earlier rounds against one more: after three good rounds a home has .22 of its suspicion left.
 const MEMORY: f64 = 0.6;
 /// Suspicion up to which a home counts in full: one bad round gives .4.
 const TRUSTED: f64 = 0.45;
@@ -15,12 +15,12 @@ const TRUSTED: f64 = 0.45;
 const EXCLUDED: f64 = 0.75;
 /// Cosine to the aggregate of the round before from which a delta is a copy of it.
 const COPY: f64 = 0.9;
-/// Cosine between what two homes did beside the aggregate, over the rounds, from which they act as one.
+/// Cosine between two homes' ways, over the rounds, from which they act as one.
 const ALIKE: f64 = 0.5;
-/// Rounds of both homes before that is judged.
+/// Rounds that both homes must have for that comparison.
 const ALIKE_ROUNDS: u32 = 3;
-/// Most homes that are remembered: 3 KB each are 30 MB, and a cohort of 1,000 is compared with them in some 5 s. Beyond, those that took
-/// part longest ago are forgotten, but for the banned.
+/// Most homes that are remembered: 3 KB each are 30 MB, and to compare a cohort of 1,000 with them takes 1,000 × 10,000 × 512
+/// multiplications. Beyond, those that took part longest ago are forgotten; banned homes never are.
 pub const REMEMBERED_MAX: usize = 10_000;
 
 /// What one home did in a round.
@@ -28,55 +28,58 @@ pub const REMEMBERED_MAX: usize = 10_000;
 pub struct Conduct {
     /// As it was added to the strategy.
     pub home: String,
-    /// Whether the strategy left it out for a reason that speaks against it ([`Reason::is_suspect`](crate::Reason::is_suspect)).
+    /// Whether the strategy left it out for a reason that counts against it ([`Reason::is_suspect`](crate::Reason::is_suspect)).
     pub left_out: bool,
-    /// What it sent.
+    /// Of the delta that it sent.
     pub sketch: Sketch,
 }
 
-/// How a home stands.
+/// A home's record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
     /// Rounds in which it took part.
     pub rounds: u32,
     /// Rounds of them in which the strategy left it out.
     pub left_out: u32,
-    /// Rounds of them in which it sent the round before's aggregate again.
+    /// Rounds of them in which it sent a copy of the aggregate of the round before.
     pub copied: u32,
-    /// The home that it goes the same way with, where there is one, and the cosine.
+    /// The home whose way is most like its own, where one is near enough, and the cosine.
     pub alike: Option<(String, f64)>,
     /// In [0, 1]: the share of bad rounds, later ones weighing more.
     pub suspicion: f64,
-    /// By an operator: excluded whatever it sends.
+    /// An operator excluded it, whatever it sends.
     pub banned: bool,
+    /// Number of the last round in which it took part, from 1; 0 where it never did.
     latest: u64,
-    /// Sum of what it did beside the aggregates, earlier rounds weighing less.
+    /// Sum of the parts of its deltas that are perpendicular to the aggregates; earlier rounds weigh less.
     way: Sketch,
 }
 
-/// What follows for a home.
+/// How a home's deltas are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Its deltas count in full.
     Trusted,
     /// They count less.
     Doubted,
-    /// They are judged and not used, until enough rounds went well.
+    /// They are checked and not used, until enough rounds went well.
     Excluded,
 }
 
-/// The standing of every home.
+/// The standings of all homes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "Saved", into = "Saved")]
 pub struct Reputation {
     seed: u64,
     sketcher: Sketcher,
     homes: BTreeMap<String, Standing>,
+    /// Of the aggregate of the round before.
     before: Option<Sketch>,
+    /// Rounds that were recorded.
     round: u64,
 }
 
-/// As it is stored.
+/// As it is stored: the sketcher follows from the seed.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Saved {
@@ -100,19 +103,19 @@ impl From<Reputation> for Saved {
 }
 
 impl Reputation {
-    /// Nobody is known yet. `seed` is the aggregator's secret ([`Sketcher::new`]).
+    /// No home is known yet. `seed` is the aggregator's secret ([`Sketcher::new`]).
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { seed, sketcher: Sketcher::new(seed), homes: BTreeMap::new(), before: None, round: 0 }
     }
 
-    /// What is remembered of a delta; to be taken before the strategy takes the delta itself.
+    /// What is remembered of a delta; to be made before the strategy takes the delta itself.
     #[must_use]
     pub fn sketch(&self, delta: &Delta) -> Sketch {
         self.sketcher.sketch(delta)
     }
 
-    /// Takes in a finished round: what each home did, and what the homes together changed.
+    /// Records a finished round: what each home did, and what the homes together changed.
     pub fn record(&mut self, conducts: &[Conduct], aggregate: &Delta) {
         let aggregate = self.sketcher.sketch(aggregate);
         self.round += 1;
@@ -127,8 +130,11 @@ impl Reputation {
             standing.way.scaled_plus(MEMORY, &conduct.sketch.beside(&aggregate));
             bad.insert(conduct.home.clone(), conduct.left_out || copied);
         }
-        for (home, bad) in bad {
-            let alike = self.most_alike(&home);
+        let alike: Vec<_> = {
+            let ways = self.ways();
+            bad.keys().map(|home| most_alike(home, &ways)).collect()
+        };
+        for ((home, bad), alike) in bad.into_iter().zip(alike) {
             if let Some(standing) = self.homes.get_mut(&home) {
                 let bad = bad || alike.is_some();
                 standing.alike = alike;
@@ -139,17 +145,17 @@ impl Reputation {
         self.forget();
     }
 
-    /// An operator excludes a home, until it is lifted.
+    /// Excludes a home for an operator, until [`Self::lift`].
     pub fn ban(&mut self, home: &str) {
         self.homes.entry(home.to_owned()).or_insert_with(Standing::new).banned = true;
     }
 
-    /// An operator trusts a home again: what it did is forgotten, a ban too.
+    /// Trusts a home again for an operator: what it did is forgotten, a ban too.
     pub fn lift(&mut self, home: &str) {
         self.homes.remove(home);
     }
 
-    /// How much of a home's next delta counts, in [0, 1]; a home that is not known counts in full.
+    /// Weight of a home's next delta, in [0, 1]; a home that is not known counts in full.
     #[must_use]
     pub fn weight(&self, home: &str) -> f64 {
         let Some(standing) = self.homes.get(home) else { return 1.0 };
@@ -157,7 +163,7 @@ impl Reputation {
         ((EXCLUDED - suspicion) / (EXCLUDED - TRUSTED)).clamp(0.0, 1.0)
     }
 
-    /// What follows for a home.
+    /// How a home's next delta is used.
     #[must_use]
     pub fn verdict(&self, home: &str) -> Verdict {
         match self.weight(home) {
@@ -167,29 +173,47 @@ impl Reputation {
         }
     }
 
-    /// How a home stands; none where it never took part or was forgotten.
+    /// A home's record; none where it never took part or was forgotten.
     #[must_use]
     pub fn standing(&self, home: &str) -> Option<&Standing> {
         self.homes.get(home)
     }
 
-    /// The home of this or an earlier round whose way is nearest to this one's, from [`ALIKE`] on.
-    fn most_alike(&self, home: &str) -> Option<(String, f64)> {
-        let own = self.homes.get(home).filter(|own| own.rounds >= ALIKE_ROUNDS)?;
-        let others = self.homes.iter().filter(|(name, other)| *name != home && other.rounds >= ALIKE_ROUNDS);
-        let cosines = others.map(|(name, other)| (name, own.way.cosine(&other.way)));
-        let (name, cosine) = cosines.max_by(|one, other| one.1.total_cmp(&other.1))?;
-        (cosine >= ALIKE).then(|| (name.clone(), cosine))
+    /// Of the homes with [`ALIKE_ROUNDS`], in the order of their names.
+    fn ways(&self) -> Vec<Way<'_>> {
+        let known = self.homes.iter().filter(|(_, standing)| standing.rounds >= ALIKE_ROUNDS);
+        known.map(|(home, Standing { way, .. })| Way { home, sketch: way, norm: way.norm() }).collect()
     }
 
     fn forget(&mut self) {
-        if self.homes.len() > REMEMBERED_MAX {
-            let mut latest: Vec<u64> = self.homes.values().map(|standing| standing.latest).collect();
-            latest.sort_unstable();
-            let keep_from = latest[latest.len() - REMEMBERED_MAX];
-            self.homes.retain(|_, standing| standing.latest >= keep_from || standing.banned);
+        let excess = self.homes.len().saturating_sub(REMEMBERED_MAX);
+        if excess > 0 {
+            let may_go = self.homes.iter().filter(|(_, standing)| !standing.banned);
+            let mut oldest: Vec<(u64, String)> =
+                may_go.map(|(home, standing)| (standing.latest, home.clone())).collect();
+            oldest.sort_unstable();
+            for (_, home) in oldest.into_iter().take(excess) {
+                self.homes.remove(&home);
+            }
         }
     }
+}
+
+/// What a home did over the rounds; its norm is computed once for all comparisons of a round.
+struct Way<'a> {
+    home: &'a str,
+    sketch: &'a Sketch,
+    norm: f64,
+}
+
+/// The home whose way is nearest to that of `home`, and the cosine, from [`ALIKE`] on.
+fn most_alike(home: &str, ways: &[Way<'_>]) -> Option<(String, f64)> {
+    let own = &ways[ways.binary_search_by_key(&home, |way| way.home).ok()?];
+    let others = ways.iter().filter(|other| other.home != home);
+    let cosines = others.map(|other| (other.home, own.sketch.product(other.sketch) / (own.norm * other.norm)));
+    // A way of norm zero gives NaN, which the filter drops.
+    let alike = cosines.filter(|(_, cosine)| *cosine >= ALIKE);
+    alike.max_by(|one, other| one.1.total_cmp(&other.1)).map(|(name, cosine)| (name.to_owned(), cosine.min(1.0)))
 }
 
 impl Standing {
@@ -230,10 +254,6 @@ mod tests {
 
     fn noise(seed: u64) -> Delta {
         Delta::zero().noised(0.01, &mut ChaCha8Rng::seed_from_u64(seed))
-    }
-
-    fn sum(one: &Delta, other: &Delta) -> Delta {
-        Delta::new(one.values().iter().zip(other.values()).map(|(one, other)| one + other).collect()).unwrap()
     }
 
     /// Homes that send these deltas, of whom those named were left out; the aggregate is the first.
@@ -277,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn who_sends_the_last_aggregate_again_is_found() {
+    fn a_home_that_sends_the_last_aggregate_again_is_found() {
         let mut reputation = Reputation::new(1);
         for round in 0..4 {
             let copied = if round == 0 { Delta::zero() } else { noise(round - 1) };
@@ -293,7 +313,7 @@ mod tests {
         let mut reputation = Reputation::new(1);
         let drift = noise(1_000);
         for round in 0..5 {
-            let with_drift = |seed: u64| sum(&noise(seed + round), &drift);
+            let with_drift = |seed: u64| noise(seed + round).plus(&drift);
             let sent = [
                 ("a", noise(round)),
                 ("b", with_drift(200)),
@@ -310,6 +330,21 @@ mod tests {
     }
 
     #[test]
+    fn a_delta_that_overflows_hides_no_shared_drift() {
+        let mut reputation = Reputation::new(1);
+        let drift = noise(1_000);
+        let huge = Delta::new(vec![f32::MAX; drift.values().len()]).unwrap();
+        for round in 0..3 {
+            let with_drift = |seed: u64| noise(seed + round).plus(&drift);
+            let sent = [("a", noise(round)), ("b", with_drift(200)), ("c", with_drift(300)), ("d", huge.clone())];
+            record(&mut reputation, &sent, &["d"]);
+        }
+        let alike = |home: &str| reputation.standing(home).and_then(|standing| standing.alike.clone());
+        assert_eq!(alike("b").map(|(home, _)| home).as_deref(), Some("c"));
+        assert_eq!(alike("d"), None);
+    }
+
+    #[test]
     fn more_homes_than_are_remembered_push_out_those_of_earlier_rounds() {
         let mut reputation = Reputation::new(1);
         record(&mut reputation, &[("first", noise(1))], &["first"]);
@@ -318,5 +353,9 @@ mod tests {
         reputation.record(&(0..REMEMBERED_MAX).map(conduct).collect::<Vec<_>>(), &noise(3));
         assert_eq!(reputation.standing("first"), None);
         assert!(reputation.standing("0").is_some());
+        reputation.ban("1");
+        reputation.record(&(0..2).map(|home| conduct(REMEMBERED_MAX + home)).collect::<Vec<_>>(), &noise(3));
+        assert_eq!(reputation.homes.len(), REMEMBERED_MAX, "although all but two took part in the same round");
+        assert!(reputation.standing("1").is_some(), "a ban is never forgotten");
     }
 }

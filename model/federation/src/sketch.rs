@@ -1,5 +1,6 @@
-//! A delta in two kilobytes: enough to see whether two of them go the same way, too little to learn from.
+//! A delta in two kilobytes: enough to see whether two of them have the same direction, too little to learn from.
 
+use hearthwatch_detector::network::PARAMETER_COUNT;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ pub struct Sketch {
     sums: Vec<f32>,
 }
 
-/// Which sum each parameter goes to, and with which sign: the same for all sketches that are compared.
+/// Makes sketches. Each parameter goes to one sum, with one sign: the same for all sketches that are compared.
 #[derive(Debug, Clone)]
 pub struct Sketcher {
     /// Twice the place of the sum, plus one where the sign is minus.
@@ -23,11 +24,11 @@ pub struct Sketcher {
 }
 
 impl Sketcher {
-    /// `seed` is the aggregator's secret: who knows it can make two deltas look alike.
+    /// `seed` is the aggregator's secret: with it an attacker can make two deltas look alike, or different.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let places = Delta::zero().values().iter().map(|_| rng.random_range(0..2 * SUMS as u16)).collect();
+        let places = (0..PARAMETER_COUNT).map(|_| rng.random_range(0..2 * SUMS as u16)).collect();
         Self { places }
     }
 
@@ -70,19 +71,22 @@ impl Sketch {
         }
     }
 
-    /// The part that is perpendicular to `direction`, brought to a norm of one; zero where nothing is left.
+    /// The part that is perpendicular to `direction`, brought to a norm of one; zero where nothing is left or a sum overflowed.
     pub(super) fn beside(&self, direction: &Self) -> Self {
         let square = direction.product(direction);
         let along = if square > 0.0 { self.product(direction) / square } else { 0.0 };
         let rest: Vec<f64> =
             self.sums.iter().zip(&direction.sums).map(|(own, of)| f64::from(*own) - along * f64::from(*of)).collect();
         let norm = rest.iter().map(|value| value * value).sum::<f64>().sqrt();
-        // What rounding leaves of a delta in that very direction has no direction of its own.
-        let factor = if norm > 1e-6 * self.norm() { 1.0 / norm } else { 0.0 };
-        Self { sums: rest.into_iter().map(|value| (value * factor) as f32).collect() }
+        // What rounding leaves of a delta in that very direction has no direction of its own; nor has what is no number.
+        if norm > 1e-6 * self.norm() {
+            Self { sums: rest.into_iter().map(|value| (value / norm) as f32).collect() }
+        } else {
+            Self::zero()
+        }
     }
 
-    fn product(&self, other: &Self) -> f64 {
+    pub(super) fn product(&self, other: &Self) -> f64 {
         self.sums.iter().zip(&other.sums).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
     }
 }
@@ -99,8 +103,7 @@ mod tests {
     fn the_angle_between_two_deltas_survives() {
         let sketcher = Sketcher::new(7);
         let one = noise(1);
-        let values = one.values().iter().zip(noise(2).values()).map(|(one, other)| one + other).collect();
-        let half_way = Delta::new(values).unwrap();
+        let half_way = one.plus(&noise(2));
         for (other, cosine) in [(one.clone().scaled(-2.0), -1.0), (noise(3), 0.0), (half_way, 0.707)] {
             let found = sketcher.sketch(&one).cosine(&sketcher.sketch(&other));
             assert!((found - cosine).abs() < 0.15, "{found}, not {cosine}");
@@ -114,5 +117,7 @@ mod tests {
         let beside = one.beside(&other);
         assert!(beside.cosine(&other).abs() < 1e-5 && (beside.norm() - 1.0).abs() < 1e-5);
         assert_eq!(other.beside(&other).norm(), 0.0);
+        let overflowing = sketcher.sketch(&Delta::new(vec![f32::MAX; PARAMETER_COUNT]).unwrap());
+        assert_eq!((overflowing.beside(&other), other.beside(&overflowing)), (Sketch::zero(), Sketch::zero()));
     }
 }

@@ -32,7 +32,7 @@ pub trait Strategy: std::fmt::Debug + Send {
 /// Most deltas that a strategy keeps: 1,000 of 119 KB are 119 MB.
 pub const KEPT_MAX: usize = 1_000;
 
-/// What became of a round's deltas.
+/// The result of a round's deltas.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Aggregate {
     /// To be added to the round's start.
@@ -55,17 +55,17 @@ pub struct LeftOut {
 /// Why a delta was not used.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reason {
-    /// It lies far from those of the other homes.
+    /// It is far from those of the other homes.
     FarFromOthers {
         /// Its mean distance to the nearest others, as a multiple of the median home's.
         times: f64,
     },
-    /// It does not go where training on the server's own recordings goes.
+    /// Its direction is not that of training on the server's own recordings.
     AgainstReplay {
         /// Of the angle between the two, in [−1, 1].
         cosine: f64,
     },
-    /// Its norm is not what the recipe makes.
+    /// Its norm is larger than the recipe makes it.
     TooLong {
         /// As a multiple of the norm that the server's own training has.
         times: f64,
@@ -75,9 +75,9 @@ pub enum Reason {
         /// For each unit of its norm.
         rise: f64,
     },
-    /// It is nearly what somebody else sent before.
+    /// It is nearly what another home sent before.
     CopyOf {
-        /// Who did.
+        /// The other home.
         home: String,
         /// Of the angle between the two, in [−1, 1].
         cosine: f64,
@@ -96,8 +96,8 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Whether it speaks against the home. Where honest homes' noise is larger than what they learnt, many of them do not go where replay
-    /// goes, and room and earlier rounds say nothing of this one.
+    /// Whether it counts against the home. Where honest homes' noise is larger than what they learnt, many of their deltas do not have the
+    /// direction of replay; and what room or earlier rounds decided is no fault of this round.
     #[must_use]
     pub fn is_suspect(&self) -> bool {
         !matches!(self, Self::AgainstReplay { .. } | Self::EarlierRounds | Self::TooMany)
@@ -123,7 +123,7 @@ impl std::fmt::Display for Reason {
     }
 }
 
-/// The deltas that a strategy keeps until the end, and whom it had no room for.
+/// The deltas that a strategy keeps until the end, and the homes that it had no room for.
 #[derive(Debug, Default)]
 struct Kept {
     homes: Vec<(String, Delta)>,
@@ -140,7 +140,16 @@ impl Kept {
     }
 }
 
-/// Deltas of one test: `count` honest ones around a common direction, all of length one but for chance.
+/// Where no delta could be used, the homes change nothing; none where there was no home.
+fn with_left_out(used: Option<Aggregate>, left_out: Vec<LeftOut>) -> Option<Aggregate> {
+    match used {
+        None if left_out.is_empty() => None,
+        None => Some(Aggregate { delta: Delta::zero(), homes: 0, left_out }),
+        Some(aggregate) => Some(Aggregate { left_out, ..aggregate }),
+    }
+}
+
+/// Deltas for tests: honest ones around a common direction, and those of attackers.
 #[cfg(test)]
 mod fixtures {
     use rand::SeedableRng as _;
@@ -148,24 +157,20 @@ mod fixtures {
 
     use super::*;
 
-    /// The direction in which honest homes go.
+    /// The direction that honest homes have in common.
     pub fn truth() -> Delta {
         Delta::zero().noised(0.01, &mut ChaCha8Rng::seed_from_u64(99))
     }
 
-    /// An honest home: the truth and as much chance.
+    /// An honest home's delta: the truth, and noise as long as it.
     pub fn honest(home: u64) -> Delta {
-        let chance = Delta::zero().noised(0.01, &mut ChaCha8Rng::seed_from_u64(home));
-        let values = truth().values().iter().zip(chance.values()).map(|(one, other)| one + other).collect();
-        Delta::new(values).unwrap()
+        let noise = Delta::zero().noised(0.01, &mut ChaCha8Rng::seed_from_u64(home));
+        truth().plus(&noise)
     }
 
     /// Cosine between the aggregate and the truth.
     pub fn agreement(aggregate: &Delta) -> f64 {
-        let truth = truth();
-        let product: f64 =
-            aggregate.values().iter().zip(truth.values()).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-        product / (aggregate.norm() * truth.norm())
+        aggregate.cosine(&truth())
     }
 
     pub fn run(mut strategy: Box<dyn Strategy>, deltas: impl IntoIterator<Item = Delta>) -> Option<Aggregate> {
@@ -185,7 +190,7 @@ mod fixtures {
     }
 
     /// Seven honest homes, and three that turn the truth around and make it ten times as long.
-    pub fn with_liars() -> Vec<Delta> {
+    pub fn with_attackers() -> Vec<Delta> {
         (0..7).map(honest).chain((0..3).map(|home| honest(100 + home).scaled(-10.0))).collect()
     }
 }

@@ -10,7 +10,7 @@ use hearthwatch_detector::grid::FEATURES;
 
 use super::feedback::FeedbackExample;
 
-/// Answers nearest to one that say what the fleet thinks of it.
+/// Nearest answers of other homes that an answer is compared with.
 const NEIGHBOURS: usize = 7;
 /// Answers of a home below which its reliability is not doubted: a few disagreements are chance.
 const DOUBT_ANSWERS_MIN: usize = 6;
@@ -114,7 +114,8 @@ impl Defended {
     }
 }
 
-/// Applies the defences in order: quota, reliability, influence within each class, influence on the whole. Pure; the order of the answers decides which are last.
+/// Applies the defences in order: quota, reliability, influence within each class, influence on the whole. The order of the answers decides
+/// which are last.
 #[must_use]
 pub fn defend(answers: &[HomeAnswer], policy: &DefencePolicy) -> Defended {
     let mut defended = Defended::default();
@@ -214,7 +215,7 @@ fn cap_on_the_whole(homes: &[&str], weights: &mut [f64], influence_max: f64) {
 struct Agreement<'a> {
     /// Agreed, of all that had an opinion to agree with.
     homes: BTreeMap<&'a str, (usize, usize)>,
-    /// The median home's share: a minority that lies does not move it. None where nobody could be compared.
+    /// The median home's share: a minority of attackers does not move it. None where nobody could be compared.
     usual: Option<f64>,
 }
 
@@ -245,7 +246,7 @@ impl<'a> Agreement<'a> {
 
     /// What each home's answers weigh against the median home's, for those that weigh less.
     ///
-    /// The one-coin model of Dawid and Skene (1979): a home says what is true with a probability p of its own, estimated here by
+    /// The one-coin model of Dawid and Skene (1979): a home answers rightly with a probability p of its own, estimated here by
     /// its agreement, drawn towards the median home's by [`PRIOR_ANSWERS`]. Its vote then counts 2p − 1 (Karger, Oh and Shah
     /// 2011), nothing at a coin's toss. One round, not to convergence: with the few homes there are, an iteration would find
     /// whatever block of homes agrees with itself.
@@ -290,22 +291,22 @@ mod tests {
     use hearthwatch_detector::network::WINDOW_VALUES;
 
     /// An answer about a window at `level`; truth is that a level above one half is anomalous.
-    fn answer(home: &str, level: f32, lies: bool) -> HomeAnswer {
+    fn answer(home: &str, level: f32, flips: bool) -> HomeAnswer {
         let example = FeedbackExample {
             window: vec![level; WINDOW_VALUES],
             class: DeviceClass::Temperature,
-            anomalous: (level > 0.5) != lies,
+            anomalous: (level > 0.5) != flips,
             weight: 1.0,
         };
         HomeAnswer { home: home.into(), example }
     }
 
-    /// Ten homes of twelve answers, none about quite the same; the first so many lie.
-    fn fleet(liars: usize) -> Vec<HomeAnswer> {
+    /// Ten homes of twelve answers, none about quite the same; the first so many flip theirs.
+    fn fleet(attackers: usize) -> Vec<HomeAnswer> {
         let level =
             |home: usize, number: usize| (number % 4) as f32 / 3.0 + ((home * 7 + number * 13) % 17) as f32 * 0.01;
         let of =
-            |home: usize| (0..12).map(move |number| answer(&format!("h{home}"), level(home, number), home < liars));
+            |home: usize| (0..12).map(move |number| answer(&format!("h{home}"), level(home, number), home < attackers));
         (0..10).flat_map(of).collect()
     }
 

@@ -17,7 +17,7 @@ pub enum TrainError {
     #[error("no injected or labelled fault fell into the training homes; more homes, weeks or events are needed")]
     NoFaults,
     /// A feedback window of another size.
-    #[error("feedback example {index} has a window of {length} values, not {expected}")]
+    #[error("feedback example {index} has a window of {length} values, not {expected}: leave it out")]
     FeedbackShape {
         /// Position in the list.
         index: usize,
@@ -38,8 +38,8 @@ pub enum TrainError {
     /// Whoever receives the progress asked for it.
     #[error("the run was stopped")]
     Stopped,
-    /// The loss stopped being a number.
-    #[error("training diverged in epoch {epoch}: the loss is not finite")]
+    /// The loss stopped being a number; a round counts as one epoch.
+    #[error("training diverged in epoch {epoch}: the loss is not finite; lower the learning rate")]
     Diverged {
         /// The epoch, from 1.
         epoch: usize,

@@ -8,20 +8,17 @@ use hearthwatch_federation::{Delta, Quantised, Strategy};
 use super::config::RetrainConfig;
 use super::error::TrainError;
 use super::prepare::Prepared;
-use super::round::{RoundRecipe, train_round};
+use super::round::{RoundRecipe, home_seed, round_seed, train_round};
 use super::sampler::HomeVerdict;
 
-/// Seeds of the homes of a round lie this many bits apart.
-const HOME_SHIFT: u32 = 40;
-
-/// Who takes part in rounds, and with what.
+/// Rounds: who takes part, and what the server does.
 #[derive(Clone, Copy)]
 pub struct FederatedRounds<'a> {
     /// How many rounds.
     pub rounds: usize,
     /// The homes' histories with faults in copies; none of it leaves a home, only its quantised delta does.
     pub homes: &'a [HomePair],
-    /// What residents said, by the position of the home; may be shorter.
+    /// What residents answered, by the position of the home; may be shorter.
     pub verdicts: &'a [Vec<HomeVerdict>],
     /// How deltas become one; without one no home trains.
     pub strategy: Option<&'a (dyn Fn() -> Box<dyn Strategy> + Sync)>,
@@ -83,7 +80,7 @@ impl FederatedRounds<'_> {
         let device = DeviceKind::parse(&config.device)?.open()?;
         let mut weights = start.clone();
         for round in 0..self.rounds {
-            let seed = seed.wrapping_mul(1_000_003).wrapping_add(round as u64);
+            let seed = round_seed(seed, round);
             let in_round = |recipe: RoundRecipe| recipe.in_round(round, self.rounds);
             if let Some(strategy) = self.strategy {
                 let recipe = in_round(recipes.home);
@@ -109,11 +106,10 @@ impl FederatedRounds<'_> {
         let places: Vec<usize> = (0..self.homes.len()).collect();
         let train = |place: &usize| {
             let verdicts = self.verdicts.get(*place..=*place).unwrap_or(&[]);
-            let seed = seed.wrapping_add((*place as u64) << HOME_SHIFT);
-            train_round(start, &self.homes[*place..=*place], verdicts, recipe, seed, device)
+            train_round(start, &self.homes[*place..=*place], verdicts, recipe, home_seed(seed, *place), device)
         };
         for (place, end) in fan_out(&places, threads, train, |_| {}).into_iter().enumerate() {
-            // What a home sends is what eight bits leave of it.
+            // A home sends its delta in eight bits a value.
             let sent = end.ok().and_then(|end| Quantised::of(&Delta::between(start, &end)).restore().ok());
             if let Some(delta) = sent {
                 strategy.add(&place.to_string(), delta);
@@ -129,23 +125,13 @@ impl FederatedRounds<'_> {
 #[cfg(test)]
 mod tests {
     use hearthwatch_detector::network::initial_weights;
-    use hearthwatch_evaluation::evaluate::HomeTrace;
-    use hearthwatch_evaluation::fixtures::home::made_home;
-    use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
     use hearthwatch_federation::Mean;
 
     use super::*;
+    use crate::fixtures::pair;
 
     fn rounds(homes: &[HomePair]) -> FederatedRounds<'_> {
         FederatedRounds { rounds: 1, homes, verdicts: &[], strategy: Some(&|| Box::<Mean>::default()), replay: None }
-    }
-
-    fn home(faults: bool) -> HomePair {
-        let clean = made_home(3, 28);
-        let from = clean.span().unwrap().0 + 14 * 86_400;
-        let plan = InjectionPlan { seed: 1, events_per_entity_week: 2.0, families: vec![Family::LevelShift] };
-        let faulty = faults.then(|| HomeTrace::extract(&inject(&clean, &plan, from), from));
-        HomePair { clean: HomeTrace::extract(&clean, from), faulty: faulty.into_iter().collect() }
     }
 
     #[test]
@@ -153,13 +139,14 @@ mod tests {
         let (start, config) = (initial_weights(1), RetrainConfig::default());
         let ids = |homes: &[HomePair]| rounds(homes).run(&start, &config, 1).unwrap().id();
         assert_eq!(ids(&[]), start.id());
-        assert_eq!(ids(&[home(false)]), start.id());
-        assert_ne!(ids(&[home(true)]), start.id());
-        assert_eq!(ids(&[home(true), home(false)]), ids(&[home(true)]));
+        assert_eq!(ids(&[pair(0)]), start.id());
+        assert_ne!(ids(&[pair(1)]), start.id());
+        assert_eq!(ids(&[pair(1), pair(0)]), ids(&[pair(1)]));
     }
+
     #[test]
-    fn the_server_goes_as_far_along_what_homes_changed_as_its_step_says() {
-        let (start, config, homes) = (initial_weights(1), RetrainConfig::default(), [home(true)]);
+    fn the_server_moves_by_its_step_times_what_homes_changed() {
+        let (start, config, homes) = (initial_weights(1), RetrainConfig::default(), [pair(1)]);
         let usual = RoundRecipes::usual(config.anomaly_weight);
         let change = |server_step: f64| {
             let recipes = RoundRecipes { server_step, ..usual };

@@ -38,8 +38,8 @@ pub struct FederatedTrainer {
 }
 
 impl FederatedTrainer {
-    /// One for each arm. `start` are the weights of the first round, and how what comes of it is joined with the baseline score; `replay`
-    /// holds the recordings of the server. Measured with the seeds from 1 to `seeds`.
+    /// One for each arm, with the training seeds from 1 to `seeds`. `start`: the weights of the first round, and the blend with the baseline
+    /// score. `replay`: the recordings of the server.
     pub fn each(
         arms: &[FederatedArm],
         rounds: usize,

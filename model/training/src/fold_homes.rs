@@ -1,7 +1,7 @@
 //! What is trained on in a fold of the detection benchmark, kept while the fold lasts: all seeds learn from the same.
 
-use hearthwatch_evaluation::evaluate::{HomePair, HomeTrace, Span, TrainingSplit, fan_out};
-use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
+use hearthwatch_evaluation::evaluate::{HomePair, Span, TrainingSplit, fan_out};
+use hearthwatch_evaluation::inject::{Family, InjectionPlan};
 
 use super::config::RetrainConfig;
 
@@ -20,7 +20,7 @@ pub struct FoldHomes {
 
 impl FoldHomes {
     /// Extracts the fold's homes, with copies in which faults of these families were put.
-    pub fn of(split: &TrainingSplit<'_>, families: &[Family], config: &RetrainConfig) -> Self {
+    pub(super) fn of(split: &TrainingSplit<'_>, families: &[Family], config: &RetrainConfig) -> Self {
         let pairs = |spans: &[Span]| fan_out(spans, config.threads, |span| pair(span, families, config), |_| {});
         Self { fold: split.fold.number, train: pairs(split.train), calibrate: pairs(split.calibrate) }
     }
@@ -43,9 +43,5 @@ fn pair(span: &Span, families: &[Family], config: &RetrainConfig) -> HomePair {
         events_per_entity_week: config.faults.train_events_per_entity_week,
         families: families.to_vec(),
     };
-    let copy = |copy| HomeTrace::extract_copy(&inject(&span.home, &plan(copy), span.from), span.from);
-    HomePair {
-        clean: HomeTrace::extract(&span.home, span.from),
-        faulty: (0..config.faults.train_copies.max(1)).map(copy).collect(),
-    }
+    HomePair::extract(&span.home, span.from, (0..config.faults.train_copies.max(1)).map(plan))
 }

@@ -31,7 +31,7 @@ impl std::fmt::Debug for FoldTrainer {
 
 impl FoldTrainer {
     /// A trainer under a name for the table, trained with the seeds from 1 to `seeds`. The configuration's own families do
-    /// not count: the fold says which may be used.
+    /// not count: the fold has those that may be used.
     #[must_use]
     pub fn new(name: String, config: RetrainConfig, seeds: u64) -> Self {
         Self { name, config, seeds, every_family: false, homes: Mutex::new(None) }
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_family_that_is_left_out_is_not_taught_unless_every_one_is() {
+    fn a_family_that_is_left_out_is_not_trained_on_unless_every_one_is() {
         let (train, calibrate) = ([span(1)], [span(2)]);
         let fold = Fold { number: 0, left_out: vec![Family::Spike], homes: Vec::new() };
         let families = vec![Family::LevelShift];
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_lesson_gives_the_same_detector() {
+    fn the_same_training_split_gives_the_same_detector() {
         let (train, calibrate) = ([span(1)], [span(2)]);
         let fold = Fold { number: 0, left_out: Vec::new(), homes: Vec::new() };
         let split = TrainingSplit {

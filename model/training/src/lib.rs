@@ -6,7 +6,7 @@
 //!
 //! **Order:** a module uses only those before it: `error`, `progress`, `config`, `corpus`, `fold`, `feedback`, `defence`, `sampler`,
 //! `loss`, `checkpoint`, `fit`, `prepare`, `blending`, `class_gating`, `retrain`, `release`, `fold_homes`, `fold_trainer`, `round`,
-//! `round_model`, `server_loss`, `federated`, `federated_trainer`.
+//! `server_loss`, `round_model`, `federated`, `federated_trainer`.
 
 mod blending;
 mod checkpoint;
@@ -32,6 +32,9 @@ mod round_model;
 mod sampler;
 mod server_loss;
 
+#[cfg(test)]
+mod fixtures;
+
 pub use checkpoint::{Checkpoints, NoCheckpoints};
 pub use config::{BaselineThresholds, Days, Faults, Fit, Homes, Mix, RetrainConfig};
 pub use corpus::Corpus;
@@ -49,6 +52,6 @@ pub use prepare::{Prepared, prepare, prepare_test};
 pub use progress::{Progress, never_stops};
 pub use release::{Release, release};
 pub use retrain::{Candidate, RetrainRequest};
-pub use round::{RoundRecipe, held_out_loss, train_head, train_round, train_round_altered};
+pub use round::{RoundRecipe, held_out_loss, home_seed, round_seed, train_head, train_round, train_round_altered};
 pub use sampler::{Batch, HomeOutline, HomeVerdict, SourceOutline};
 pub use server_loss::ServerLoss;

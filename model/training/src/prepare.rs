@@ -74,7 +74,7 @@ impl Prepared {
     }
 }
 
-/// Neighbouring rows say nearly the same; one in so many keeps a profile of some ten thousand rows.
+/// Neighbouring rows are nearly the same; one in so many keeps a profile of some ten thousand rows.
 const PROFILE_EVERY: usize = 37;
 
 /// A recording that is useful for less than this is not divided into days to train on and days to test on.

@@ -33,7 +33,7 @@ pub struct Candidate {
     pub report: GateReport,
     /// With it, the corpus, the answers and the champion the run can be repeated.
     pub config: RetrainConfig,
-    /// One record an epoch; the weights are those of the lowest validation loss.
+    /// One record an epoch. From a fresh start the weights are those of the lowest validation loss, fine-tuned ones those of the last epoch.
     pub history: Vec<EpochRecord>,
     /// What the gate's figures of the candidate were made from, home by home and event by event.
     pub evaluation: Evaluation,

@@ -14,6 +14,21 @@ use super::fit::optimizer;
 use super::loss::loss;
 use super::sampler::{Batch, HomeVerdict, Sampler};
 
+/// Seeds of the homes of a round lie this many bits apart.
+const HOME_SHIFT: u32 = 40;
+
+/// The seed of a round, counted from 0, in a run with this seed.
+#[must_use]
+pub fn round_seed(run: u64, round: usize) -> u64 {
+    run.wrapping_mul(1_000_003).wrapping_add(round as u64)
+}
+
+/// The seed with which a home trains in a round, by its place among the homes.
+#[must_use]
+pub fn home_seed(round: u64, place: usize) -> u64 {
+    round.wrapping_add((place as u64) << HOME_SHIFT)
+}
+
 /// How a home trains in a round, or the server on its replay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RoundRecipe {
@@ -29,7 +44,7 @@ pub struct RoundRecipe {
     pub faulty_share: f64,
     /// Share of the windows from normal time that are drawn among the oddest, in [0, 1].
     pub hard_share: f64,
-    /// Windows from normal time that are looked at for the oddest.
+    /// Windows from normal time among which the oddest are looked for.
     pub hard_pool: usize,
     /// Weight of the label's part in the loss ([`RetrainConfig::anomaly_weight`](crate::RetrainConfig::anomaly_weight)).
     pub anomaly_weight: f32,
@@ -79,10 +94,10 @@ pub fn train_round(
     seed: u64,
     plain: &Device,
 ) -> Result<Weights, TrainError> {
-    train(start, (homes, verdicts), recipe, seed, plain, &Manner::default())
+    train(start, (homes, verdicts), recipe, seed, plain, &Variation::default())
 }
 
-/// The same with every batch altered before it is learnt from: what poisoned data do.
+/// As [`train_round`], with every batch altered before the step: poisoned data.
 ///
 /// # Errors
 /// As [`train_round`].
@@ -94,11 +109,11 @@ pub fn train_round_altered(
     plain: &Device,
     alter: &dyn Fn(&mut Batch),
 ) -> Result<Weights, TrainError> {
-    let manner = Manner { alter: Some(alter), ..Manner::default() };
-    train(start, (homes, &[]), recipe, seed, plain, &manner)
+    let variation = Variation { alter: Some(alter), ..Variation::default() };
+    train(start, (homes, &[]), recipe, seed, plain, &variation)
 }
 
-/// The same of the last layer alone, on one home's own history: what a home may keep to itself.
+/// As [`train_round`] for the last layer alone, on one home's history: weights that a home may keep for itself.
 ///
 /// # Errors
 /// As [`train_round`].
@@ -119,16 +134,16 @@ pub fn train_head(
         recipe,
         seed,
         plain,
-        &Manner { only: Some(&head), ..Manner::default() },
+        &Variation { only: Some(&head), ..Variation::default() },
     )
 }
 
-/// How a training differs from the usual.
+/// How a training differs from [`train_round`].
 #[derive(Default)]
-struct Manner<'a> {
-    /// The parameters that learn; all do without it.
+struct Variation<'a> {
+    /// The parameters that are trained; none trains all.
     only: Option<&'a [ParamId]>,
-    /// What is done to each batch.
+    /// Changes each batch before the step.
     alter: Option<&'a dyn Fn(&mut Batch)>,
 }
 
@@ -138,7 +153,7 @@ fn train(
     recipe: &RoundRecipe,
     seed: u64,
     plain: &Device,
-    manner: &Manner<'_>,
+    variation: &Variation<'_>,
 ) -> Result<Weights, TrainError> {
     let mut sampler = Sampler::for_round(homes, verdicts);
     if !sampler.has_faults() || !sampler.has_normal_time() {
@@ -151,7 +166,7 @@ fn train(
     let mut optimizer = optimizer();
     for step in 0..recipe.steps {
         let mut batch = sampler.draw(&mut rng, recipe.batch, recipe.faulty_share, 0.0);
-        if let Some(alter) = manner.alter {
+        if let Some(alter) = variation.alter {
             alter(&mut batch);
         }
         let loss = loss(&network, &batch, recipe.anomaly_weight, &device);
@@ -159,7 +174,7 @@ fn train(
             return Err(TrainError::Diverged { epoch: 1 });
         }
         let mut gradients = loss.backward();
-        let gradients = match manner.only {
+        let gradients = match variation.only {
             Some(ids) => GradientsParams::from_params(&mut gradients, &network, ids),
             None => GradientsParams::from_grads(gradients, &network),
         };
@@ -169,12 +184,13 @@ fn train(
     Ok(network.to_weights()?)
 }
 
-/// Windows of a batch that is judged.
-const JUDGED_WINDOWS: usize = 512;
-/// Batches that are judged.
-const JUDGED_BATCHES: usize = 8;
+/// Windows of a batch of a held-out loss.
+const HELD_OUT_WINDOWS: usize = 512;
+/// Batches of a held-out loss.
+const HELD_OUT_BATCHES: usize = 8;
 
-/// The mean loss on homes that took no part: of windows as they are, a third of them inside faults; the same windows for each seed.
+/// The mean loss on homes that took no part, over windows without jitter, a third of them inside faults. One seed of the configuration
+/// draws the same windows each time.
 ///
 /// # Errors
 /// [`TrainError::Device`]; [`TrainError::NoFaults`] where there is nothing to draw from.
@@ -187,39 +203,29 @@ pub fn held_out_loss(weights: &Weights, homes: &[HomePair], config: &RetrainConf
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
     let share = RoundRecipe::home(config.anomaly_weight).faulty_share;
     let network = Network::from_weights(weights, &device);
-    let total: f32 = (0..JUDGED_BATCHES)
+    let total: f32 = (0..HELD_OUT_BATCHES)
         .map(|_| {
-            let batch = sampler.draw(&mut rng, JUDGED_WINDOWS, share, 0.0);
+            let batch = sampler.draw(&mut rng, HELD_OUT_WINDOWS, share, 0.0);
             loss(&network, &batch, config.anomaly_weight, &device).into_scalar::<f32>()
         })
         .sum();
-    Ok(total / JUDGED_BATCHES as f32)
+    Ok(total / HELD_OUT_BATCHES as f32)
 }
 
 #[cfg(test)]
 mod tests {
     use hearthwatch_detector::network::{DeviceKind, initial_weights};
-    use hearthwatch_evaluation::evaluate::HomeTrace;
-    use hearthwatch_evaluation::fixtures::home::made_home;
-    use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
 
     use super::*;
+    use crate::fixtures::pair;
 
     fn recipe() -> RoundRecipe {
         RoundRecipe { steps: 3, batch: 32, hard_pool: 64, ..RoundRecipe::home(4.0) }
     }
 
-    fn home(faults: bool) -> HomePair {
-        let clean = made_home(3, 28);
-        let from = clean.span().unwrap().0 + 14 * 86_400;
-        let plan = InjectionPlan { seed: 1, events_per_entity_week: 2.0, families: vec![Family::LevelShift] };
-        let copies = if faults { vec![HomeTrace::extract(&inject(&clean, &plan, from), from)] } else { Vec::new() };
-        HomePair { clean: HomeTrace::extract(&clean, from), faulty: copies }
-    }
-
     #[test]
     fn a_home_changes_the_weights_the_same_way_each_time() {
-        let (start, homes, device) = (initial_weights(1), [home(true)], DeviceKind::open_cpu().unwrap());
+        let (start, homes, device) = (initial_weights(1), [pair(1)], DeviceKind::open_cpu().unwrap());
         let trained = || train_round(&start, &homes, &[], &recipe(), 7, &device).unwrap();
         assert_ne!(trained().id(), start.id());
         assert_eq!(trained().id(), trained().id());
@@ -228,7 +234,7 @@ mod tests {
     #[test]
     fn training_the_head_changes_nothing_else() {
         let (start, device) = (initial_weights(1), DeviceKind::open_cpu().unwrap());
-        let trained = train_head(&start, &home(true), &recipe(), 7, &device).unwrap();
+        let trained = train_head(&start, &pair(1), &recipe(), 7, &device).unwrap();
         let changed: Vec<&str> =
             trained.iter().filter(|(name, tensor)| start.get(name) != Some(*tensor)).map(|(name, _)| name).collect();
         assert_eq!(changed, ["head.bias", "head.weight"]);
@@ -237,7 +243,7 @@ mod tests {
     #[test]
     fn a_history_without_a_fault_to_learn_from_gives_nothing() {
         let device = DeviceKind::open_cpu().unwrap();
-        let refused = train_round(&initial_weights(1), &[home(false)], &[], &recipe(), 7, &device);
+        let refused = train_round(&initial_weights(1), &[pair(0)], &[], &recipe(), 7, &device);
         assert_eq!(refused.unwrap_err(), TrainError::NoFaults);
     }
 

@@ -53,7 +53,7 @@ pub struct Batch {
     pub known: Vec<f32>,
 }
 
-/// What a resident said of an alarm, for training in that home.
+/// What a resident answered about an alarm, for training in that home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HomeVerdict {
     /// Index in the home's list.
@@ -64,21 +64,15 @@ pub struct HomeVerdict {
     pub confirmed: bool,
 }
 
-/// One entity of one trace.
-#[derive(Clone, Copy)]
-struct Source<'a> {
-    trace: &'a EntityTrace,
-}
-
 /// Steps of one entity that may be drawn as normal.
 struct NormalSteps<'a> {
-    source: Source<'a>,
+    trace: &'a EntityTrace,
     steps: Vec<u32>,
 }
 
 /// One fault's steps that may be drawn.
 struct Fault<'a> {
-    source: Source<'a>,
+    trace: &'a EntityTrace,
     steps: std::ops::Range<usize>,
 }
 
@@ -96,33 +90,31 @@ pub(super) struct Sampler<'a> {
 impl<'a> Sampler<'a> {
     /// For training: windows are jittered, and mirrored where the quantity is as likely to be too low as too high.
     pub fn for_training(pairs: &'a [HomePair], feedback: &'a [FeedbackExample]) -> Self {
-        Self::new(pairs, feedback, true)
+        Self::new(pairs, &[], feedback, true)
     }
 
-    /// For a home's own training, with what its residents said by position; more homes than verdicts have none.
+    /// For homes' own training, with what their residents answered, by position; homes beyond the list have no answers.
     pub fn for_round(pairs: &'a [HomePair], verdicts: &[Vec<HomeVerdict>]) -> Self {
-        let mut sampler = Self::empty(&[], true);
-        for (place, pair) in pairs.iter().enumerate() {
-            sampler.add_home(pair, verdicts.get(place).map_or(&[], Vec::as_slice));
-        }
-        sampler
+        Self::new(pairs, verdicts, &[], true)
     }
 
     /// For validation: windows as they are.
     pub fn for_validation(pairs: &'a [HomePair]) -> Self {
-        Self::new(pairs, &[], false)
+        Self::new(pairs, &[], &[], false)
     }
 
-    fn new(pairs: &'a [HomePair], feedback: &'a [FeedbackExample], augment: bool) -> Self {
-        let mut sampler = Self::empty(feedback, augment);
-        for pair in pairs {
-            sampler.add_home(pair, &[]);
+    fn new(
+        pairs: &'a [HomePair],
+        verdicts: &[Vec<HomeVerdict>],
+        feedback: &'a [FeedbackExample],
+        augment: bool,
+    ) -> Self {
+        let mut sampler =
+            Self { normal: Vec::new(), faults: Vec::new(), feedback, augment, hard: Vec::new(), hard_share: 0.0 };
+        for (place, pair) in pairs.iter().enumerate() {
+            sampler.add_home(pair, verdicts.get(place).map_or(&[], Vec::as_slice));
         }
         sampler
-    }
-
-    fn empty(feedback: &'a [FeedbackExample], augment: bool) -> Self {
-        Self { normal: Vec::new(), faults: Vec::new(), feedback, augment, hard: Vec::new(), hard_share: 0.0 }
     }
 
     fn add_home(&mut self, pair: &'a HomePair, verdicts: &[HomeVerdict]) {
@@ -137,7 +129,6 @@ impl<'a> Sampler<'a> {
 
     fn add(&mut self, home: &'a HomeTrace, trace: &'a EntityTrace, verdicts: &[HomeVerdict]) {
         let labels: Vec<&Label> = home.labels.iter().filter(|label| label.entity == trace.entity).collect();
-        let source = Source { trace };
         let mut steps = Vec::new();
         for index in 0..trace.len() {
             let at = trace.at(index);
@@ -152,7 +143,7 @@ impl<'a> Sampler<'a> {
             }
         }
         if !steps.is_empty() {
-            self.normal.push(NormalSteps { source, steps });
+            self.normal.push(NormalSteps { trace, steps });
         }
         // The clean twin's labels are the recording's own; the faulty twin carries them too, once is enough.
         let is_clean = home.labels.iter().all(|label| label.origin == LabelOrigin::Real);
@@ -160,7 +151,7 @@ impl<'a> Sampler<'a> {
             let step = |at: i64| ((at - trace.first).max(0) / STEP_SECONDS) as usize;
             let range = step(label.start + onset(label) + STEP_SECONDS - 1)..(step(label.end) + 1).min(trace.len());
             if range.clone().any(|index| trace.network_ready(index)) {
-                self.faults.push(Fault { source, steps: range });
+                self.faults.push(Fault { trace, steps: range });
             }
         }
         // As with the recording's own labels: the faulty copies have the same hours, once is enough.
@@ -171,7 +162,7 @@ impl<'a> Sampler<'a> {
             };
             let range = step(*CONFIRMED_SECONDS.start())..step(*CONFIRMED_SECONDS.end());
             if range.clone().any(|index| trace.network_ready(index)) {
-                self.faults.push(Fault { source, steps: range });
+                self.faults.push(Fault { trace, steps: range });
             }
         }
     }
@@ -189,7 +180,7 @@ impl<'a> Sampler<'a> {
         let mut batch = Batch::default();
         batch.windows.reserve(n * WINDOW_VALUES);
         for place in 0..n {
-            // All three dice are thrown each time, so that the run without feedback sees the same replay elsewhere.
+            // Both are drawn each time, so that a run without feedback has the same windows in all other places.
             let (source, kind) = (rng.random::<f64>(), rng.random::<f64>());
             if source < feedback_share && !self.feedback.is_empty() {
                 let example = &self.feedback[rng.random_range(0..self.feedback.len())];
@@ -212,10 +203,10 @@ impl<'a> Sampler<'a> {
         for _ in 0..TRIES {
             let fault = &self.faults[rng.random_range(0..self.faults.len())];
             let index = rng.random_range(fault.steps.clone());
-            if fault.source.trace.network_ready(index)
-                && let Some(window) = fault.source.trace.window(index)
+            if fault.trace.network_ready(index)
+                && let Some(window) = fault.trace.window(index)
             {
-                return batch.push(window, fault.source.trace.class.index(), true, 1.0, None);
+                return batch.push(window, fault.trace.class.index(), true, 1.0, None);
             }
         }
         self.draw_normal(rng, batch);
@@ -236,7 +227,7 @@ impl<'a> Sampler<'a> {
         let pool: Vec<(usize, u32)> = (0..pool).map(|_| self.any_normal(rng)).collect();
         let mut scored = Vec::with_capacity(pool.len());
         for part in pool.chunks(HARD_GATHER) {
-            let trace = |entity: usize| self.normal[entity].source.trace;
+            let trace = |entity: usize| self.normal[entity].trace;
             let windows: Vec<f32> = part
                 .iter()
                 .flat_map(|(entity, step)| trace(*entity).window(*step as usize).expect("normal steps have windows"))
@@ -254,13 +245,27 @@ impl<'a> Sampler<'a> {
     fn draw_normal(&self, rng: &mut ChaCha8Rng, batch: &mut Batch) {
         let hard = !self.hard.is_empty() && rng.random::<f64>() < self.hard_share;
         let (entity, step) = if hard { self.hard[rng.random_range(0..self.hard.len())] } else { self.any_normal(rng) };
-        let (index, trace) = (step as usize, self.normal[entity].source.trace);
+        let (index, trace) = (step as usize, self.normal[entity].trace);
         let window = trace.window(index).expect("normal steps are network-ready");
-        let next = (index + 1 < trace.len() && trace.observed[index + 1].is_finite())
-            .then(|| trace.row(index + 1).map(|row| row[Feature::Residual.index()]))
-            .flatten();
-        batch.push(window, trace.class.index(), false, 1.0, next);
+        batch.push(window, trace.class.index(), false, 1.0, target(trace, index));
     }
+}
+
+/// What the network should predict at a step: the next step's residual, where that is known.
+fn target(trace: &EntityTrace, index: usize) -> Option<f32> {
+    let next = index + 1;
+    let known = next < trace.len() && trace.observed[next].is_finite();
+    known.then(|| trace.row(next).map(|row| row[Feature::Residual.index()])).flatten()
+}
+
+/// Whether windows of a class, by [`DeviceClass::index`], are mirrored half of the time: too low must be as likely as too high.
+fn is_mirrored(class: usize) -> bool {
+    DeviceClass::ALL.get(class).is_some_and(|class| !class.heavy_tailed())
+}
+
+/// The features that are jittered and mirrored, by place.
+fn signed_features() -> impl Iterator<Item = usize> {
+    Feature::ALL.into_iter().filter(|feature| feature.is_signed()).map(Feature::index)
 }
 
 impl Batch {
@@ -273,19 +278,17 @@ impl Batch {
         self.known.push(f32::from(u8::from(target.is_some())));
     }
 
-    /// Jitters one window, and mirrors it half of the time where its class is symmetrical.
+    /// Jitters one window, and mirrors it half of the time where [`is_mirrored`].
     fn augment(&mut self, place: usize, rng: &mut ChaCha8Rng) {
-        let symmetrical = DeviceClass::ALL.get(self.classes[place]).is_some_and(|class| !class.heavy_tailed());
-        let mirror = rng.random::<bool>() && symmetrical;
+        let mirror = rng.random::<bool>() && is_mirrored(self.classes[place]);
         let window = &mut self.windows[place * WINDOW_VALUES..(place + 1) * WINDOW_VALUES];
         // One jitter for the whole window and feature: it must not look like noise in time.
         let mut jitter = [0.0; FEATURES];
-        let signed = || Feature::ALL.into_iter().filter(|feature| feature.is_signed()).map(Feature::index);
-        for feature in signed() {
+        for feature in signed_features() {
             jitter[feature] = JITTER * (2.0 * rng.random::<f32>() - 1.0);
         }
         for row in window.chunks_exact_mut(FEATURES) {
-            for feature in signed() {
+            for feature in signed_features() {
                 row[feature] = if mirror { -row[feature] } else { row[feature] } + jitter[feature];
             }
         }
@@ -326,23 +329,12 @@ fn onset(label: &Label) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hearthwatch_evaluation::fixtures::home::made_home;
-    use hearthwatch_evaluation::inject::{InjectionPlan, inject};
+    use crate::fixtures::pair;
     use rand::SeedableRng;
-
-    pub(super) fn pair() -> HomePair {
-        let clean = made_home(3, 28);
-        let from = clean.span().unwrap().0 + 14 * 86_400;
-        let plan = InjectionPlan { seed: 1, events_per_entity_week: 2.0, families: vec![Family::LevelShift] };
-        HomePair {
-            clean: HomeTrace::extract(&clean, from),
-            faulty: vec![HomeTrace::extract(&inject(&clean, &plan, from), from)],
-        }
-    }
 
     #[test]
     fn faults_and_normal_time_come_in_the_asked_shares_and_only_normal_time_has_a_target() {
-        let pairs = [pair()];
+        let pairs = [pair(1)];
         let sampler = Sampler::for_training(&pairs, &[]);
         let batch = sampler.draw(&mut ChaCha8Rng::seed_from_u64(1), 400, 0.25, 0.5);
         let faulty = batch.labels.iter().filter(|label| **label == 1.0).count();
@@ -354,7 +346,7 @@ mod tests {
 
     #[test]
     fn feedback_comes_in_its_share_with_its_weight() {
-        let pairs = [pair()];
+        let pairs = [pair(1)];
         let example = FeedbackExample {
             window: vec![0.25; WINDOW_VALUES],
             class: DeviceClass::Power,
@@ -370,15 +362,14 @@ mod tests {
 
     #[test]
     fn normal_time_keeps_away_from_faults_and_their_shadow() {
-        let pairs = [pair()];
+        let pairs = [pair(1)];
         let sampler = Sampler::for_validation(&pairs);
         let labels = &pairs[0].faulty[0].labels;
         assert!(!labels.is_empty());
-        for normal in
-            sampler.normal.iter().filter(|normal| std::ptr::eq(normal.source.trace, &pairs[0].faulty[0].entities[0]))
+        for normal in sampler.normal.iter().filter(|normal| std::ptr::eq(normal.trace, &pairs[0].faulty[0].entities[0]))
         {
             for step in &normal.steps {
-                let at = normal.source.trace.at(*step as usize);
+                let at = normal.trace.at(*step as usize);
                 assert!(
                     !labels
                         .iter()
@@ -390,7 +381,7 @@ mod tests {
 
     #[test]
     fn what_was_confirmed_is_a_fault_and_not_normal_and_what_was_dismissed_is_drawn_twice_as_often() {
-        let pairs = [pair()];
+        let pairs = [pair(1)];
         let clean = &pairs[0].clean.entities[0];
         let hour = |hours: i64| pairs[0].clean.from + hours * 3600;
         let (confirmed, dismissed) = (hour(100), hour(200));
@@ -400,7 +391,7 @@ mod tests {
         ]];
         let (with, without) = (Sampler::for_round(&pairs, &verdicts), Sampler::for_round(&pairs, &[]));
         let steps = |sampler: &Sampler<'_>, from: i64, until: i64| {
-            let of_clean = sampler.normal.iter().filter(|normal| std::ptr::eq(normal.source.trace, clean));
+            let of_clean = sampler.normal.iter().filter(|normal| std::ptr::eq(normal.trace, clean));
             of_clean
                 .flat_map(|normal| &normal.steps)
                 .filter(|step| (from..=until).contains(&clean.at(**step as usize)))

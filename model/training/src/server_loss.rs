@@ -1,4 +1,4 @@
-//! The loss on the server's own recordings, to hold homes' deltas against.
+//! The loss on the server's own recordings: homes' deltas are checked by it.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use super::loss::loss;
 use super::round::RoundRecipe;
 use super::sampler::{Batch, Sampler};
 
-/// Windows that are judged: a home's delta costs some 5 ms of one core, 1,000 homes 5 s.
+/// Windows of the loss: a vetted mean of 1,000 homes, which asks it for most of them, takes 3 s of one core
+/// (docs/measurements/2026-11-30-attacks.md).
 const WINDOWS: usize = 512;
 
 /// The same windows for every delta: what differs is the weights alone.
@@ -27,7 +28,7 @@ pub struct ServerLoss {
 }
 
 impl ServerLoss {
-    /// Draws the windows: as many of faults as a home trains on, as they are.
+    /// Draws the windows, without jitter, with the share of faults that a home trains on.
     ///
     /// # Errors
     /// [`TrainError::Device`]; [`TrainError::NoFaults`] where there is nothing to draw from.
@@ -63,20 +64,14 @@ impl ServerLoss {
 #[cfg(test)]
 mod tests {
     use hearthwatch_detector::network::initial_weights;
-    use hearthwatch_evaluation::evaluate::HomeTrace;
-    use hearthwatch_evaluation::fixtures::home::made_home;
-    use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
 
     use super::super::round::{train_round, train_round_altered};
     use super::*;
+    use crate::fixtures::pair;
 
     #[test]
     fn what_a_home_learnt_lowers_the_loss_and_flipped_labels_raise_it() {
-        let clean = made_home(3, 28);
-        let from = clean.span().unwrap().0 + 14 * 86_400;
-        let plan = InjectionPlan { seed: 1, events_per_entity_week: 2.0, families: vec![Family::LevelShift] };
-        let faulty = vec![HomeTrace::extract(&inject(&clean, &plan, from), from)];
-        let homes = [HomePair { clean: HomeTrace::extract(&clean, from), faulty }];
+        let homes = [pair(1)];
         let (start, config) = (initial_weights(1), RetrainConfig::default());
         let device = DeviceKind::open_cpu().unwrap();
         let recipe = RoundRecipe { steps: 10, batch: 64, hard_pool: 64, ..RoundRecipe::home(4.0) };

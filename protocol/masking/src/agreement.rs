@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::group::{GroupDigest, Place};
 use super::secret::Secret;
 
-/// What a home shows of its two keys.
+/// The public halves of a home's two keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublicKeys {
     /// Shares are sealed for it; its secret never leaves the home.
@@ -19,7 +19,7 @@ pub struct PublicKeys {
     pub masking: [u8; 32],
 }
 
-/// The library refused: a public key of low order, or no memory.
+/// The library refused: a public key of low order, bytes that do not open, or no memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoKey;
 
@@ -33,7 +33,7 @@ fn private(secret: &Secret) -> Result<PrivateKey, NoKey> {
     PrivateKey::from_private_key(&X25519, &secret.0).map_err(|_| NoKey)
 }
 
-/// Length of a derived key.
+/// Length of a derived key, in bytes.
 struct Bytes32;
 
 impl KeyType for Bytes32 {
@@ -89,7 +89,10 @@ pub fn seal(own: &Secret, other: &[u8; 32], group: &GroupDigest, way: Way, plain
     Ok(bytes)
 }
 
-/// Opens what the home with the public key `other` sealed; [`NoKey`] where it did not, or something was altered.
+/// Opens what the home with the public key `other` sealed.
+///
+/// # Errors
+/// [`NoKey`] where that home did not seal it for this group and direction, or something was altered.
 pub fn open(own: &Secret, other: &[u8; 32], group: &GroupDigest, way: Way, sealed: &[u8]) -> Result<Vec<u8>, NoKey> {
     let mut bytes = sealed.to_vec();
     let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);

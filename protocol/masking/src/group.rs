@@ -5,10 +5,11 @@ use rand::seq::SliceRandom as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// Fewest homes of a group: with three, two that conspire with the server know the third's words from the sum.
+/// Fewest homes of a group: the threshold is then 3, so that no sum has the words of fewer than three homes. Two of three homes that conspire
+/// with the server know the third's words from the sum; larger groups need more of them.
 pub const GROUP_HOMES_MIN: usize = 4;
 
-/// Most homes of a group. Robust aggregation sees group sums only: the larger a group, the fewer sums a liar leaves untouched.
+/// Most homes of a group. Robust aggregation sees group sums only: the larger a group, the fewer sums an attacker leaves untouched.
 pub const GROUP_HOMES_MAX: usize = 16;
 
 /// Most words that are added: the network may have 30,000 parameters, one word each, 60 KB.
@@ -22,10 +23,10 @@ pub struct Place(pub u8);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupDigest(#[serde(with = "serde_bytes")] pub [u8; 32]);
 
-/// Whose words are added, agreed upon before anything is sent.
+/// Whose words are added. The server makes it, every home checks it, and all messages are bound to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupPlan {
-    /// Counts up in the fleet.
+    /// Number of the round in the fleet; it only rises.
     pub round: u64,
     /// Number of the group in the round.
     pub group: u32,
@@ -40,7 +41,7 @@ pub struct GroupPlan {
     pub words: u32,
 }
 
-/// Why a plan is not followed.
+/// Why a plan is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PlanFault {
     /// Too few or too many.
@@ -49,7 +50,7 @@ pub enum PlanFault {
     /// Not in ascending order, or one twice.
     #[error("the homes of a group are listed in ascending order, each once")]
     Order,
-    /// A server could learn single words.
+    /// With a lower one a server could learn the words of single homes; a higher one cannot be reached.
     #[error("a threshold of {found}; it must lie between {least} and the number of homes")]
     Threshold {
         /// What the plan asks for.
@@ -63,7 +64,7 @@ pub enum PlanFault {
 }
 
 impl GroupPlan {
-    /// A plan with the least threshold; sorts the homes.
+    /// A plan with the least threshold. The homes may come in any order.
     ///
     /// # Errors
     /// As [`Self::check`].
@@ -81,6 +82,8 @@ impl GroupPlan {
         u8::try_from(homes.saturating_mul(2) / 3 + 1).unwrap_or(u8::MAX)
     }
 
+    /// Whether the plan is within all limits.
+    ///
     /// # Errors
     /// The first [`PlanFault`] that applies.
     pub fn check(&self) -> Result<(), PlanFault> {
@@ -118,21 +121,21 @@ impl GroupPlan {
         GroupDigest(hash.finalize().into())
     }
 
-    /// Where a home stands in the list.
+    /// A home's place in the list; none where the plan does not have it.
     #[must_use]
     pub fn place(&self, home: &HomeId) -> Option<Place> {
         self.homes.binary_search(home).ok().and_then(|place| u8::try_from(place).ok()).map(Place)
     }
 
-    /// Whose place it is.
+    /// The home at a place.
     #[must_use]
     pub fn home(&self, place: Place) -> Option<&HomeId> {
         self.homes.get(usize::from(place.0))
     }
 }
 
-/// Deals homes out at random into groups of about `size`, which is brought between [`GROUP_HOMES_MIN`] and [`GROUP_HOMES_MAX`]; the sizes
-/// differ by at most one. None where there are fewer homes than [`GROUP_HOMES_MIN`].
+/// Draws groups of about `size` homes, which is brought between [`GROUP_HOMES_MIN`] and [`GROUP_HOMES_MAX`]; sizes differ by at most one.
+/// No groups where there are fewer homes than [`GROUP_HOMES_MIN`].
 #[must_use]
 pub fn into_groups(mut homes: Vec<HomeId>, size: usize, rng: &mut impl rand::Rng) -> Vec<Vec<HomeId>> {
     let size = size.clamp(GROUP_HOMES_MIN, GROUP_HOMES_MAX);

@@ -16,20 +16,20 @@ use super::secret::Secret;
 use super::sharing::{self, ShareCommitments, Shared};
 use super::words::{Sign, Words};
 
-/// Why a home sends nothing more in a group; nothing of it was exposed.
+/// Why a home does not answer a message. Nothing of the home was exposed, and it still waits for the right message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HomeRefusal {
-    /// The plan is not to be followed.
+    /// The plan is outside the limits.
     #[error(transparent)]
     Plan(#[from] PlanFault),
     /// The plan does not list this home, or the message is for another one.
-    #[error("this home is not asked for")]
+    #[error("the plan or message is for other homes: do not take part")]
     NotThisHome,
     /// A message of another round or group.
-    #[error("the message belongs to another group")]
+    #[error("the message belongs to another group: ignore it")]
     OtherGroup,
     /// Repeated, or out of turn: a second answer could expose what the first does not.
-    #[error("the exchange {found:?} is not what comes next; {expected:?} is")]
+    #[error("a message of the exchange {found:?} came while this home waits for {expected:?}: ignore it")]
     OutOfTurn {
         /// Of the message.
         found: Exchange,
@@ -37,26 +37,26 @@ pub enum HomeRefusal {
         expected: Exchange,
     },
     /// The message is not what an honest server makes of the messages of honest homes.
-    #[error("the server's message is wrong: {0}")]
+    #[error("the server's message is wrong: {0}; leave the group if no right one comes")]
     Wrong(&'static str),
     /// Going on with so few could expose single homes.
-    #[error("{found} homes take part, {needed} are needed")]
+    #[error("{found} homes take part, {needed} are needed: leave the group if no other message comes")]
     TooFew {
-        /// Take part.
+        /// Homes that take part.
         found: usize,
         /// The plan's threshold.
         needed: usize,
     },
     /// Not the number that the plan asks for.
-    #[error("{found} words, the plan asks for {expected}")]
+    #[error("{found} words, the plan asks for {expected}: train the network that the plan means")]
     Words {
-        /// There are.
+        /// Words that the caller gave.
         found: usize,
-        /// Asked for.
+        /// Words that the plan asks for.
         expected: u32,
     },
     /// The cryptographic library refused a key.
-    #[error("a key cannot be used")]
+    #[error("a key of the group cannot be used: leave the group")]
     Key,
 }
 
@@ -68,8 +68,9 @@ impl From<NoKey> for HomeRefusal {
 
 /// One home in one group.
 ///
-/// What was written out with serde goes on where it stopped, and holds the home's secrets: it is for its own disk. It is to be written out
-/// before the message is sent: a home that forgot a message and makes another one in its place could expose its words.
+/// A value that was written with serde and read again goes on where it stopped. It holds the home's secrets: only the home's own disk may
+/// have it. Write it before the message that it gave is sent: a home that forgot a message and makes another one could expose its words.
+/// A message is given once: where it is lost, the home drops out.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Home {
     plan: GroupPlan,
@@ -78,10 +79,10 @@ pub struct Home {
     sealing: Secret,
     masking: Secret,
     seed: Secret,
-    /// What the home waits for; its own message of that exchange comes with the answer.
+    /// The exchange whose message the home gives next.
     next: Exchange,
     roster: BTreeMap<Place, PublicKeys>,
-    /// Shares of the homes that dealt any; none where they could not be used.
+    /// Shares by dealer; none where they could not be used.
     held: BTreeMap<Place, Option<Held>>,
 }
 
@@ -113,10 +114,10 @@ impl Home {
         Ok((home, AdvertiseKeys { group, from: own, keys }))
     }
 
-    /// Deals out shares of its secrets.
+    /// Deals out shares of its secrets. The caller has checked who signed the keys of the roster.
     ///
     /// # Errors
-    /// [`HomeRefusal`]; the caller has checked who signed the keys.
+    /// [`HomeRefusal`].
     pub fn share_keys(&mut self, roster: &Roster, rng: &mut impl CryptoRng) -> Result<ShareKeys, HomeRefusal> {
         self.expect(&roster.group, Exchange::Share)?;
         let keys: BTreeMap<Place, PublicKeys> = roster.keys.iter().copied().collect();
@@ -183,7 +184,7 @@ impl Home {
         Ok(MaskedInput { group: self.group, from: self.own, accused, words: masked })
     }
 
-    /// Opens one share of each other home, and gives its secrets up: there is nothing to be asked for again.
+    /// Gives one share of each dealer, and forgets its secrets: a second request finds nothing.
     ///
     /// # Errors
     /// [`HomeRefusal`].
@@ -214,7 +215,7 @@ impl Home {
         Ok(message)
     }
 
-    /// What this home waits for.
+    /// The exchange whose message this home gives next.
     #[must_use]
     pub fn next(&self) -> Exchange {
         self.next
@@ -261,7 +262,7 @@ impl Home {
     }
 }
 
-/// How `own` puts on the mask that it has in common with `other`.
+/// How `own` applies the mask that it has in common with `other`.
 pub(crate) fn sign(own: Place, other: Place) -> Sign {
     if own < other { Sign::Plus } else { Sign::Minus }
 }

@@ -8,18 +8,19 @@
 //! |---|---|---|
 //! | advertise | [`AdvertiseKeys`]: two public keys | [`Roster`]: everybody's |
 //! | share | [`ShareKeys`]: sealed shares for each home, and commitments to them | [`ShareDelivery`]: the shares for one home |
-//! | mask | [`MaskedInput`]: the words under all masks | [`UnmaskRequest`]: who answered and who dropped out |
+//! | mask | [`MaskedInput`]: the words under all masks | [`UnmaskRequest`]: who sent words and who dropped out |
 //! | unmask | [`Unmask`]: of homes that answered, shares of the own mask; of others, shares of the pairs' key; never both of one home | – |
 //!
-//! Pure values: [`Home`] and [`Server`] take messages and give messages; randomness is an argument. The bytes of a message travel in whatever
-//! authenticates its sender: this crate checks that a message fits, not who sent it.
+//! Pure values: [`Home`] and [`Server`] take messages and give messages; randomness is an argument. The caller authenticates who sent a
+//! message, and bounds its bytes: this crate checks that a message fits, not who sent it.
 //!
 //! **What is detected.** A share that was altered on its way or sealed wrongly (AEAD), one that is not what its dealer committed to (on
 //! delivery by the home, on unmasking by the server, which names the home), a dealer whose shares do not give the key that it advertised
-//! or the seed that it committed to (the group ends and names it), messages of another group, repeated, or out of turn.
-//! **What is not.** A lie inside the masked words: nobody sees them, so only a bound on the whole sum is left. Whether a dealer sealed
-//! wrongly or a home says so wrongly. A server that invents the other homes of a group, where nothing but the server says who they are: homes
-//! must check that keys are signed by certificates of the fleet, and even then trust who issues those.
+//! or the seed that it committed to (the group ends and names it), messages of another group, repeated, or
+//! out of turn, a home that keeps shares back.
+//! **What is not.** False values inside the masked words: nobody sees them, so only a bound on the whole sum is left. Whether a dealer
+//! sealed wrongly or a home accuses it wrongly. A server that invents the other homes of a group: homes must check that keys are signed by
+//! certificates of the fleet, and even then trust who issues those.
 //! **What holds against a server that deviates.** A home asks for a threshold above two thirds of the group and unmasks once. To learn both
 //! secrets of one home the server needs as many shares of each as the threshold, and each other home gives it one of the two: it would
 //! need more than a third of the group on its side.
@@ -44,7 +45,7 @@ pub use messages::{
     AdvertiseKeys, DealtShares, Exchange, MaskedInput, OpenedShare, Roster, ShareDelivery, ShareFrom, ShareKeys,
     Unmask, UnmaskRequest,
 };
-pub use server::{Ended, GroupSum, Lie, Refused, Server};
+pub use server::{Ended, GroupSum, Refused, Server, WrongShare};
 pub use sharing::ShareCommitments;
 pub use words::Words;
 

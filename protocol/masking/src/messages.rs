@@ -1,4 +1,4 @@
-//! What homes and server send in the four exchanges: values with serde, to be the bodies of whatever authenticates them.
+//! What homes and server send in the four exchanges: bodies for messages that somebody else authenticates.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use super::words::Words;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Exchange {
-    /// Homes show their public keys.
+    /// Homes send their public keys.
     Advertise,
     /// Homes deal out shares of their secrets.
     Share,
@@ -29,7 +29,7 @@ pub enum Exchange {
 pub struct AdvertiseKeys {
     /// Of the plan.
     pub group: GroupDigest,
-    /// Whose.
+    /// Who sends it.
     pub from: Place,
     /// New for this group.
     pub keys: PublicKeys,
@@ -73,7 +73,7 @@ pub struct ShareKeys {
     pub shares: Vec<DealtShares>,
 }
 
-/// Two shares of one dealer's.
+/// Two shares of one dealer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareFrom {
     /// The dealer.
@@ -101,9 +101,9 @@ pub struct ShareDelivery {
 pub struct MaskedInput {
     /// Of the plan.
     pub group: GroupDigest,
-    /// Whose.
+    /// Who sends it.
     pub from: Place,
-    /// Dealers whose shares could not be opened or are not what they committed to.
+    /// Dealers whose shares could not be opened or are not what the dealers committed to.
     pub accused: Vec<Place>,
     /// Under all masks.
     pub words: Words,
@@ -120,7 +120,7 @@ pub struct UnmaskRequest {
     pub dropped: Vec<Place>,
 }
 
-/// A share in the open.
+/// A share that its holder gives to the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenedShare {
     /// The dealer.
@@ -134,8 +134,8 @@ pub struct OpenedShare {
 pub struct Unmask {
     /// Of the plan.
     pub group: GroupDigest,
-    /// Whose.
+    /// Who sends it.
     pub from: Place,
-    /// One of each home that was asked for and not accused.
+    /// One of each dealer that this home did not accuse.
     pub shares: Vec<OpenedShare>,
 }

@@ -3,7 +3,7 @@
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 
-/// A key, a seed or a share. It is written out only by its owner's state, and never printed.
+/// A key, a seed or a share. Only the owner's state and the message that opens a share hold its bytes; it is never printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret(#[serde(with = "serde_bytes")] pub [u8; 32]);
 

@@ -1,4 +1,4 @@
-//! The server's side: it adds what homes send under masks, and takes the masks off the sum alone.
+//! The server's side: it adds what homes send under masks, and removes the masks from the sum alone.
 
 mod unmasking;
 
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::agreement::PublicKeys;
+use super::agreement::{self, PublicKeys};
 use super::group::{GroupDigest, GroupPlan, Place, PlanFault};
 use super::messages::{
     AdvertiseKeys, DealtShares, Exchange, MaskedInput, Roster, SEALED_BYTES, ShareDelivery, ShareFrom, ShareKeys,
@@ -18,7 +18,7 @@ use super::words::Words;
 
 pub use unmasking::GroupSum;
 
-/// Why a home's message was not taken; the group goes on.
+/// Why the server does not take a home's message. The group goes on; the home may send a right one while the exchange is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Of another round or group.
@@ -43,9 +43,18 @@ pub enum Refused {
     Wrong(&'static str),
 }
 
-/// Why a group ends without a sum. Nothing of single homes was exposed.
+/// Why an exchange cannot be closed. Nothing of single homes was exposed. The exchange stays open: answers that still come are taken.
+/// A caller that waits no longer ends the group without a sum.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Ended {
+    /// Another exchange is open. Closing one twice would give a wrong sum, or deliveries without shares.
+    #[error("the exchange {found:?} is not open and cannot be closed: go on from {open:?}")]
+    OutOfTurn {
+        /// What the caller closes.
+        found: Exchange,
+        /// What is open.
+        open: Exchange,
+    },
     /// Too many dropped out.
     #[error("{found} homes answered in the exchange {exchange:?}, {needed} are needed; ask again with other homes")]
     TooFew {
@@ -56,22 +65,26 @@ pub enum Ended {
         /// The plan's threshold.
         needed: usize,
     },
-    /// So many homes could not use a dealer's shares that its masks would stay on. Who lies, dealer or homes, cannot be told.
-    #[error("{} homes accuse home {}: leave out either side", by.len(), dealer.0)]
+    /// So many homes could not use a dealer's shares that its masks would stay on. Whether the dealer or the homes are at fault cannot be
+    /// determined.
+    #[error("{} homes accuse the home at place {}: leave out either side", by.len(), dealer.0)]
     Accused {
         /// Whose shares.
         dealer: Place,
         /// By whom.
         by: Vec<Place>,
     },
-    /// Shares that are what the dealer committed to do not give what it committed to: the dealer lied.
-    #[error("home {} dealt out shares of something else than its secrets: leave it out", dealer.0)]
+    /// The shares are those that the dealer committed to, but the secret that they give is not: the dealer is at fault.
+    #[error("the home at place {} dealt out shares of something else than its secrets: leave it out", dealer.0)]
     FalseDealer {
         /// Who.
         dealer: Place,
     },
-    /// Too few of the shares that homes opened are right. [`Server::lies`] has who opened wrong ones.
-    #[error("{found} right shares of home {}, {needed} are needed", dealer.0)]
+    /// Too few of the shares that homes opened are right. [`Server::wrong_shares`] has who opened wrong ones.
+    #[error(
+        "{found} right shares of the home at place {}, {needed} are needed: leave out the homes that opened wrong ones",
+        dealer.0
+    )]
     TooFewShares {
         /// Whose shares.
         dealer: Place,
@@ -82,17 +95,19 @@ pub enum Ended {
     },
 }
 
-/// A share that was opened and is not the one that its dealer committed to: the home that opened it had checked it before.
+/// A share that a home opened and that is not the one that its dealer committed to. The home is at fault: it could check the share before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Lie {
-    /// Who opened it.
+pub struct WrongShare {
+    /// The home that opened it.
     pub by: Place,
-    /// Whose share it should be.
+    /// The dealer whose share it should be.
     pub of: Place,
 }
 
-/// One group at the server. Of words it holds one sum under masks, never those of a home; what was written out with serde goes on where
-/// it stopped.
+/// One group at the server. Of words it holds one sum under masks, never those of a home.
+///
+/// A value that was written with serde and read again goes on where it stopped. What closing an exchange gives is given once: write it
+/// together with the server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Server {
     plan: GroupPlan,
@@ -100,11 +115,13 @@ pub struct Server {
     open: Exchange,
     keys: BTreeMap<Place, PublicKeys>,
     dealers: BTreeMap<Place, Dealer>,
-    /// Who sent words, and whom they accuse.
+    /// Homes that sent words, each with the dealers that it accuses.
     masked: BTreeMap<Place, BTreeSet<Place>>,
     sum: Words,
+    /// Homes that opened shares.
     answered: BTreeSet<Place>,
-    lies: BTreeSet<Lie>,
+    #[serde(rename = "lies")]
+    wrong_shares: BTreeSet<WrongShare>,
 }
 
 /// What a home dealt out.
@@ -112,7 +129,7 @@ pub struct Server {
 struct Dealer {
     #[serde(with = "serde_bytes")]
     seed_commitment: [u8; 32],
-    /// Sealed parts are dropped once they were delivered.
+    /// The sealed parts are gone once deliveries were made.
     shares: BTreeMap<Place, DealtShares>,
     /// Shares that were opened and are right.
     opened: BTreeMap<Place, Secret>,
@@ -133,7 +150,7 @@ impl Server {
             masked: BTreeMap::new(),
             sum: Words::zero(plan.words),
             answered: BTreeSet::new(),
-            lies: BTreeSet::new(),
+            wrong_shares: BTreeSet::new(),
             plan,
         })
     }
@@ -156,9 +173,9 @@ impl Server {
         if new[0] == new[1] || known.into_iter().any(|key| new.contains(&key)) {
             return Err(Refused::Wrong("a key that is not the home's own"));
         }
-        // A key of low order would do so too: nobody could agree with it.
+        // So would a key of low order: no home can agree on a secret with it.
         let trial = Secret([1; 32]);
-        if new.iter().any(|key| super::agreement::pair_seed(&trial, key, &self.group).is_err()) {
+        if new.iter().any(|key| agreement::pair_seed(&trial, key, &self.group).is_err()) {
             return Err(Refused::Wrong("a key that nobody can agree with"));
         }
         self.keys.insert(message.from, message.keys);
@@ -168,9 +185,9 @@ impl Server {
     /// Closes the first exchange.
     ///
     /// # Errors
-    /// [`Ended::TooFew`].
+    /// [`Ended::OutOfTurn`], [`Ended::TooFew`].
     pub fn close_advertise(&mut self) -> Result<Roster, Ended> {
-        self.enough(Exchange::Advertise, self.keys.len())?;
+        self.can_close(Exchange::Advertise, self.keys.len())?;
         self.open = Exchange::Share;
         Ok(Roster { group: self.group, keys: self.keys.iter().map(|(place, keys)| (*place, *keys)).collect() })
     }
@@ -202,9 +219,9 @@ impl Server {
     /// Closes the second exchange: a delivery for each home that dealt.
     ///
     /// # Errors
-    /// [`Ended::TooFew`].
+    /// [`Ended::OutOfTurn`], [`Ended::TooFew`].
     pub fn close_share(&mut self) -> Result<Vec<ShareDelivery>, Ended> {
-        self.enough(Exchange::Share, self.dealers.len())?;
+        self.can_close(Exchange::Share, self.dealers.len())?;
         let homes: Vec<Place> = self.dealers.keys().copied().collect();
         let mut deliveries = Vec::with_capacity(homes.len());
         for to in homes {
@@ -243,9 +260,9 @@ impl Server {
     /// Closes the third exchange.
     ///
     /// # Errors
-    /// [`Ended::TooFew`], [`Ended::Accused`].
+    /// [`Ended::OutOfTurn`], [`Ended::TooFew`], [`Ended::Accused`].
     pub fn close_mask(&mut self) -> Result<UnmaskRequest, Ended> {
-        self.enough(Exchange::Mask, self.masked.len())?;
+        self.can_close(Exchange::Mask, self.masked.len())?;
         for dealer in self.dealers.keys() {
             let accusing = self.masked.iter().filter(|(_, accused)| accused.contains(dealer));
             let by: Vec<Place> = accusing.map(|(place, _)| *place).collect();
@@ -258,18 +275,23 @@ impl Server {
         Ok(UnmaskRequest { group: self.group, masked: self.masked.keys().copied().collect(), dropped })
     }
 
-    /// Takes the shares that a home opened; those that are not what their dealers committed to are noted and not used.
+    /// Takes the shares that a home opened. Those that are not what their dealers committed to are recorded and not used.
     ///
     /// # Errors
     /// [`Refused`].
     pub fn unmask(&mut self, message: &Unmask) -> Result<(), Refused> {
         self.expect(&message.group, Exchange::Unmask)?;
-        if !self.masked.contains_key(&message.from) {
-            return Err(Refused::Stranger);
-        }
-        if !self.answered.insert(message.from) {
+        let accused = self.masked.get(&message.from).ok_or(Refused::Stranger)?;
+        if self.answered.contains(&message.from) {
             return Err(Refused::Twice);
         }
+        // Who keeps a share back without having accused its dealer could end the group unnamed.
+        let mut opened: Vec<Place> = message.shares.iter().map(|share| share.of).collect();
+        opened.sort_unstable();
+        if !opened.iter().eq(self.dealers.keys().filter(|dealer| !accused.contains(dealer))) {
+            return Err(Refused::Wrong("not one share of each dealer that the home did not accuse"));
+        }
+        self.answered.insert(message.from);
         for opened in &message.shares {
             let what = self.asked_of(opened.of);
             let Some(dealer) = self.dealers.get_mut(&opened.of) else { continue };
@@ -278,21 +300,21 @@ impl Server {
             if commitment == *dealt.commitments.of(what) {
                 dealer.opened.insert(message.from, opened.share.clone());
             } else {
-                self.lies.insert(Lie { by: message.from, of: opened.of });
+                self.wrong_shares.insert(WrongShare { by: message.from, of: opened.of });
             }
         }
         Ok(())
     }
 
-    /// What is open.
+    /// The exchange that is open.
     #[must_use]
     pub fn open(&self) -> Exchange {
         self.open
     }
 
     /// Wrong shares that homes opened so far.
-    pub fn lies(&self) -> impl Iterator<Item = Lie> + '_ {
-        self.lies.iter().copied()
+    pub fn wrong_shares(&self) -> impl Iterator<Item = WrongShare> + '_ {
+        self.wrong_shares.iter().copied()
     }
 
     fn asked_of(&self, dealer: Place) -> Shared {
@@ -309,7 +331,11 @@ impl Server {
         Ok(())
     }
 
-    fn enough(&self, exchange: Exchange, found: usize) -> Result<(), Ended> {
+    /// Whether `exchange` is open and enough homes answered in it.
+    fn can_close(&self, exchange: Exchange, found: usize) -> Result<(), Ended> {
+        if exchange != self.open {
+            return Err(Ended::OutOfTurn { found: exchange, open: self.open });
+        }
         let needed = usize::from(self.plan.threshold);
         if found < needed { Err(Ended::TooFew { exchange, found, needed }) } else { Ok(()) }
     }

@@ -1,4 +1,4 @@
-//! Secrets in shares (Shamir 1979), and commitments by which a wrong share is known.
+//! Secrets in shares (Shamir 1979), and commitments that show whether a share is the right one.
 
 use blahaj::{Share, Sharks};
 use rand::CryptoRng;
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::group::{GroupDigest, Place};
 use super::secret::Secret;
 
-/// What of a home is shared.
+/// Which secret of a home a share belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shared {
     /// The secret key that masks of pairs come from.
@@ -17,7 +17,8 @@ pub enum Shared {
     Seed,
 }
 
-/// Hashes of a home's two shares of one dealer. A share is 256 random bits to whoever lacks it, so that its hash tells nothing of it.
+/// Hashes of a home's two shares of one dealer. A share is 256 random bits to everybody who does not
+/// have it, so that its hash does not reveal it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareCommitments {
     /// Of the share of the masking key.
@@ -37,15 +38,15 @@ impl ShareCommitments {
     }
 }
 
-/// One share for each place below `places`; `threshold` of them give the secret, fewer tell nothing.
+/// One share for each place below `places`; `threshold` of them give the secret, fewer reveal nothing.
 pub fn split(secret: &Secret, threshold: u8, places: usize, rng: &mut impl CryptoRng) -> Vec<Secret> {
     let shares = Sharks(threshold).dealer_rng(&secret.0, rng).take(places);
-    // The library's point comes first; ours is the place, so it does not travel.
+    // The library writes the point first, which is the place and one; so it is not sent.
     shares.filter_map(|share| <[u8; 32]>::try_from(&Vec::from(&share)[1..]).ok().map(Secret)).collect()
 }
 
-/// The secret, from shares with the places that they were made for; none from fewer than `threshold`. Of shares that do not belong
-/// together something else comes out: the caller compares with what was committed to.
+/// The secret, from shares with the places that they were made for; none from fewer than `threshold`. Shares that do not belong together
+/// give another secret: the caller compares it with what the dealer committed to.
 pub fn join<'a>(shares: impl Iterator<Item = (Place, &'a Secret)>, threshold: u8) -> Option<Secret> {
     let shares: Vec<Share> = shares
         .take(usize::from(threshold))

@@ -1,4 +1,4 @@
-//! Whole groups: homes that drop out, lie, repeat themselves, or come from elsewhere.
+//! Whole groups: homes that drop out, send wrong values, repeat themselves, or come from elsewhere.
 
 use std::collections::BTreeSet;
 
@@ -37,11 +37,11 @@ fn sum_of(homes: impl IntoIterator<Item = usize>) -> Words {
     sum
 }
 
-/// A group in which some homes are silent from an exchange on.
+/// A group in which some homes send nothing from an exchange on.
 struct Group {
     server: Server,
     homes: Vec<Home>,
-    /// Places, and the first exchange in which they say nothing.
+    /// Places, and the first exchange in which they send nothing.
     silent: Vec<(usize, Exchange)>,
 }
 
@@ -52,38 +52,38 @@ impl Group {
         for (place, id) in plan.homes.clone().iter().enumerate() {
             let (home, message) = Home::join(plan.clone(), id, &mut rng(place as u64)).unwrap();
             group.homes.push(home);
-            if group.speaks(place, Exchange::Advertise) {
+            if group.sends(place, Exchange::Advertise) {
                 group.server.advertise(&message).unwrap();
             }
         }
         group
     }
 
-    fn speaks(&self, place: usize, exchange: Exchange) -> bool {
+    fn sends(&self, place: usize, exchange: Exchange) -> bool {
         !self.silent.iter().any(|(silent, from)| *silent == place && *from <= exchange)
     }
 
-    fn speakers(&self, exchange: Exchange) -> Vec<usize> {
-        (0..self.homes.len()).filter(|place| self.speaks(*place, exchange)).collect()
+    fn sending(&self, exchange: Exchange) -> Vec<usize> {
+        (0..self.homes.len()).filter(|place| self.sends(*place, exchange)).collect()
     }
 
     fn dealt(&mut self) -> Result<Vec<ShareKeys>, Ended> {
         let roster = self.server.close_advertise()?;
-        let speakers = self.speakers(Exchange::Share);
-        Ok(speakers.iter().map(|at| self.homes[*at].share_keys(&roster, &mut rng(100 + *at as u64)).unwrap()).collect())
+        let sending = self.sending(Exchange::Share);
+        Ok(sending.iter().map(|at| self.homes[*at].share_keys(&roster, &mut rng(100 + *at as u64)).unwrap()).collect())
     }
 
     fn masked(&mut self) -> Result<Vec<MaskedInput>, Ended> {
         let deliveries = self.server.close_share()?;
-        let speakers = self.speakers(Exchange::Mask);
+        let sending = self.sending(Exchange::Mask);
         let of = |at: usize| deliveries.iter().find(|delivery| usize::from(delivery.to.0) == at).unwrap();
-        Ok(speakers.iter().map(|at| self.homes[*at].mask(of(*at), words(*at)).unwrap()).collect())
+        Ok(sending.iter().map(|at| self.homes[*at].mask(of(*at), words(*at)).unwrap()).collect())
     }
 
     fn unmasked(&mut self) -> Result<Vec<Unmask>, Ended> {
         let request = self.server.close_mask()?;
-        let speakers = self.speakers(Exchange::Unmask);
-        Ok(speakers.iter().map(|at| self.homes[*at].unmask(&request).unwrap()).collect())
+        let sending = self.sending(Exchange::Unmask);
+        Ok(sending.iter().map(|at| self.homes[*at].unmask(&request).unwrap()).collect())
     }
 
     /// The whole protocol; each kind of message may be changed on its way.
@@ -116,7 +116,7 @@ fn the_sum_is_that_of_the_words_for_every_size_of_group() {
     for homes in [GROUP_HOMES_MIN, 5, 8, 12, GROUP_HOMES_MAX] {
         let sum = Group::new(homes, &[]).run().unwrap();
         assert_eq!(sum.words, sum_of(0..homes));
-        assert_eq!((sum.homes.len(), sum.lies), (homes, vec![]));
+        assert_eq!((sum.homes.len(), sum.wrong_shares), (homes, vec![]));
     }
 }
 
@@ -144,9 +144,9 @@ fn below_the_threshold_the_group_ends_with_the_exchange_in_which_it_did() {
     }
 }
 
-/// Whether `bytes` hold a run of words that a home sent in the clear.
-fn holds(bytes: &[u8], planted: &Words) -> bool {
-    let plain: Vec<u8> = planted.0[..8].iter().flat_map(|word| word.to_le_bytes()).collect();
+/// Whether `bytes` hold eight words of a home without a mask.
+fn holds(bytes: &[u8], words: &Words) -> bool {
+    let plain: Vec<u8> = words.0[..8].iter().flat_map(|word| word.to_le_bytes()).collect();
     bytes.windows(plain.len()).any(|window| window == plain)
 }
 
@@ -196,6 +196,7 @@ fn server_and_homes_that_were_written_out_between_two_exchanges_go_on() {
         group.server.mask(&message).unwrap();
     }
     restart(&mut group);
+    assert_eq!((group.server.open(), group.homes[0].next()), (Exchange::Mask, Exchange::Unmask));
     for message in group.unmasked().unwrap() {
         group.server.unmask(&message).unwrap();
     }
@@ -211,7 +212,7 @@ fn a_home_that_opens_a_wrong_share_is_named_and_the_sum_is_right() {
         }
     };
     let sum = Group::new(8, &[]).run_with(|_| {}, wrong).unwrap();
-    assert_eq!((sum.words, sum.lies), (sum_of(0..8), vec![Lie { by: Place(2), of: Place(5) }]));
+    assert_eq!((sum.words, sum.wrong_shares), (sum_of(0..8), vec![WrongShare { by: Place(2), of: Place(5) }]));
     let three = |message: &mut Unmask| {
         if message.from <= Place(2) {
             message.shares[5].share = Secret([1; 32]);
@@ -219,6 +220,48 @@ fn a_home_that_opens_a_wrong_share_is_named_and_the_sum_is_right() {
     };
     let ended = Group::new(8, &[]).run_with(|_| {}, three).unwrap_err();
     assert_eq!(ended, Ended::TooFewShares { dealer: Place(5), found: 5, needed: 6 });
+}
+
+#[test]
+fn a_home_that_keeps_a_share_back_is_refused_and_the_others_suffice() {
+    let mut group = Group::new(8, &[]);
+    for message in group.dealt().unwrap() {
+        group.server.share_keys(message).unwrap();
+    }
+    for message in group.masked().unwrap() {
+        group.server.mask(&message).unwrap();
+    }
+    let opened = group.unmasked().unwrap();
+    let mut fewer = opened[0].clone();
+    fewer.shares.pop();
+    let each_once = Refused::Wrong("not one share of each dealer that the home did not accuse");
+    assert_eq!(group.server.unmask(&fewer), Err(each_once));
+    let mut twice = opened[0].clone();
+    twice.shares[1] = twice.shares[0].clone();
+    assert_eq!(group.server.unmask(&twice), Err(each_once));
+    opened[1..].iter().for_each(|message| group.server.unmask(message).unwrap());
+    assert_eq!(group.server.close_unmask().unwrap().words, sum_of(0..8));
+}
+
+#[test]
+fn an_exchange_is_closed_once_and_in_its_turn() {
+    let out_of_turn = |found, open| Some(Ended::OutOfTurn { found, open });
+    let mut group = Group::new(8, &[]);
+    let early = group.server.close_unmask().err();
+    assert_eq!(early, out_of_turn(Exchange::Unmask, Exchange::Advertise));
+    let dealt = group.dealt().unwrap();
+    let again = group.server.close_advertise().err();
+    assert_eq!(again, out_of_turn(Exchange::Advertise, Exchange::Share));
+    dealt.into_iter().for_each(|message| group.server.share_keys(message).unwrap());
+    let masked = group.masked().unwrap();
+    let again = group.server.close_share().err();
+    assert_eq!(again, out_of_turn(Exchange::Share, Exchange::Mask), "its sealed shares are gone");
+    masked.iter().for_each(|message| group.server.mask(message).unwrap());
+    let opened = group.unmasked().unwrap();
+    opened.iter().for_each(|message| group.server.unmask(message).unwrap());
+    assert_eq!(group.server.close_unmask().unwrap().words, sum_of(0..8));
+    let again = group.server.close_unmask().err();
+    assert_eq!(again, out_of_turn(Exchange::Unmask, Exchange::Done), "its sum would still be under masks");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::secret::Secret;
 
-/// Integers modulo 2¹⁶: two bytes a parameter, so that a delta fits where one of 8 bits does twice. As bytes they are little-endian.
+/// Integers modulo 2¹⁶, two bytes a parameter. As bytes they are little-endian.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words(pub Vec<u16>);
 
@@ -55,7 +55,7 @@ pub enum Sign {
 }
 
 impl Sign {
-    pub fn turned(self) -> Self {
+    pub fn opposite(self) -> Self {
         match self {
             Self::Plus => Self::Minus,
             Self::Minus => Self::Plus,

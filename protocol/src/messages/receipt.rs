@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use crate::id::Sequence;
+use crate::reason::reasons;
 
 /// Bytes by which a receipt names a payload. That other bytes have the same happens once in 2^64.
 pub const PAYLOAD_DIGEST_BYTES: usize = 8;
@@ -83,69 +83,46 @@ pub struct Refusal {
     pub reason: RefusalReason,
 }
 
-/// Why a payload was not admitted. One word each: it names the counter, the quarantine row and the log field.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    EnumString,
-    IntoStaticStr,
-    VariantNames,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum RefusalReason {
-    /// Larger than the payload limit.
-    TooLarge,
-    /// Not an envelope, or not the message that the topic promises.
-    Malformed,
-    /// A schema version that this aggregator does not read.
-    UnknownSchema,
-    /// NaN or infinite numbers.
-    NotFinite,
-    /// Shape of the window differs from the feature schema's.
-    WindowShape,
-    /// A home that is not enrolled, or is revoked.
-    UnknownHome,
-    /// The record names another home than the topic does.
-    WrongHome,
-    /// Not a topic that records come on.
-    WrongTopic,
-    /// The same key was stored before, with other bytes.
-    ReplayedSequence,
-    /// A device class that no model knows.
-    UnknownClass,
-    /// A model version that was never released.
-    UnknownModel,
-    /// Times in the future, or answered before raised.
-    ImplausibleTime,
-    /// More records in a day than a home may send.
-    QuotaExceeded,
-    /// The home took it back.
-    Withdrawn,
-    /// An answer to an alarm that the home had not announced, or had announced otherwise. Said only to homes that
-    /// announce: agents from before there were announcements do not know the word.
-    NotAnnounced,
-    /// A number so far beyond what was handled of its home that the home cannot have counted to it. Never said in a receipt: such a
-    /// number is not covered by one.
-    SequenceAhead,
-    /// Well-formed, and the aggregator failed at storing it, alone and again. A receipt says [`Malformed`](Self::Malformed)
-    /// instead, which every agent knows.
-    Unstorable,
-}
-
-impl RefusalReason {
-    /// The word on the wire, in metrics and in logs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
+reasons! {
+    /// Why a payload was not admitted. One word each: it names the counter, the quarantine row and the log field.
+    RefusalReason {
+        /// Larger than the payload limit.
+        TooLarge,
+        /// Not an envelope, or not the message that the topic promises.
+        Malformed,
+        /// A schema version that this aggregator does not read.
+        UnknownSchema,
+        /// NaN or infinite numbers.
+        NotFinite,
+        /// Shape of the window differs from the feature schema's.
+        WindowShape,
+        /// A home that is not enrolled, or is revoked.
+        UnknownHome,
+        /// The record names another home than the topic does.
+        WrongHome,
+        /// Not a topic that records come on.
+        WrongTopic,
+        /// The same key was stored before, with other bytes.
+        ReplayedSequence,
+        /// A device class that no model knows.
+        UnknownClass,
+        /// A model version that was never released.
+        UnknownModel,
+        /// Times in the future, or answered before raised.
+        ImplausibleTime,
+        /// More records in a day than a home may send.
+        QuotaExceeded,
+        /// The home took it back.
+        Withdrawn,
+        /// An answer to an alarm that the home had not announced, or had announced otherwise. Said only to homes that
+        /// announce: agents from before there were announcements do not know the word.
+        NotAnnounced,
+        /// A number so far beyond what was handled of its home that the home cannot have counted to it. Never said in a receipt: such a
+        /// number is not covered by one.
+        SequenceAhead,
+        /// Well-formed, and the aggregator failed at storing it, alone and again. A receipt says [`Malformed`](Self::Malformed)
+        /// instead, which every agent knows.
+        Unstorable,
     }
 }
 
@@ -153,19 +130,12 @@ impl RefusalReason {
 mod tests {
     use super::*;
     use crate::messages::Verdict;
+    use crate::reason::tests::same_word_everywhere;
 
     #[test]
     fn a_word_in_tables_and_metrics_is_the_word_on_the_wire() {
-        for word in RefusalReason::VARIANTS {
-            let reason: RefusalReason = word.parse().unwrap();
-            let encoded = serde_cbor::value::to_value(reason).unwrap();
-            assert_eq!((reason.as_str(), encoded), (*word, serde_cbor::Value::Text((*word).to_owned())));
-        }
-        for word in Verdict::VARIANTS {
-            let verdict: Verdict = word.parse().unwrap();
-            let encoded = serde_cbor::value::to_value(verdict).unwrap();
-            assert_eq!((<&str>::from(verdict), encoded), (*word, serde_cbor::Value::Text((*word).to_owned())));
-        }
+        same_word_everywhere::<RefusalReason>();
+        same_word_everywhere::<Verdict>();
     }
 
     #[test]

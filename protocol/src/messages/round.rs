@@ -1,10 +1,10 @@
 //! A home's answer to a round's plan, in parts, and what the aggregator says of it.
 
 use serde::{Deserialize, Serialize};
-use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use crate::codec::DecodeError;
 use crate::limits::{ROUND_BODY_BYTES_MAX, ROUND_PART_BYTES_MAX};
+use crate::reason::reasons;
 use crate::round::SignedRoundAnswer;
 
 /// One part of an answer. Each carries the whole signed answer, so that each can be refused by itself.
@@ -50,59 +50,36 @@ impl RoundPart {
     }
 }
 
-/// Why an answer is not used. One word each: it names the counter, the row and the log field.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    EnumString,
-    IntoStaticStr,
-    VariantNames,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum RoundRefusal {
-    /// No such round, or the home has no plan in it.
-    NotInCohort,
-    /// Not signed by a key that was certified for the home, or not an answer at all.
-    Signature,
-    /// Answers another plan than the one that the home was given: other weights, an older try.
-    Base,
-    /// The round takes no more answers.
-    Late,
-    /// Another answer of this home was taken before.
-    Duplicate,
-    /// More bytes than an answer may have.
-    TooLarge,
-    /// The bytes are not those that the answer names.
-    Digest,
-    /// Not the form of a delta or of counts.
-    Malformed,
-    /// As many values as another network has.
-    Shape,
-    /// NaN or infinite numbers.
-    NotFinite,
-    /// The norm is above the plan's clip.
-    Norm,
-    /// An operator excluded the home from rounds.
-    Excluded,
-    /// A word that only newer programs know.
-    #[serde(other)]
-    Other,
-}
-
-impl RoundRefusal {
-    /// The word on the wire, in tables and in logs; `other` for [`Self::Other`].
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
+reasons! {
+    /// Why an answer is not used. One word each: it names the counter, the row and the log field.
+    RoundRefusal {
+        /// No such round, or the home has no plan in it.
+        NotInCohort,
+        /// Not signed by a key that was certified for the home, or not an answer at all.
+        Signature,
+        /// Answers another plan than the one that the home was given: other weights, an older try.
+        Base,
+        /// The round takes no more answers.
+        Late,
+        /// Another answer of this home was taken before.
+        Duplicate,
+        /// More bytes than an answer may have.
+        TooLarge,
+        /// The bytes are not those that the answer names.
+        Digest,
+        /// Not the form of a delta or of counts.
+        Malformed,
+        /// As many values as another network has.
+        Shape,
+        /// NaN or infinite numbers.
+        NotFinite,
+        /// The norm is above the plan's clip.
+        Norm,
+        /// An operator excluded the home from rounds.
+        Excluded,
+        /// A word that only newer programs know.
+        #[serde(other)]
+        Other,
     }
 }
 
@@ -147,6 +124,7 @@ mod sealed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::tests::same_word_everywhere;
 
     #[test]
     fn a_body_is_cut_into_full_parts_and_a_rest_and_an_empty_one_into_one() {
@@ -172,11 +150,7 @@ mod tests {
 
     #[test]
     fn a_word_in_tables_is_the_word_on_the_wire_and_an_unknown_one_is_read_as_another() {
-        for word in RoundRefusal::VARIANTS {
-            let reason: RoundRefusal = word.parse().unwrap();
-            let encoded = serde_cbor::value::to_value(reason).unwrap();
-            assert_eq!((reason.as_str(), encoded), (*word, serde_cbor::Value::Text((*word).to_owned())));
-        }
+        same_word_everywhere::<RoundRefusal>();
         let newer = serde_cbor::to_vec(&"thunderstorm").unwrap();
         assert_eq!(serde_cbor::from_slice::<RoundRefusal>(&newer).unwrap(), RoundRefusal::Other);
     }

@@ -1,60 +1,37 @@
 //! What came of a home's work in a round, signed with the key of its certificate.
 
 use serde::{Deserialize, Serialize};
-use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use super::RoundFile;
 use crate::id::HomeId;
 use crate::limits::ROUND_BODY_BYTES_MAX;
+use crate::reason::reasons;
 use crate::statement::{Signed, Statement};
 
-/// Why a home sends nothing in a round. One word each: it names the counter, the row and the log field.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    EnumString,
-    IntoStaticStr,
-    VariantNames,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum DeclineReason {
-    /// Residents withdrew their consent after the plan was made.
-    NoConsent,
-    /// The history has too few days, or no sensor with enough of them.
-    HistoryTooShort,
-    /// The models that the plan names could not be had, or are other bytes.
-    ModelUnavailable,
-    /// The machine was never idle, cool or charged enough before the deadline.
-    NoTime,
-    /// Took longer than the owner allows.
-    TooSlow,
-    /// Needed more memory than the owner allows.
-    OutOfMemory,
-    /// The disk is full, or a file cannot be read or written.
-    Disk,
-    /// The loss was no number.
-    Diverged,
-    /// The process that trains ended by itself or was killed, again after a second try.
-    Crashed,
-    /// A word that only newer programs know.
-    #[serde(other)]
-    Other,
-}
-
-impl DeclineReason {
-    /// The word on the wire, in tables and in logs; `other` for [`Self::Other`].
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
+reasons! {
+    /// Why a home sends nothing in a round. One word each: it names the counter, the row and the log field.
+    DeclineReason {
+        /// Residents withdrew their consent after the plan was made.
+        NoConsent,
+        /// The history has too few days, or no sensor with enough of them.
+        HistoryTooShort,
+        /// The models that the plan names could not be had, or are other bytes.
+        ModelUnavailable,
+        /// The machine was never idle, cool or charged enough before the deadline.
+        NoTime,
+        /// Took longer than the owner allows.
+        TooSlow,
+        /// Needed more memory than the owner allows.
+        OutOfMemory,
+        /// The disk is full, or a file cannot be read or written.
+        Disk,
+        /// The loss was no number.
+        Diverged,
+        /// The process that trains ended by itself or was killed, again after a second try.
+        Crashed,
+        /// A word that only newer programs know.
+        #[serde(other)]
+        Other,
     }
 }
 
@@ -118,14 +95,11 @@ impl Statement for RoundAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::tests::same_word_everywhere;
 
     #[test]
     fn a_word_in_tables_is_the_word_on_the_wire_and_an_unknown_one_is_read_as_another() {
-        for word in DeclineReason::VARIANTS {
-            let reason: DeclineReason = word.parse().unwrap();
-            let encoded = serde_cbor::value::to_value(reason).unwrap();
-            assert_eq!((reason.as_str(), encoded), (*word, serde_cbor::Value::Text((*word).to_owned())));
-        }
+        same_word_everywhere::<DeclineReason>();
         let newer = serde_cbor::to_vec(&"thunderstorm").unwrap();
         assert_eq!(serde_cbor::from_slice::<DeclineReason>(&newer).unwrap(), DeclineReason::Other);
     }

@@ -1,4 +1,5 @@
-//! `hearthwatch-speed`: how fast the scorer, a home's detector, a training step and a home's part in a round are on *this* machine. Benches hold it against others.
+//! `hearthwatch-speed`: how fast the scorer, a home's detector, a training step and a home's part in a round are on *this* machine. Benches compare
+//! it with other programs.
 
 mod agent;
 mod round;
@@ -19,7 +20,7 @@ struct Cli {
 enum Command {
     /// The scorer by batch size, and a home of many entities for a day.
     Agent(agent::MeasureArguments),
-    /// Seconds and memory of the process that trains in the home, and of the same that judges.
+    /// Seconds and memory of the process that trains in the home, and of the same process when it evaluates models.
     Round(round::MeasureRoundArguments),
     /// Whether a device computes what the processor does, and how fast it trains.
     TrainStep(train_step::MeasureTrainingArguments),

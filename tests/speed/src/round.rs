@@ -20,10 +20,10 @@ pub struct MeasureRoundArguments {
     /// Sensors of the home.
     #[arg(long, default_value_t = 24)]
     sensors: usize,
-    /// Days of history that are written; the agent's keeps 35 of them.
+    /// Days of history that are written; a history keeps the last 35 of them.
     #[arg(long, default_value_t = 42)]
     days: i64,
-    /// Runs of each kind; the slowest counts.
+    /// Runs of each kind; the longest time and the most memory of them count.
     #[arg(long, default_value_t = 3)]
     runs: usize,
 }
@@ -32,7 +32,7 @@ pub struct MeasureRoundArguments {
 const SECONDS_MAX: f64 = 60.0;
 const PEAK_KIB_MAX: u64 = 60 * 1024;
 
-/// Prints seconds and memory of training and of judging three models.
+/// Prints seconds and memory of training and of evaluating three models.
 ///
 /// # Errors
 /// When the program declines, or needs more than is asked.
@@ -44,12 +44,12 @@ pub fn run(arguments: &MeasureRoundArguments) -> anyhow::Result<()> {
     let bytes = Model::shipped_artifact();
     std::fs::write(&model, bytes)?;
     let file = RoundFile::of(bytes);
-    // As plans ask for it.
+    // The defaults of the aggregator's `[rounds]`.
     let recipe = TrainRecipe { steps: 20, batch: 128, learning_rate: 1e-3, rise_steps: 5, seed: 1 };
     let train = RoundWork::Train(TrainWork { base: file, recipe, clip: 1.0, noise: 0.0 });
-    let judge = RoundWork::Evaluate(EvaluateWork { models: vec![file; 3], seed: 1, noise: 0.0 });
+    let evaluate = RoundWork::Evaluate(EvaluateWork { models: vec![file; 3], seed: 1, noise: 0.0 });
     println!("a home's part in a round: {} sensors, {} days of history", arguments.sensors, arguments.days);
-    for (name, work, models) in [("trains", train, 1), ("judges three models", judge, 3)] {
+    for (name, work, models) in [("trains", train, 1), ("evaluates three models", evaluate, 3)] {
         let job = made_job(&history, entities.clone(), now, folder.path());
         let job = RoundJob { work, models: vec![model.clone(); models], ..job };
         let mut worst = JobFigures::default();
@@ -63,7 +63,7 @@ pub fn run(arguments: &MeasureRoundArguments) -> anyhow::Result<()> {
         }
         let bytes = std::fs::metadata(folder.path().join(BODY_FILE))?.len();
         println!(
-            "{name}: {} sensors, {} days used, {:.2} s, {} KiB at the highest, {bytes} bytes to send",
+            "{name}: {} sensors, {} days used, {:.2} s, {} KiB at the most, {bytes} bytes to send",
             worst.entities, worst.days, worst.seconds, worst.peak_kib
         );
         ensure!(worst.seconds <= SECONDS_MAX, "more than {SECONDS_MAX} s");
@@ -72,6 +72,7 @@ pub fn run(arguments: &MeasureRoundArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// One run of the program.
 fn one(program: &Path, job: &RoundJob) -> anyhow::Result<JobFigures> {
     let mut child = Command::new(program)
         .stdin(Stdio::piped())

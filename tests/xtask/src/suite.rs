@@ -100,7 +100,7 @@ const SUITES: &[Suite] = &[
     ),
     long(
         "rounds",
-        "federated rounds with real processes: a liar, a killed home, one that withdraws, a killed aggregator",
+        "federated rounds with real processes: an attacker, a killed home, one that withdraws, a killed aggregator",
         &[Part::Mosquitto],
         || integration("rounds", &[]),
     ),

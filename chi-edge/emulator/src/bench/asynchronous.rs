@@ -1,6 +1,6 @@
 //! `bench asynchronous`: a thousand small homes in time zones, some of which never answer or answer late: rounds against a buffer.
 //!
-//! The training is real, the clock is not. Small homes are two days of single entities of recorded homes, so each knows one class.
+//! The training is real, the clock is virtual. Small homes are two days of single entities of recorded homes, so each has one class.
 
 mod clock;
 mod fleet;
@@ -11,14 +11,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use hearthwatch_federation::Delta;
-use hearthwatch_training::RoundRecipe;
+use hearthwatch_federation::{Delta, Quantised};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::attacks::{Faults, Known, Way, World, worlds};
-use fleet::{DOWN_BYTES, Fleet, Mode, Point, UP_BYTES};
-use shards::{Shard, shards};
+use super::SHIPPED;
+use super::attacks::{Faults, Known, StrategyKind, World, worlds};
+use fleet::{Fleet, Mode, Point};
+use shards::shards;
 
 /// What is measured.
 #[derive(Debug, Args)]
@@ -27,12 +27,12 @@ pub struct AsynchronousArguments {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Seeds of faults, training and homes' habits; each is a whole run.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// Recorded homes that are cut into small ones; the others judge.
+    /// Recorded homes that are cut into small ones; the others evaluate.
     #[arg(long, default_value_t = 10)]
     recorded: usize,
-    /// Small homes.
+    /// Most small homes.
     #[arg(long, default_value_t = 1000)]
     homes: usize,
     /// Answers after which a simulation ends.
@@ -43,66 +43,64 @@ pub struct AsynchronousArguments {
 /// So many that nearly every small home has one.
 const FAULTS: Faults = Faults { copies: 3, per_entity_week: 3.0 };
 
-/// Modes and ways that are compared.
-const ARMS: [(&str, Mode, Way); 8] = [
-    ("replay alone, 20 versions", Mode::Alone { answers: 48 }, Way::Mean),
-    ("replay alone, 42 versions", Mode::Alone { answers: 24 }, Way::Mean),
-    ("rounds of 60, mean", Mode::Rounds { cohort: 60, enough_percent: 80, deadline_hours: 24 }, Way::Mean),
-    ("rounds of 60, vetted mean", Mode::Rounds { cohort: 60, enough_percent: 80, deadline_hours: 24 }, Way::VettedMean),
-    ("rounds of 24, mean", Mode::Rounds { cohort: 24, enough_percent: 80, deadline_hours: 24 }, Way::Mean),
-    ("buffer of 24 of 60, mean", Mode::Buffer { at_work: 60, answers: 24 }, Way::Mean),
-    ("buffer of 24 of 60, vetted mean", Mode::Buffer { at_work: 60, answers: 24 }, Way::VettedMean),
-    ("buffer of 48 of 60, mean", Mode::Buffer { at_work: 60, answers: 48 }, Way::Mean),
+/// Arms: a name, the mode and the strategy.
+const ARMS: [(&str, Mode, StrategyKind); 8] = [
+    ("replay alone, each 48 answers", Mode::Alone { answers: 48 }, StrategyKind::Mean),
+    ("replay alone, each 24 answers", Mode::Alone { answers: 24 }, StrategyKind::Mean),
+    ("rounds of 60, mean", Mode::Rounds { cohort: 60, enough_percent: 80, deadline_hours: 24 }, StrategyKind::Mean),
+    (
+        "rounds of 60, vetted mean",
+        Mode::Rounds { cohort: 60, enough_percent: 80, deadline_hours: 24 },
+        StrategyKind::VettedMean,
+    ),
+    ("rounds of 24, mean", Mode::Rounds { cohort: 24, enough_percent: 80, deadline_hours: 24 }, StrategyKind::Mean),
+    ("buffer of 24 of 60, mean", Mode::Buffer { at_work: 60, answers: 24 }, StrategyKind::Mean),
+    ("buffer of 24 of 60, vetted mean", Mode::Buffer { at_work: 60, answers: 24 }, StrategyKind::VettedMean),
+    ("buffer of 48 of 60, mean", Mode::Buffer { at_work: 60, answers: 48 }, StrategyKind::Mean),
 ];
-
-/// A small home's training: a quarter of a home's windows.
-fn recipe(anomaly_weight: f32) -> RoundRecipe {
-    RoundRecipe { steps: 10, batch: 64, learning_rate: 5e-4, hard_share: 0.0, ..RoundRecipe::home(anomaly_weight) }
-}
+/// Small homes that the arms need: 60 at work, and 48 whose answers wait in a buffer.
+const HOMES_MIN: usize = 60 + 48;
 
 /// Shares of the way from the start's loss to the lowest of all arms, for which the first version is looked up.
 const WAYS: [f32; 3] = [0.5, 0.75, 0.9];
 
+/// Homes whose deltas the strategies are timed with.
+const TIMED_HOMES: u64 = 1_000;
+/// Standard deviation of the noise that stands for a delta: its norm is about that of an honest one in the first round.
+const TIMED_NOISE: f64 = 0.006;
+
 /// Measures and prints.
 ///
 /// # Errors
-/// When recordings cannot be read or a training fails.
+/// When recordings cannot be read, give too few small homes, or a training fails.
 pub fn run(arguments: &AsynchronousArguments) -> anyhow::Result<()> {
-    let worlds = worlds(arguments.data.as_deref(), arguments.recorded, arguments.seeds, 1, (false, &FAULTS))?;
+    let worlds = worlds(arguments.data.as_deref(), arguments.recorded, arguments.seeds, 1, false, &FAULTS)?;
     for world in &worlds {
         let mut rng = ChaCha8Rng::seed_from_u64(world.config.seed);
-        let recorded = &world.pairs[..arguments.recorded];
-        let shards = shards(recorded, arguments.homes, &mut rng);
+        let shards = shards(&world.pairs[..world.trained], arguments.homes, &mut rng);
+        anyhow::ensure!(
+            shards.len() >= HOMES_MIN,
+            "{} small homes, at least {HOMES_MIN} are needed: raise --homes and --recorded",
+            shards.len()
+        );
         let start = world.loss(&world.start)?;
         println!(
             "\nseed {}: {} small homes of {} recorded ones; loss at the start {start:.3}",
             world.config.seed,
             shards.len(),
-            recorded.len()
+            world.trained
         );
-        let runs = ARMS.iter().map(|(_, mode, way)| fleet(world, &shards, arguments).run(*mode, *way));
-        let runs: Vec<Vec<Point>> = runs.collect::<anyhow::Result<_>>()?;
-        print(&runs, start);
+        let fleet = Fleet { world, shards: &shards, answers_max: arguments.answers };
+        let runs = ARMS.iter().map(|(_, mode, strategy)| fleet.run(*mode, *strategy));
+        print(&runs.collect::<anyhow::Result<Vec<_>>>()?, start)?;
     }
-    aggregate(&worlds[0], 1000)
+    time_strategies(&worlds[0]);
+    Ok(())
 }
 
-fn fleet<'a>(world: &'a World, shards: &'a [Shard], arguments: &AsynchronousArguments) -> Fleet<'a> {
-    Fleet {
-        start: &world.start,
-        recorded: &world.pairs[..arguments.recorded],
-        shards,
-        judges: &world.pairs[arguments.recorded..],
-        recordings: &world.recordings,
-        server: &world.server,
-        recipe: recipe(world.config.anomaly_weight),
-        replay: RoundRecipe { batch: 128, ..recipe(world.config.anomaly_weight) },
-        config: &world.config,
-        answers_max: arguments.answers,
-    }
-}
-
-fn print(runs: &[Vec<Point>], start: f32) {
+fn print(runs: &[Vec<Point>], start: f32) -> anyhow::Result<()> {
+    // A home is sent an artifact; every delta has as many bytes.
+    let (down, up) = (SHIPPED.len(), Quantised::of(&Delta::zero()).to_bytes()?.len());
     let lowest = runs.iter().flatten().map(|point| point.loss).fold(start, f32::min);
     println!(
         "{:<36}{:>9}{:>9}{:>9}{:>8}{:>9}{:>10}{:>10}  first below (versions, hours, MB)",
@@ -112,11 +110,11 @@ fn print(runs: &[Vec<Point>], start: f32) {
         let Some(last) = points.last() else { continue };
         let own = points.iter().map(|point| point.loss).fold(start, f32::min);
         let stale = points.iter().map(|point| point.stale).sum::<f64>() / points.len() as f64;
-        let reached = WAYS.map(|way| {
-            let target = start - way * (start - lowest);
+        let reached = WAYS.map(|strategy| {
+            let target = start - strategy * (start - lowest);
             let first = points.iter().find(|point| point.loss <= target);
             let found = first.map_or("never".to_owned(), |point| {
-                let bytes = point.asked as u64 * DOWN_BYTES + point.answers as u64 * UP_BYTES;
+                let bytes = point.asked * down + point.answers * up;
                 format!("{}, {:.0} h, {:.0} MB", point.version, point.hours, bytes as f64 / 1e6)
             });
             format!("{target:.3}: {found}")
@@ -131,22 +129,22 @@ fn print(runs: &[Vec<Point>], start: f32) {
             reached.join("; ")
         );
     }
+    Ok(())
 }
 
-/// Seconds of the server for the answers of so many homes, on one core; the deltas are noise as long as real ones.
-fn aggregate(world: &World, homes: u64) -> anyhow::Result<()> {
-    println!("\nseconds of one core for {homes} homes");
-    let noise = |seed| Delta::zero().noised(0.006, &mut ChaCha8Rng::seed_from_u64(seed));
-    let deltas: Vec<Delta> = (0..homes).map(noise).collect();
-    for way in Way::ALL {
-        let known = Known {
+/// Prints the server's seconds for the answers of many homes, on one core, by strategy.
+fn time_strategies(world: &World) {
+    println!("\nseconds of one core for {TIMED_HOMES} homes");
+    let noise = |seed| Delta::zero().noised(TIMED_NOISE, &mut ChaCha8Rng::seed_from_u64(seed));
+    let deltas: Vec<Delta> = (0..TIMED_HOMES).map(noise).collect();
+    for kind in StrategyKind::ALL {
+        let mut strategy = kind.strategy(Known {
             reference: &deltas[0],
             rise: world.server.rise(&world.start),
             before: None,
             weights: BTreeMap::new(),
             seed: 1,
-        };
-        let mut strategy = way.strategy(known);
+        });
         let begun = Instant::now();
         for (home, delta) in deltas.iter().enumerate() {
             strategy.add(&home.to_string(), delta.clone());
@@ -155,9 +153,8 @@ fn aggregate(world: &World, homes: u64) -> anyhow::Result<()> {
         let finished = strategy.finish().map_or(0, |aggregate| aggregate.homes);
         println!(
             "{:<20}{:>7.2} s, {kept} deltas kept, {finished} homes counted",
-            way.name(),
+            kind.name(),
             begun.elapsed().as_secs_f64()
         );
     }
-    Ok(())
 }

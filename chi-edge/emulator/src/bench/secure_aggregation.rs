@@ -1,7 +1,7 @@
-//! `bench secure-aggregation`: what it costs that the server sees sums of groups alone, in robustness, bytes and time.
+//! `bench secure-aggregation`: the cost of a server that sees sums of groups alone, in robustness, bytes and time.
 //!
-//! London homes are split by their sensors into many small ones, which train in rounds; some lie. The server takes the median, parameter
-//! by parameter, over the means of groups. Homes that took no part judge what comes of it. Weights made here never ship.
+//! London homes are split by their sensors into many small ones, which train in rounds; some attack. The server takes the median, parameter
+//! by parameter, over the means of groups. The loss on homes that took no part evaluates the result. Weights made here never ship.
 
 mod cost;
 mod grouped;
@@ -10,19 +10,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 use hearthwatch_detector::network::{Artifact, Weights};
-use hearthwatch_evaluation::dataset::{DATA_SETS, RecordedHome};
+use hearthwatch_evaluation::dataset::DATA_SETS;
 use hearthwatch_evaluation::evaluate::{HomePair, HomeTrace, fan_out};
-use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
 use hearthwatch_federation::{Mean, Strategy};
-use hearthwatch_training::{FederatedRounds, RetrainConfig, held_out_loss};
+use hearthwatch_training::{FederatedRounds, RetrainConfig, TrainError, held_out_loss};
 
 use super::SHIPPED;
+use super::attacks::{Cell, Faults, history, share};
 use crate::data;
-use grouped::{Grouped, GroupedLie, Tally};
-
-const DAY: i64 = 86_400;
-/// Days that a home's detector learns at first.
-const WARM_UP_DAYS: i64 = 14;
+use grouped::{GroupAttack, Grouped, Tally};
 
 /// What is measured.
 #[derive(Debug, Args)]
@@ -30,10 +26,10 @@ pub struct SecureAggregationArguments {
     /// Folder of recordings; else $HEARTHWATCH_DATA, else ../shared/data.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Seeds of faults, training, groups and liars; each is a whole run.
-    #[arg(long, default_value_t = 1)]
+    /// Seeds of faults, training, groups and attackers; each is a whole run.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// Recorded homes that train; the others judge.
+    /// Recorded homes that train; the others evaluate.
     #[arg(long, default_value_t = 12)]
     homes: usize,
     /// Small homes that each of them is split into, by its sensors.
@@ -42,11 +38,11 @@ pub struct SecureAggregationArguments {
     /// Rounds of each run.
     #[arg(long, default_value_t = 6)]
     rounds: usize,
-    /// Homes of a group; 1 for deltas that the server sees.
+    /// Homes of a group, 4 to 16; 1 for deltas that the server sees.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 4, 8, 12])]
     groups: Vec<usize>,
-    /// Shares of homes that lie.
-    #[arg(long, value_delimiter = ',', default_values_t = [0.1, 0.2, 0.3, 0.4])]
+    /// Shares of homes that attack, from 0 to 1.
+    #[arg(long, value_delimiter = ',', default_values_t = [0.1, 0.2, 0.3, 0.4], value_parser = share)]
     shares: Vec<f64>,
     /// Prints bytes and time alone.
     #[arg(long)]
@@ -69,12 +65,12 @@ pub fn run(arguments: &SecureAggregationArguments) -> anyhow::Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let worlds: Vec<World> = (1..=arguments.seeds)
         .map(|seed| {
-            let pairs = fan_out(&london, threads, |home| history(home, seed), |_| {});
-            let (train, judge) = pairs.split_at(arguments.homes);
+            let pairs = fan_out(&london, threads, |home| history(home, seed, &Faults::USUAL), |_| {});
+            let (train, evaluate) = pairs.split_at(arguments.homes);
             World {
                 start: start.clone(),
                 homes: train.iter().flat_map(|home| sharded(home, arguments.shards)).collect(),
-                judges: judge.to_vec(),
+                evaluators: evaluate.to_vec(),
                 config: RetrainConfig { seed, threads, ..RetrainConfig::default() },
                 rounds: arguments.rounds,
             }
@@ -82,23 +78,28 @@ pub fn run(arguments: &SecureAggregationArguments) -> anyhow::Result<()> {
         .collect();
     let count = worlds.first().map_or(0, |world| world.homes.len());
     println!(
-        "\n{count} small homes train {} rounds, {} London homes that took no part judge; seeds 1 to {}",
+        "\n{count} small homes train {} rounds, {} London homes that took no part evaluate; seeds 1 to {}",
         arguments.rounds,
         london.len() - arguments.homes,
         arguments.seeds
     );
-    println!("loss on the homes that judge: mean over the seeds (largest), and the share of groups without a liar");
-    let first = |of: &dyn Fn(&World) -> anyhow::Result<f32>| -> anyhow::Result<f32> {
-        Ok(worlds.iter().map(of).sum::<anyhow::Result<f32>>()? / worlds.len().max(1) as f32)
+    println!("loss on the evaluators: mean over the seeds (largest), and the share of groups without an attacker");
+    let over_seeds = |of: fn(&World) -> anyhow::Result<f32>| -> anyhow::Result<Cell> {
+        Ok(Cell(worlds.iter().map(of).collect::<anyhow::Result<_>>()?))
     };
-    println!("before any round {:.3}; plain mean of honest deltas {:.3}", first(&World::before)?, first(&World::mean)?);
+    println!(
+        "before any round {}; plain mean of honest deltas {}",
+        over_seeds(|world| world.loss(&world.start))?,
+        over_seeds(World::mean)?
+    );
     let heads: String = arguments.groups.iter().map(|size| format!("{:>26}", head(*size))).collect();
     println!("{:<34}{heads}", "median over groups");
-    print_row("no liars", &worlds, &arguments.groups, None)?;
-    for lie in GroupedLie::ALL {
+    print_row("no attackers", &worlds, &arguments.groups, None)?;
+    for attack in GroupAttack::ALL {
         for share in &arguments.shares {
-            let liars = (count as f64 * share).round() as usize;
-            print_row(&format!("{liars} of {count}: {}", lie.name()), &worlds, &arguments.groups, Some((*lie, liars)))?;
+            let attackers = (count as f64 * share).round() as usize;
+            let name = format!("{attackers} of {count}: {}", attack.name());
+            print_row(&name, &worlds, &arguments.groups, Some((*attack, attackers)))?;
         }
     }
     Ok(())
@@ -108,19 +109,22 @@ fn head(size: usize) -> String {
     if size <= 1 { "deltas seen".to_owned() } else { format!("groups of {size}") }
 }
 
-fn print_row(name: &str, worlds: &[World], groups: &[usize], lie: Option<(GroupedLie, usize)>) -> anyhow::Result<()> {
+fn print_row(
+    name: &str,
+    worlds: &[World],
+    groups: &[usize],
+    attack: Option<(GroupAttack, usize)>,
+) -> anyhow::Result<()> {
     let mut cells = String::new();
     for size in groups {
         let mut losses = Vec::with_capacity(worlds.len());
         let mut tally = Tally::default();
         for world in worlds {
-            let (loss, one) = world.run(*size, lie)?;
+            let (loss, one) = world.run(*size, attack)?;
             losses.push(loss);
             tally.add(one);
         }
-        let mean = losses.iter().sum::<f32>() / losses.len().max(1) as f32;
-        let largest = losses.into_iter().fold(f32::NEG_INFINITY, f32::max);
-        cells += &format!("{:>26}", format!("{mean:.3} ({largest:.3}) {:>3.0} %", 100.0 * tally.share_clean()));
+        cells += &format!("{:>26}", format!("{} {:>3.0} %", Cell(losses), 100.0 * tally.share_clean()));
     }
     println!("{name:<34}{cells}");
     Ok(())
@@ -130,47 +134,41 @@ fn print_row(name: &str, worlds: &[World], groups: &[usize], lie: Option<(Groupe
 struct World {
     start: Weights,
     homes: Vec<HomePair>,
-    judges: Vec<HomePair>,
+    evaluators: Vec<HomePair>,
     config: RetrainConfig,
     rounds: usize,
 }
 
 impl World {
-    fn before(&self) -> anyhow::Result<f32> {
-        Ok(held_out_loss(&self.start, &self.judges, &self.config)?)
+    /// On the evaluators.
+    fn loss(&self, weights: &Weights) -> anyhow::Result<f32> {
+        Ok(held_out_loss(weights, &self.evaluators, &self.config)?)
     }
 
+    /// The loss after rounds of honest homes under the plain mean.
     fn mean(&self) -> anyhow::Result<f32> {
-        let weights = self.rounds(&|| -> Box<dyn Strategy> { Box::<Mean>::default() })?;
-        Ok(held_out_loss(&weights, &self.judges, &self.config)?)
+        self.loss(&self.rounds(&|| -> Box<dyn Strategy> { Box::<Mean>::default() })?)
     }
 
-    fn rounds(&self, strategy: &(dyn Fn() -> Box<dyn Strategy> + Sync)) -> anyhow::Result<Weights> {
+    fn rounds(&self, strategy: &(dyn Fn() -> Box<dyn Strategy> + Sync)) -> Result<Weights, TrainError> {
         let (homes, rounds) = (&self.homes, self.rounds);
         let rounds = FederatedRounds { rounds, homes, verdicts: &[], strategy: Some(strategy), replay: None };
-        Ok(rounds.run(&self.start, &self.config, self.config.seed)?)
+        rounds.run(&self.start, &self.config, self.config.seed)
     }
 
-    fn run(&self, size: usize, lie: Option<(GroupedLie, usize)>) -> anyhow::Result<(f32, Tally)> {
+    /// The loss after rounds with groups of this size, and how many groups had no attacker.
+    fn run(&self, size: usize, attack: Option<(GroupAttack, usize)>) -> anyhow::Result<(f32, Tally)> {
         let seed = self.config.seed;
         let tally = Tally::shared();
         let strategy =
-            || -> Box<dyn Strategy> { Box::new(Grouped::new(size, lie, self.homes.len(), seed, tally.clone())) };
+            || -> Box<dyn Strategy> { Box::new(Grouped::new(size, attack, self.homes.len(), seed, tally.clone())) };
         let loss = match self.rounds(&strategy) {
-            Ok(weights) => held_out_loss(&weights, &self.judges, &self.config)?,
-            // Weights that are no longer finite are a result of the lie.
-            Err(_) => f32::INFINITY,
+            Ok(weights) => self.loss(&weights)?,
+            // An attack may drive weights so far that they are no longer finite: that is its result.
+            Err(TrainError::Artifact(_)) => f32::INFINITY,
+            Err(error) => return Err(error.into()),
         };
         Ok((loss, Tally::of(&tally)))
-    }
-}
-
-fn history(home: &RecordedHome, seed: u64) -> HomePair {
-    let from = home.span().unwrap_or_default().0 + WARM_UP_DAYS * DAY;
-    let plan = InjectionPlan { seed, events_per_entity_week: 1.0, families: Family::ALL.to_vec() };
-    HomePair {
-        clean: HomeTrace::extract(home, from),
-        faulty: vec![HomeTrace::extract_copy(&inject(home, &plan, from), from)],
     }
 }
 

@@ -19,7 +19,6 @@ use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use hearthwatch_fleet::rollout::Director;
-use hearthwatch_store::rounds::RoundRow;
 use hearthwatch_store::story::RecallEstimate;
 use hearthwatch_store::{ModelRow, ModelState, OutcomeTotals, Store, StoreResult, blocking};
 use maud::Markup;
@@ -124,13 +123,14 @@ fn going_out(store: &dyn Store, director: Option<&Director>) -> StoreResult<Roll
     Ok(Rollouts { newest: director.look_lately(store, newest.model_version)?, earlier: rows.collect() })
 }
 
-/// The newest rounds with their homes.
+/// The newest rounds with counts of their homes.
 fn held(store: &dyn Store) -> StoreResult<Rounds> {
-    let willing = store.offers()?.iter().filter(|offer| offer.willing).count();
-    let rows = store.rounds(None, rounds::ROUNDS_SHOWN)?;
-    let with_homes =
-        |row: RoundRow| Ok((store.round_homes(row.number, None, 0)?, row)).map(|(homes, row)| (row, homes));
-    Ok(Rounds { willing, rounds: rows.into_iter().map(with_homes).collect::<StoreResult<_>>()? })
+    let rounds = store.round_tallies(rounds::ROUNDS_SHOWN)?;
+    let not_used = match rounds.first() {
+        Some((newest, _)) => store.round_homes_not_used(newest.number, rounds::HOMES_LISTED)?,
+        None => Vec::new(),
+    };
+    Ok(Rounds { willing: store.willing_homes()?, rounds, not_used })
 }
 
 /// What waits for a second person's word, unless a newer model is in charge by now.

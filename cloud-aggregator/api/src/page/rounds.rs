@@ -1,15 +1,15 @@
 //! The page's part about federated rounds: what each brought, who took part, and who was left out. Pure: rows in, markup out.
 
 use hearthwatch_rounds::judge::RoundReport;
-use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundOutcome, RoundRow, RoundStage};
+use hearthwatch_store::rounds::{RoundHomeRow, RoundOutcome, RoundRow, RoundStage, RoundTally};
 use maud::{Markup, html};
 
 use super::view::ago;
 
 /// Rounds in the plots: two series of fifteen.
 pub(super) const ROUNDS_SHOWN: usize = 30;
-/// Homes of the newest round that are listed; those that were left out come first.
-const HOMES_LISTED: usize = 12;
+/// Homes of the newest round that are listed, of those that were refused or left out.
+pub(super) const HOMES_LISTED: usize = 12;
 /// Width and height of a plot, in units of its view box.
 const PLOT: (f64, f64) = (640.0, 150.0);
 /// Room at the left for the scale and below for the numbers of rounds.
@@ -19,48 +19,19 @@ const MARGIN: (f64, f64) = (44.0, 22.0);
 #[derive(Default)]
 pub(super) struct Rounds {
     /// Homes whose residents agreed to take part.
-    pub willing: usize,
-    /// The newest rounds, newest first, each with its homes.
-    pub rounds: Vec<(RoundRow, Vec<RoundHomeRow>)>,
-}
-
-/// How many homes of a round stand how.
-#[derive(Default)]
-struct Tally {
-    used: usize,
-    left_out: usize,
-    refused: usize,
-    silent: usize,
-    judged: usize,
-    median_norm: Option<f64>,
-}
-
-impl Tally {
-    fn of(homes: &[RoundHomeRow]) -> Self {
-        let mut tally = Self::default();
-        for row in homes {
-            match (row.duty, row.state) {
-                (RoundDuty::Train, RoundHomeState::Taken) => tally.used += 1,
-                (RoundDuty::Evaluate, RoundHomeState::Taken) => tally.judged += 1,
-                (RoundDuty::Train, RoundHomeState::LeftOut) => tally.left_out += 1,
-                (RoundDuty::Train, RoundHomeState::Refused) => tally.refused += 1,
-                (RoundDuty::Train, _) => tally.silent += 1,
-                (RoundDuty::Evaluate, _) => {}
-            }
-        }
-        let mut norms: Vec<f64> = homes.iter().filter_map(|row| row.norm).collect();
-        norms.sort_by(f64::total_cmp);
-        tally.median_norm = norms.get(norms.len() / 2).copied();
-        tally
-    }
+    pub willing: u64,
+    /// The newest rounds, newest first, each with counts of its homes.
+    pub rounds: Vec<(RoundRow, RoundTally)>,
+    /// Homes of the newest round whose answer was refused or left out.
+    pub not_used: Vec<RoundHomeRow>,
 }
 
 /// Rounds: two plots, a table, and the homes of the newest.
 pub(super) fn rounds(shown: &Rounds, now: i64) -> Markup {
-    let Some((newest, homes)) = shown.rounds.first() else {
+    let Some((newest, _)) = shown.rounds.first() else {
         return html! {
             p { "No round was held yet. " (shown.willing) " homes agreed to take part." }
-            p.faint { "Rounds need " code { "[rounds]" } " in the configuration; the page " code { "docs/federated.md" } " says how." }
+            p.faint { "Rounds need a section " code { "[rounds]" } " in the aggregator's configuration." }
         };
     };
     html! {
@@ -75,16 +46,16 @@ pub(super) fn rounds(shown: &Rounds, now: i64) -> Markup {
             table {
                 thead { tr {
                     th { "Round" } th { "State" } th.number { "Used" } th.number { "Left out" } th.number { "Refused" }
-                    th.number { "Silent" } th.number { "Judged" } th.number { "Norm" } th.number { "Less replay alone" }
+                    th.number { "Silent" } th.number { "Evaluated" } th.number { "Mean norm" } th.number { "Less replay alone" }
                 } }
-                tbody { @for (row, homes) in &shown.rounds { (line(row, &Tally::of(homes))) } }
+                tbody { @for (row, tally) in &shown.rounds { (line(row, tally)) } }
             }
         }
-        (left_out(homes))
+        (not_used(&shown.not_used))
     }
 }
 
-fn line(row: &RoundRow, tally: &Tally) -> Markup {
+fn line(row: &RoundRow, tally: &RoundTally) -> Markup {
     let gain = report(row).map_or(String::new(), |report| signed(report.homes.less_control.point));
     html! {
         tr {
@@ -94,19 +65,17 @@ fn line(row: &RoundRow, tally: &Tally) -> Markup {
             td.number { (tally.left_out) }
             td.number { (tally.refused) }
             td.number { (tally.silent) }
-            td.number { (tally.judged) }
-            td.number { @if let Some(norm) = tally.median_norm { (format!("{norm:.2}")) } }
+            td.number { (tally.evaluated) }
+            td.number { @if let Some(norm) = tally.mean_norm { (format!("{norm:.2}")) } }
             td.number { (gain) }
         }
     }
 }
 
 /// Homes of the newest round whose delta was not used, with the call that keeps a home out of rounds and answers for good.
-fn left_out(homes: &[RoundHomeRow]) -> Markup {
-    let out = |row: &&RoundHomeRow| matches!(row.state, RoundHomeState::LeftOut | RoundHomeState::Refused);
-    let listed: Vec<&RoundHomeRow> = homes.iter().filter(out).take(HOMES_LISTED).collect();
+fn not_used(homes: &[RoundHomeRow]) -> Markup {
     html! {
-        @for row in listed {
+        @for row in homes {
             p {
                 strong { (row.home) } " " (row.state.as_str().replace('_', " ")) ": " (row.reason)
                 @if let Some(similarity) = row.similarity {
@@ -165,7 +134,7 @@ fn svg(title: &str, described: &str, content: &Markup) -> Markup {
 }
 
 /// Recall of each round's candidate less that of as much replay without homes, with its interval.
-fn gain_plot(rounds: &[(RoundRow, Vec<RoundHomeRow>)]) -> Markup {
+fn gain_plot(rounds: &[(RoundRow, RoundTally)]) -> Markup {
     let gains: Vec<_> =
         rounds.iter().rev().filter_map(|(row, _)| Some((row.number, report(row)?.homes.less_control))).collect();
     if gains.is_empty() {
@@ -192,9 +161,9 @@ fn gain_plot(rounds: &[(RoundRow, Vec<RoundHomeRow>)]) -> Markup {
 }
 
 /// How many homes' deltas were used, left out or refused, round by round.
-fn homes_plot(rounds: &[(RoundRow, Vec<RoundHomeRow>)]) -> Markup {
-    let tallies: Vec<(u64, Tally)> = rounds.iter().rev().map(|(row, homes)| (row.number, Tally::of(homes))).collect();
-    let asked = |tally: &Tally| tally.used + tally.left_out + tally.refused + tally.silent;
+fn homes_plot(rounds: &[(RoundRow, RoundTally)]) -> Markup {
+    let tallies: Vec<(u64, RoundTally)> = rounds.iter().rev().map(|(row, tally)| (row.number, *tally)).collect();
+    let asked = |tally: &RoundTally| tally.used + tally.left_out + tally.refused + tally.silent;
     let most = tallies.iter().map(|(_, tally)| asked(tally)).max().unwrap_or(0).max(1);
     let frame = Frame { count: tallies.len(), low: 0.0, high: most as f64 };
     let width = ((PLOT.0 - MARGIN.0) / tallies.len().max(1) as f64 * 0.7).min(28.0);
@@ -202,7 +171,7 @@ fn homes_plot(rounds: &[(RoundRow, Vec<RoundHomeRow>)]) -> Markup {
         .iter()
         .map(|(number, tally)| format!("round {number}: {} of {} homes", tally.used, asked(tally)))
         .collect();
-    let bar = |place: usize, class: &'static str, from: usize, count: usize| {
+    let bar = |place: usize, class: &'static str, from: u64, count: u64| {
         let (top, bottom) = (frame.y((from + count) as f64), frame.y(from as f64));
         html! { rect class=(class) x=(frame.x(place) - width / 2.0) y=(top) width=(width) height=(bottom - top) {} }
     };
@@ -225,17 +194,14 @@ fn homes_plot(rounds: &[(RoundRow, Vec<RoundHomeRow>)]) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_rounds::fixtures::{home_row, round_row};
+    use hearthwatch_store::fixtures::{round, round_home};
+    use hearthwatch_store::rounds::{RoundDuty, RoundHomeState};
 
     use super::*;
 
-    fn row(number: u64) -> RoundRow {
-        RoundRow { number, ..round_row(RoundStage::Ended) }
-    }
-
     #[test]
     fn before_the_first_round_it_says_how_many_homes_agreed() {
-        let text = rounds(&Rounds { willing: 3, rounds: Vec::new() }, 0).into_string();
+        let text = rounds(&Rounds { willing: 3, ..Rounds::default() }, 0).into_string();
         assert!(text.contains("No round was held yet. 3 homes agreed"), "{text}");
     }
 
@@ -244,13 +210,12 @@ mod tests {
         let out = RoundHomeRow {
             reason: "against <replay>".to_owned(),
             similarity: Some(-0.4),
-            norm: Some(1.5),
-            ..home_row("home-7", RoundDuty::Train, RoundHomeState::LeftOut)
+            ..round_home(2, "home-7", RoundDuty::Train, RoundHomeState::LeftOut)
         };
-        let used = RoundHomeRow { norm: Some(1.0), ..home_row("home-8", RoundDuty::Train, RoundHomeState::Taken) };
-        let held =
-            RoundRow { outcome: Some(RoundOutcome::Held), reason: "what replay alone explains".to_owned(), ..row(2) };
-        let shown = Rounds { willing: 2, rounds: vec![(held, vec![out, used])] };
+        let reason = "what replay alone explains".to_owned();
+        let row = RoundRow { outcome: Some(RoundOutcome::Held), reason, ..round(2, RoundStage::Ended) };
+        let tally = RoundTally { used: 1, left_out: 1, mean_norm: Some(1.25), ..RoundTally::default() };
+        let shown = Rounds { willing: 2, rounds: vec![(row, tally)], not_used: vec![out] };
         let text = rounds(&shown, 0).into_string();
         for part in [
             "Round 2",
@@ -260,9 +225,9 @@ mod tests {
             "cosine to the aggregate -0.40",
             "POST /api/v1/homes/home-7/exclude",
             "round 2: 1 of 2 homes",
+            "1.25",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        assert!(!text.contains("home-8"));
     }
 }

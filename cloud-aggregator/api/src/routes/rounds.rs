@@ -195,7 +195,6 @@ pub(crate) async fn homes(
 pub(crate) async fn offers(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<OfferPage> {
     let window = paging.window(|text| HomeId::new(text).ok())?;
     let (after, needed) = (window.after.clone(), window.needed());
-    let rows = blocking(&http.app.store, |store| store.offers()).await?;
-    let later = rows.into_iter().filter(|row| after.as_ref().is_none_or(|after| row.home > *after));
-    Ok(Json(window.cut(later.take(needed).collect(), |row| row.home.to_string(), OfferView::from)))
+    let rows = blocking(&http.app.store, move |store| store.offers_after(after.as_ref(), needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.home.to_string(), OfferView::from)))
 }

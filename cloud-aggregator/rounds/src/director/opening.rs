@@ -1,6 +1,6 @@
 //! Opens a round: who is asked, from which weights, with which recipe.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use hearthwatch_detector::detector::Model;
 use hearthwatch_protocol::HomeId;
@@ -39,7 +39,7 @@ impl RoundDirector {
         if !machine::is_due(newest, i64::from(config.interval_hours) * 3_600, now) {
             return Ok(None);
         }
-        let offers = store.offers()?;
+        let offers = store.offers_after(None, 0)?;
         let (train, evaluate) = self.ask(store, &offers, now)?;
         let number = newest.map_or(1, |round| round.number.saturating_add(1));
         let homes = cohort::sample(&train, config.cohort as usize, number);
@@ -90,7 +90,7 @@ impl RoundDirector {
         Ok(Some(Done { model: None }))
     }
 
-    /// Homes that may train, and homes that may judge.
+    /// Homes that may train, and homes that may evaluate.
     pub(super) fn ask<'a>(
         &self,
         store: &dyn Store,
@@ -99,8 +99,8 @@ impl RoundDirector {
     ) -> StoreResult<(Vec<&'a OfferRow>, Vec<&'a OfferRow>)> {
         let heard = i64::from(self.config.heard_hours) * 3_600;
         let eligible = cohort::eligible(&store.homes()?, offers, &excluded(store)?, now, heard);
-        let judges = |offer: &&OfferRow| cohort::judges(&offer.home, self.config.evaluator_share);
-        let (evaluate, train) = eligible.into_iter().partition(judges);
+        let evaluates = |offer: &&OfferRow| cohort::is_evaluator(&offer.home, self.config.evaluator_share);
+        let (evaluate, train) = eligible.into_iter().partition(evaluates);
         Ok((train, evaluate))
     }
 
@@ -116,7 +116,10 @@ impl RoundDirector {
     }
 }
 
-/// Homes that an operator, or the program, does not learn from.
-pub(super) fn excluded(store: &dyn Store) -> Result<BTreeSet<HomeId>, StoreError> {
-    Ok(store.excluded(0)?.into_iter().map(|row| row.home).collect())
+/// Homes that are not learnt from, with why: excluded, or revoked since they were asked.
+pub(super) fn excluded(store: &dyn Store) -> Result<BTreeMap<HomeId, String>, StoreError> {
+    let revoked = store.homes()?.into_iter().filter(|row| row.revoked_at.is_some());
+    let revoked = revoked.map(|row| (row.home, "revoked".to_owned()));
+    let excluded = store.excluded(0)?.into_iter().map(|row| (row.home, format!("excluded: {}", row.reason)));
+    Ok(revoked.chain(excluded).collect())
 }

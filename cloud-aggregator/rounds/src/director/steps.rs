@@ -12,16 +12,16 @@ use sha2::{Digest as _, Sha256};
 use super::opening::excluded;
 use super::{Case, Done, Fault, RoundDirector, RoundError, ended, trainer_fault};
 use crate::aggregate::{Aggregated, aggregate};
-use crate::body::JUDGED_MODELS;
+use crate::body::EVALUATED_MODELS;
 use crate::cohort;
 use crate::event::RoundAggregated;
-use crate::judge::{Ballot, JudgePolicy, RoundVerdict, judge};
+use crate::judge::{Evaluator, JudgePolicy, RoundVerdict, judge};
 use crate::plans::{self, Asked};
 use crate::strategies::Own;
 use crate::trainer::ReplayStep;
 
-/// Keeps the draw of judges apart from that of homes that train.
-const JUDGES_SALT: u64 = 0x006a_7564_6765;
+/// Keeps the draw of evaluators apart from that of homes that train.
+const EVALUATORS_SALT: u64 = 0x006a_7564_6765;
 
 /// What came of the deltas, as it is kept.
 struct Made {
@@ -32,7 +32,7 @@ struct Made {
 }
 
 impl RoundDirector {
-    /// One delta of all, replay after it, replay alone, both as artifacts; then homes are asked to judge.
+    /// One delta of all, replay after it, replay alone, both as artifacts; then homes are asked to evaluate.
     pub(super) fn aggregate(&self, case: &Case<'_>) -> Result<Done, Fault> {
         let taken = |row: &&RoundHomeRow| row.duty == RoundDuty::Train && row.state == RoundHomeState::Taken;
         let rows: Vec<RoundHomeRow> = case.homes.iter().filter(taken).cloned().collect();
@@ -42,12 +42,12 @@ impl RoundDirector {
         }
         let base = self.parts.files.artifact(&case.round.base)?;
         let settings = case.settings;
-        let strategy = settings.strategy.make(settings.clip, settings.liars, || self.own(case, &base))?;
+        let strategy = settings.strategy.make(settings.clip, settings.attacker_share, || self.own(case, &base))?;
         let out = excluded(case.store)?;
         let Some(aggregated) = aggregate(case.store, strategy, rows, &out, case.now)? else {
             return Ok(self.too_few(case, 0, least)?);
         };
-        let came = aggregated.homes.iter().filter(|row| !out.contains(&row.home)).count();
+        let came = aggregated.homes.iter().filter(|row| !out.contains_key(&row.home)).count();
         if came < least as usize {
             return Ok(self.too_few(case, came, least)?);
         }
@@ -56,7 +56,7 @@ impl RoundDirector {
         }
         self.report_aggregate(case, &aggregated);
         let made = self.make(case, &base, &aggregated.delta)?;
-        self.ask_to_judge(case, aggregated, made)
+        self.ask_to_evaluate(case, aggregated, made)
     }
 
     fn report_aggregate(&self, case: &Case<'_>, aggregated: &Aggregated) {
@@ -89,13 +89,14 @@ impl RoundDirector {
         })
     }
 
-    /// What the round before changed, replay included, as every home can see it; none in a series' first round.
+    /// What the round before changed, replay included, as every home can see it; none where this round does not start from its candidate.
     fn before(&self, case: &Case<'_>, base: &Artifact) -> Result<Option<Delta>, Fault> {
         let before = match case.round.number.checked_sub(1) {
             Some(number) => case.store.round(number)?,
             None => None,
         };
-        let Some(before) = before.filter(|before| before.base != case.round.base) else { return Ok(None) };
+        let goes_on = |before: &RoundRow| before.candidate.as_deref() == Some(case.round.base.as_str());
+        let Some(before) = before.filter(goes_on) else { return Ok(None) };
         let start = self.parts.files.artifact(&before.base)?;
         Ok(Some(Delta::between(start.weights(), base.weights())))
     }
@@ -123,20 +124,22 @@ impl RoundDirector {
         Ok(Made { candidate, control, models })
     }
 
-    fn ask_to_judge(&self, case: &Case<'_>, aggregated: Aggregated, made: Made) -> Result<Done, Fault> {
-        let offers = case.store.offers()?;
-        let (_, judges) = self.ask(case.store, &offers, case.now)?;
-        // Nobody judges who was asked to train, whatever the share is now.
-        let free = judges.into_iter().filter(|offer| !case.homes.iter().any(|row| row.home == offer.home));
-        let seed = case.round.number ^ JUDGES_SALT;
-        let judges = cohort::sample(&free.collect::<Vec<_>>(), self.config.cohort as usize, seed);
-        let deadline = case.now + i64::from(case.settings.evaluate_minutes) * 60;
+    fn ask_to_evaluate(&self, case: &Case<'_>, aggregated: Aggregated, made: Made) -> Result<Done, Fault> {
+        // Aggregation and replay took minutes, which are not the evaluators'.
+        let now = self.parts.clock.now().max(case.now);
+        let offers = case.store.offers_after(None, 0)?;
+        let (_, evaluators) = self.ask(case.store, &offers, now)?;
+        // Nobody evaluates who was asked to train, whatever the share is now.
+        let free = evaluators.into_iter().filter(|offer| !case.homes.iter().any(|row| row.home == offer.home));
+        let seed = case.round.number ^ EVALUATORS_SALT;
+        let evaluators = cohort::sample(&free.collect::<Vec<_>>(), self.config.cohort as usize, seed);
+        let deadline = now + i64::from(case.settings.evaluate_minutes) * 60;
         let noise = case.settings.count_noise;
         let work = RoundWork::Evaluate(EvaluateWork { models: made.models, seed: case.round.number, noise });
         let (round, least) = (case.round.number, case.settings.least_evaluators);
-        let asked = Asked { round, work: &work, least, now: case.now, deadline };
+        let asked = Asked { round, work: &work, least, now, deadline };
         let plans =
-            plans::sign(&self.parts.key, &judges, &asked).map_err(|cause| Fault::Again(RoundError::Plan(cause)))?;
+            plans::sign(&self.parts.key, &evaluators, &asked).map_err(|cause| Fault::Again(RoundError::Plan(cause)))?;
         let row = RoundRow {
             stage: if plans.is_empty() { RoundStage::Judging } else { RoundStage::Evaluating },
             aggregate: Some(aggregated.digest),
@@ -158,10 +161,10 @@ impl RoundDirector {
         let files = &self.parts.files;
         let (candidate, control) = (files.artifact(candidate_sha256)?, files.artifact(control)?);
         let champion = files.artifact(&case.settings.champion)?;
-        let ballots = ballots(case)?;
+        let evaluators = evaluators(case)?;
         let recordings = self.parts.trainer.judge(&candidate, &control, &champion).map_err(trainer_fault)?;
         let policy = JudgePolicy::with_least(case.settings.least_evaluators as usize);
-        let verdict = judge(&ballots, recordings, &policy);
+        let verdict = judge(&evaluators, recordings, &policy);
         let report = serde_json::to_string(&verdict.report).map_err(|error| Fault::Final(error.to_string()))?;
         let outcome = if verdict.promotes() { RoundOutcome::Promoted } else { RoundOutcome::Held };
         let model =
@@ -222,20 +225,20 @@ fn snapshot(case: &Case<'_>) -> StoreResult<String> {
     Ok(run.map_or(none, |run| run.snapshot))
 }
 
-/// What judges counted; of homes that were excluded meanwhile, nothing.
-fn ballots(case: &Case<'_>) -> StoreResult<Vec<Ballot>> {
+/// What evaluators counted; of homes that were excluded meanwhile, nothing.
+fn evaluators(case: &Case<'_>) -> StoreResult<Vec<Evaluator>> {
     let out = excluded(case.store)?;
     let taken = |row: &&RoundHomeRow| row.duty == RoundDuty::Evaluate && row.state == RoundHomeState::Taken;
-    let mut ballots = Vec::new();
-    for row in case.homes.iter().filter(taken).filter(|row| !out.contains(&row.home)) {
+    let mut evaluators = Vec::new();
+    for row in case.homes.iter().filter(taken).filter(|row| !out.contains_key(&row.home)) {
         let body = case.store.round_body(row.round, &row.home)?;
-        let Ok(counts) = HomeCounts::from_bytes(&body, JUDGED_MODELS) else { continue };
+        let Ok(counts) = HomeCounts::from_bytes(&body, EVALUATED_MODELS) else { continue };
         let offer = case.store.offer(&row.home)?;
         let sensors =
             offer.map_or(0, |offer| offer.classes.iter().fold(0u32, |sum, count| sum.saturating_add(count.entities)));
-        ballots.push(Ballot { home: row.home.clone(), counts, sensors });
+        evaluators.push(Evaluator { home: row.home.clone(), counts, sensors });
     }
-    Ok(ballots)
+    Ok(evaluators)
 }
 
 /// Hex, the first 16 bytes of a SHA-256, as other runs have.

@@ -13,12 +13,12 @@ use sha2::Digest as _;
 
 use super::*;
 use crate::bench::{Bench, NOW, config};
-use crate::fixtures::{PuppetTrainer, key, replayed, shipped};
+use crate::fixtures::{StubTrainer, key, replayed, shipped};
 use crate::judge::RoundReport;
 use crate::strategies::StrategyName;
 use crate::trainer::TrainerError;
 
-/// What judges find of 20 faults: the candidate, replay alone, the fleet's model.
+/// What evaluators find of 20 faults: the candidate, replay alone, the fleet's model.
 const BETTER: [usize; 3] = [16, 12, 10];
 const AS_REPLAY: [usize; 3] = [14, 14, 10];
 
@@ -50,8 +50,8 @@ fn a_round_that_is_better_than_replay_alone_becomes_a_model() {
     train(&bench);
     let round = bench.round(1);
     assert_eq!(round.stage, RoundStage::Evaluating);
-    let plan = bench.part(&bench.judge[0]).signed.read(&[key(200).public()]).unwrap();
-    let RoundWork::Evaluate(work) = plan.work else { panic!("judges judge") };
+    let plan = bench.part(&bench.evaluators[0]).signed.read(&[key(200).public()]).unwrap();
+    let RoundWork::Evaluate(work) = plan.work else { panic!("evaluators evaluate") };
     let named: Vec<String> = work.models.iter().map(|file| hex::encode(file.sha256)).collect();
     let (candidate, control) = (round.candidate.clone().unwrap(), round.control.clone().unwrap());
     assert_eq!(named, [candidate.clone(), control.clone(), round.base.clone()]);
@@ -167,9 +167,8 @@ fn a_kill_before_any_step_changes_nothing_of_what_comes_of_it() {
         one_step(&bench);
         assert_eq!(bench.stage(), Some(stage));
     }
-    for number in 0..3 {
+    for home in bench.evaluators.clone() {
         bench = bench.restart();
-        let home = bench.judge[number].clone();
         bench.send_counts(&home, BETTER);
     }
     for stage in [RoundStage::Judging, RoundStage::Ended] {
@@ -212,7 +211,7 @@ fn a_home_that_was_excluded_after_it_answered_is_left_out_with_the_reason() {
     bench.store.exclude_home(&ExclusionRow { home: home.clone(), reason, by, at: NOW, lifted: None }).unwrap();
     bench.work();
     let row = bench.part(&home);
-    assert_eq!((row.state, row.reason.as_str()), (RoundHomeState::LeftOut, "excluded by an operator"));
+    assert_eq!((row.state, row.reason.as_str()), (RoundHomeState::LeftOut, "excluded: odd"));
     assert_eq!(bench.stage(), Some(RoundStage::Evaluating));
     let used = bench.part(&bench.train[1]);
     assert!(used.similarity.is_some_and(|cosine| cosine > 0.4), "one of three: {:?}", used.similarity);
@@ -221,7 +220,7 @@ fn a_home_that_was_excluded_after_it_answered_is_left_out_with_the_reason() {
 #[test]
 fn a_vetted_round_leaves_out_what_the_recipe_does_not_make_and_goes_on_without_it() {
     let vetted = RoundsConfig { strategy: StrategyName::VettedMean, ..config() };
-    let bench = Bench::with(vetted, PuppetTrainer::default());
+    let bench = Bench::with(vetted, StubTrainer::default());
     bench.work();
     for (seed, home) in (0..).zip(&bench.train) {
         // As long as the server's own again, each in a direction of its own: between two homes the cosine is one half.
@@ -241,7 +240,7 @@ fn a_vetted_round_leaves_out_what_the_recipe_does_not_make_and_goes_on_without_i
 #[test]
 fn a_round_whose_deltas_are_all_left_out_ends_without_a_candidate() {
     let vetted = RoundsConfig { strategy: StrategyName::VettedMean, ..config() };
-    let bench = Bench::with(vetted, PuppetTrainer::default());
+    let bench = Bench::with(vetted, StubTrainer::default());
     train(&bench);
     let round = bench.round(1);
     let reason = "none of 4 deltas is usable: the strategy left all of them out";
@@ -270,7 +269,7 @@ fn a_home_that_withdraws_before_the_deltas_become_one_is_not_in_the_candidate() 
 
 #[test]
 fn recordings_that_are_not_there_are_waited_for_and_a_loss_that_is_no_number_ends_the_round() {
-    let with = |fault| PuppetTrainer { fault: Some(fault), ..PuppetTrainer::default() };
+    let with = |fault| StubTrainer { fault: Some(fault), ..StubTrainer::default() };
     let bench = Bench::with(config(), with(TrainerError::Unready("no recorded sets".to_owned())));
     bench.work();
     bench.send_deltas();
@@ -285,12 +284,12 @@ fn recordings_that_are_not_there_are_waited_for_and_a_loss_that_is_no_number_end
 }
 
 #[test]
-fn without_judges_a_candidate_is_held_for_want_of_them() {
+fn without_evaluators_a_candidate_is_held_for_want_of_them() {
     let bench = Bench::new();
     bench.at(1);
-    bench.judge.iter().for_each(|home| bench.offer(home, false));
+    bench.evaluators.iter().for_each(|home| bench.offer(home, false));
     train(&bench);
     let round = bench.round(1);
     assert_eq!(round.outcome, Some(RoundOutcome::Held));
-    assert!(round.reason.starts_with("too few homes judged: 0 of the 2 that are needed"), "{}", round.reason);
+    assert!(round.reason.starts_with("too few homes evaluated: 0 of the 2 that are needed"), "{}", round.reason);
 }

@@ -21,7 +21,7 @@ fn training() -> Bench {
 }
 
 /// The state after a whole answer with `body` that names `file`.
-fn told(bench: &Bench, file: &RoundFile, body: &[u8]) -> RoundState {
+fn answered(bench: &Bench, file: &RoundFile, body: &[u8]) -> RoundState {
     let home = &bench.train[0];
     bench.say_all(home, &bench.parts(home, RoundResult::Delta(*file), body)).state
 }
@@ -78,18 +78,18 @@ fn what_is_not_a_sound_delta_is_refused_with_the_reason_and_stays_so() {
     ];
     for (reason, file, body) in rows {
         let bench = training();
-        assert_eq!(told(&bench, &file, &body), refused(reason));
+        assert_eq!(answered(&bench, &file, &body), refused(reason));
         let row = bench.part(&bench.train[0]);
         assert_eq!((row.state, row.reason.as_str()), (RoundHomeState::Refused, reason.as_str()));
         assert_eq!(bench.store.round_body(1, &bench.train[0]).unwrap(), b"", "nothing of it is kept");
-        assert_eq!(told(&bench, &RoundFile::of(&good), &good), refused(reason), "a second try");
+        assert_eq!(answered(&bench, &RoundFile::of(&good), &good), refused(reason), "a second try");
     }
 }
 
 #[test]
 fn who_may_not_answer_is_told_why_and_changes_nothing() {
     let bench = training();
-    let (home, judge) = (bench.train[0].clone(), bench.judge[0].clone());
+    let (home, other) = (bench.train[0].clone(), bench.evaluators[0].clone());
     let body = delta_body(1, GOOD);
     let result = RoundResult::Delta(RoundFile::of(&body));
     let sound = bench.parts(&home, result, &body).remove(0);
@@ -108,7 +108,7 @@ fn who_may_not_answer_is_told_why_and_changes_nothing() {
     ] {
         assert_eq!(bench.say(&home, &part), RoundReceipt { round, state: refused(reason) });
     }
-    assert_eq!(bench.say(&judge, &sound).state, refused(RoundRefusal::Signature), "another home's answer");
+    assert_eq!(bench.say(&other, &sound).state, refused(RoundRefusal::Signature), "another home's answer");
     assert_eq!(bench.part(&home).state, RoundHomeState::Planned);
     assert_eq!(bench.say(&home, &sound).state, RoundState::Wanted(1));
 }
@@ -118,7 +118,7 @@ fn a_second_answer_is_a_duplicate_and_one_after_the_deadline_is_late() {
     let bench = training();
     bench.send_delta(&bench.train[0]);
     let other = delta_body(50, GOOD);
-    assert_eq!(told(&bench, &RoundFile::of(&other), &other), refused(RoundRefusal::Duplicate));
+    assert_eq!(answered(&bench, &RoundFile::of(&other), &other), refused(RoundRefusal::Duplicate));
     bench.at(60);
     assert_eq!(bench.send_delta(&bench.train[1]).state, refused(RoundRefusal::Late));
     assert_eq!(bench.send_delta(&bench.train[0]).state, RoundState::Taken, "what was taken stays taken");
@@ -189,13 +189,13 @@ fn counts_of_other_models_than_were_asked_about_are_refused() {
     let bench = training();
     bench.send_deltas();
     bench.work();
-    let judge = &bench.judge[0];
+    let home = &bench.evaluators[0];
     let body = HomeCounts { models: vec![counts(3), counts(3)] }.to_bytes().unwrap();
-    let parts = bench.parts(judge, RoundResult::Counts(RoundFile::of(&body)), &body);
-    assert_eq!(bench.say_all(judge, &parts).state, refused(RoundRefusal::Shape));
+    let parts = bench.parts(home, RoundResult::Counts(RoundFile::of(&body)), &body);
+    assert_eq!(bench.say_all(home, &parts).state, refused(RoundRefusal::Shape));
     let delta = delta_body(1, GOOD);
-    let judge = &bench.judge[1];
-    let parts = bench.parts(judge, RoundResult::Delta(RoundFile::of(&delta)), &delta);
-    assert_eq!(bench.say_all(judge, &parts).state, refused(RoundRefusal::Malformed), "a delta instead of counts");
-    assert_eq!(bench.send_counts(&bench.judge[2], [3, 2, 1]).state, RoundState::Taken);
+    let home = &bench.evaluators[1];
+    let parts = bench.parts(home, RoundResult::Delta(RoundFile::of(&delta)), &delta);
+    assert_eq!(bench.say_all(home, &parts).state, refused(RoundRefusal::Malformed), "a delta instead of counts");
+    assert_eq!(bench.send_counts(&bench.evaluators[2], [3, 2, 1]).state, RoundState::Taken);
 }

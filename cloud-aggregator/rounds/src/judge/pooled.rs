@@ -1,11 +1,11 @@
-//! Counts of all judges added up: thresholds that keep a budget, and what is found at them.
+//! Counts of all evaluators added up: thresholds that keep a budget, and what is found at them.
 
 use std::collections::BTreeMap;
 
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_federation::BINS;
 
-use super::{Ballot, ClassFigures, ModelFigures};
+use super::{ClassFigures, Evaluator, ModelFigures};
 
 /// Counts by bin, from many homes.
 type Counts = [f64; BINS];
@@ -38,17 +38,17 @@ impl Threshold {
     }
 }
 
-/// One model's counts over all judges, by class.
+/// One model's counts over all evaluators, by class.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Pooled(BTreeMap<DeviceClass, (Counts, Counts)>);
 
 impl Pooled {
     /// Adds up what the homes counted for the model at this place, each with its weight. Noise is taken away by the sum, so what is below
     /// zero counts as none only after it.
-    pub(super) fn of(ballots: &[(&Ballot, f64)], model: usize) -> Self {
+    pub(super) fn of(evaluators: &[(&Evaluator, f64)], model: usize) -> Self {
         let mut pooled: BTreeMap<DeviceClass, (Counts, Counts)> = BTreeMap::new();
-        for (ballot, weight) in ballots {
-            for (class, counts) in ballot.counts.models.get(model).into_iter().flatten() {
+        for (evaluator, weight) in evaluators {
+            for (class, counts) in evaluator.counts.models.get(model).into_iter().flatten() {
                 let (days, faults) = pooled.entry(*class).or_insert(([0.0; BINS], [0.0; BINS]));
                 add(days, counts.days.counts(), *weight);
                 add(faults, counts.faults.counts(), *weight);

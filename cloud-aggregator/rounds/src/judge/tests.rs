@@ -6,13 +6,13 @@ use hearthwatch_store::fixtures::home;
 use super::*;
 use crate::bench::counts;
 
-fn ballot(name: usize, found: [usize; 3]) -> Ballot {
+fn evaluator(name: usize, found: [usize; 3]) -> Evaluator {
     let models = found.map(counts).to_vec();
-    Ballot { home: home(&format!("j{name}")), counts: HomeCounts { models }, sensors: 8 }
+    Evaluator { home: home(&format!("j{name}")), counts: HomeCounts { models }, sensors: 8 }
 }
 
-fn ballots(found: [usize; 3]) -> Vec<Ballot> {
-    (0..6).map(|name| ballot(name, found)).collect()
+fn evaluators(found: [usize; 3]) -> Vec<Evaluator> {
+    (0..6).map(|name| evaluator(name, found)).collect()
 }
 
 fn summary(found: u32) -> Summary {
@@ -39,13 +39,13 @@ fn no_difference() -> GateReport {
     recordings([30; 3], Interval { low: -0.02, point: 0.0, high: 0.02 })
 }
 
-fn judged(ballots: &[Ballot]) -> RoundVerdict {
-    judge(ballots, no_difference(), &JudgePolicy::with_least(4))
+fn judged(evaluators: &[Evaluator]) -> RoundVerdict {
+    judge(evaluators, no_difference(), &JudgePolicy::with_least(4))
 }
 
 #[test]
 fn a_candidate_that_finds_more_than_replay_alone_and_the_model_in_use_is_promoted() {
-    let verdict = judged(&ballots([16, 12, 10]));
+    let verdict = judged(&evaluators([16, 12, 10]));
     assert_eq!(verdict.reasons, [""; 0]);
     assert!(verdict.kept);
     let homes = &verdict.report.homes;
@@ -56,7 +56,7 @@ fn a_candidate_that_finds_more_than_replay_alone_and_the_model_in_use_is_promote
 
 #[test]
 fn what_replay_alone_explains_is_held_with_that_reason_and_goes_on() {
-    let verdict = judged(&ballots([16, 16, 10]));
+    let verdict = judged(&evaluators([16, 16, 10]));
     let reason = "what replay alone explains: recall against it is +0.000, interval +0.000 to +0.000, not above zero";
     assert_eq!(verdict.reasons, [reason]);
     assert!(verdict.kept);
@@ -65,15 +65,23 @@ fn what_replay_alone_explains_is_held_with_that_reason_and_goes_on() {
 
 #[test]
 fn a_candidate_below_replay_alone_is_not_gone_on_from() {
-    let verdict = judged(&ballots([8, 12, 10]));
+    let verdict = judged(&evaluators([8, 12, 10]));
     assert!(!verdict.kept && !verdict.promotes());
 }
 
 #[test]
-fn too_few_judges_hold_a_candidate_and_so_does_one_alone() {
-    let verdict = judged(&ballots([16, 12, 10])[..3]);
-    assert_eq!(verdict.reasons, ["too few homes judged: 3 of the 4 that are needed"]);
-    let alone = judge(&ballots([16, 12, 10])[..1], no_difference(), &JudgePolicy::with_least(1));
+fn too_few_evaluators_hold_a_candidate_and_so_do_four_that_agree() {
+    let verdict = judge(&evaluators([16, 12, 10]), no_difference(), &JudgePolicy::with_least(7));
+    assert_eq!(verdict.reasons, ["too few homes evaluated: 6 of the 7 that are needed"]);
+    let four = judged(&evaluators([16, 12, 10])[..4]);
+    assert_eq!(
+        four.reasons,
+        [
+            "what replay alone explains: recall against it is +0.200, interval -1.000 to +1.000, not above zero",
+            "recall against the model in use is +0.300, interval -1.000 to +1.000, not above zero",
+        ]
+    );
+    let alone = judge(&evaluators([16, 12, 10])[..1], no_difference(), &JudgePolicy::with_least(1));
     assert_eq!(alone.report.homes.less_control, Interval { low: -1.0, point: 0.2, high: 1.0 });
     assert!(!alone.promotes());
     assert_eq!(judged(&[]).report.homes.homes, 0);
@@ -82,7 +90,7 @@ fn too_few_judges_hold_a_candidate_and_so_does_one_alone() {
 #[test]
 fn forgetting_on_recordings_holds_a_candidate_that_homes_praise() {
     let report = recordings([10, 30, 30], Interval { low: -0.3, point: -0.2, high: -0.1 });
-    let verdict = judge(&ballots([16, 12, 10]), report, &JudgePolicy::with_least(4));
+    let verdict = judge(&evaluators([16, 12, 10]), report, &JudgePolicy::with_least(4));
     assert_eq!(
         verdict.reasons,
         [
@@ -97,8 +105,8 @@ fn forgetting_on_recordings_holds_a_candidate_that_homes_praise() {
 
 #[test]
 fn a_home_with_many_counts_weighs_at_most_twice_the_median_home() {
-    let mut all = ballots([16, 12, 10]);
-    let mut loud = ballot(9, [0, 20, 20]);
+    let mut all = evaluators([16, 12, 10]);
+    let mut loud = evaluator(9, [0, 20, 20]);
     for class in loud.counts.models.iter_mut().flat_map(BTreeMap::values_mut) {
         let (days, faults) = (class.days.clone(), class.faults.clone());
         (0..99).for_each(|_| {

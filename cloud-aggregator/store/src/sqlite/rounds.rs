@@ -6,7 +6,9 @@ use rusqlite::{Connection, Params, Transaction, params};
 
 use super::query::{self, Fault, all, home, run, word};
 use super::{SqliteStore, StoreResult, corrupt, limited, lost, signed};
-use crate::rounds::{OfferRow, PartPut, RoundDuty, RoundHomeRow, RoundHomeState, RoundRow, RoundStage, RoundStore};
+use crate::rounds::{
+    OfferRow, PartPut, RoundDuty, RoundHomeRow, RoundHomeState, RoundRow, RoundStage, RoundStore, RoundTally,
+};
 
 impl RoundStore for SqliteStore {
     fn put_offer(&self, row: &OfferRow) -> StoreResult<bool> {
@@ -17,8 +19,14 @@ impl RoundStore for SqliteStore {
         Ok(select_offers(&self.look_up(), "WHERE home = ?1", [home.as_str()])?.pop())
     }
 
-    fn offers(&self) -> StoreResult<Vec<OfferRow>> {
-        select_offers(&self.read(), "ORDER BY home", [])
+    fn offers_after(&self, after: Option<&HomeId>, limit: usize) -> StoreResult<Vec<OfferRow>> {
+        let after = after.map_or("", HomeId::as_str);
+        select_offers(&self.read(), "WHERE home > ?1 ORDER BY home LIMIT ?2", params![after, limited(limit)])
+    }
+
+    fn willing_homes(&self) -> StoreResult<u64> {
+        let count = "SELECT count(*) FROM offers WHERE willing";
+        query::one(&self.read(), "count offers", count, [], |row| row.get(0))
     }
 
     fn advance_round(&self, row: &RoundRow, homes: &[RoundHomeRow]) -> StoreResult<RoundRow> {
@@ -38,6 +46,18 @@ impl RoundStore for SqliteStore {
         let after = after.map_or("", HomeId::as_str);
         let clause = "WHERE round = ?1 AND home > ?2 ORDER BY home LIMIT ?3";
         select_homes(&self.read(), clause, params![signed(round), after, limited(limit)])
+    }
+
+    fn round_homes_not_used(&self, round: u64, limit: usize) -> StoreResult<Vec<RoundHomeRow>> {
+        let clause = "WHERE round = ?1 AND state IN ('refused', 'left_out') ORDER BY home LIMIT ?2";
+        select_homes(&self.read(), clause, params![signed(round), limited(limit)])
+    }
+
+    fn round_tallies(&self, limit: usize) -> StoreResult<Vec<(RoundRow, RoundTally)>> {
+        let connection = self.read();
+        let rows = select_rounds(&connection, "ORDER BY number DESC LIMIT ?1", [limited(limit)])?;
+        let with_tally = |row: RoundRow| tally(&connection, row.number).map(|tally| (row, tally));
+        rows.into_iter().map(with_tally).collect()
     }
 
     fn round_home(&self, round: u64, home: &HomeId) -> StoreResult<Option<RoundHomeRow>> {
@@ -261,6 +281,26 @@ fn select_homes(connection: &Connection, clause: &str, values: impl Params) -> S
             norm: row.get(10)?,
             similarity: row.get(11)?,
             at: row.get(12)?,
+        })
+    })
+}
+
+fn tally(connection: &Connection, round: u64) -> StoreResult<RoundTally> {
+    let select = "SELECT count(*) FILTER (WHERE work = 'train' AND state = 'taken'),
+             count(*) FILTER (WHERE work = 'train' AND state = 'left_out'),
+             count(*) FILTER (WHERE work = 'train' AND state = 'refused'),
+             count(*) FILTER (WHERE work = 'train' AND state NOT IN ('taken', 'left_out', 'refused')),
+             count(*) FILTER (WHERE work = 'evaluate' AND state = 'taken'),
+             avg(norm)
+         FROM round_homes WHERE round = ?1";
+    query::one(connection, "count homes of a round", select, [signed(round)], |row| {
+        Ok(RoundTally {
+            used: row.get(0)?,
+            left_out: row.get(1)?,
+            refused: row.get(2)?,
+            silent: row.get(3)?,
+            evaluated: row.get(4)?,
+            mean_norm: row.get(5)?,
         })
     })
 }

@@ -1,8 +1,9 @@
 //! Offers, rounds, and the parts of answers.
 
-use hearthwatch_protocol::round::{ClassCount, SignedRoundAnswer, SignedRoundOffer, SignedRoundPlan};
+use hearthwatch_protocol::round::{ClassCount, SignedRoundAnswer, SignedRoundOffer};
 
 use super::*;
+use crate::fixtures;
 use crate::rounds::*;
 
 fn offer(name: &str, willing: bool, at: i64) -> OfferRow {
@@ -12,47 +13,11 @@ fn offer(name: &str, willing: bool, at: i64) -> OfferRow {
 }
 
 fn round(number: u64) -> RoundRow {
-    RoundRow {
-        number,
-        stage: RoundStage::Training,
-        series: 1,
-        place: 0,
-        champion: None,
-        base: "aa".to_owned(),
-        control_base: "aa".to_owned(),
-        settings: "{}".to_owned(),
-        opened_at: NOW,
-        deadline: NOW + 60,
-        evaluate_deadline: None,
-        aggregate: None,
-        candidate: None,
-        control: None,
-        report: None,
-        outcome: None,
-        kept: false,
-        reason: String::new(),
-        run: None,
-        ended_at: None,
-        row_version: 0,
-    }
+    fixtures::round(number, RoundStage::Training)
 }
 
 fn asked(round: u64, name: &str, duty: RoundDuty) -> RoundHomeRow {
-    RoundHomeRow {
-        round,
-        home: home(name),
-        duty,
-        nonce: [round as u8; 16],
-        signed: SignedRoundPlan::from_bytes(vec![3]),
-        state: RoundHomeState::Planned,
-        reason: String::new(),
-        answer: None,
-        digest: None,
-        bytes: 0,
-        norm: None,
-        similarity: None,
-        at: None,
-    }
+    fixtures::round_home(round, name, duty, RoundHomeState::Planned)
 }
 
 fn answered(name: &str, answer: u8) -> RoundHomeRow {
@@ -83,7 +48,33 @@ fn the_newest_offer_of_a_home_counts_by_its_own_clock(store: &dyn Store) {
     assert!(!store.put_offer(&offer("a", false, 4)).unwrap(), "an older word");
     assert_eq!(store.offer(&home("a")).unwrap(), Some(offer("a", true, 5)));
     assert!(store.put_offer(&offer("a", false, 6)).unwrap());
-    assert_eq!(store.offers().unwrap(), [offer("a", false, 6)]);
+    assert_eq!(store.offers_after(None, 0).unwrap(), [offer("a", false, 6)]);
+    assert_eq!(store.willing_homes().unwrap(), 0);
+}
+
+fn offers_come_in_pages_by_home(store: &dyn Store) {
+    for (name, willing) in [("a", true), ("b", false), ("c", true)] {
+        store.put_offer(&offer(name, willing, 1)).unwrap();
+    }
+    assert_eq!(store.offers_after(Some(&home("a")), 1).unwrap(), [offer("b", false, 1)]);
+    assert_eq!(store.willing_homes().unwrap(), 2);
+}
+
+fn the_homes_of_a_round_are_counted_by_what_became_of_their_answers(store: &dyn Store) {
+    use RoundHomeState as State;
+    let states = [State::Taken, State::Taken, State::LeftOut, State::Refused, State::Late, State::Planned];
+    let mut homes: Vec<RoundHomeRow> = (0_u8..)
+        .zip(states)
+        .map(|(place, state)| fixtures::round_home(1, &format!("h{place}"), RoundDuty::Train, state))
+        .collect();
+    homes[0].norm = Some(1.0);
+    homes[2].norm = Some(3.0);
+    homes.push(fixtures::round_home(1, "j", RoundDuty::Evaluate, State::Taken));
+    let row = store.advance_round(&round(1), &homes).unwrap();
+    let tally = RoundTally { used: 2, left_out: 1, refused: 1, silent: 2, evaluated: 1, mean_norm: Some(2.0) };
+    assert_eq!(store.round_tallies(5).unwrap(), [(row, tally)]);
+    assert_eq!(store.round_homes_not_used(1, 0).unwrap(), homes[2..4]);
+    assert_eq!(store.round_homes_not_used(1, 1).unwrap(), homes[2..3]);
 }
 
 fn rounds_count_up_one_at_a_time_and_a_change_names_what_it_read(store: &dyn Store) {
@@ -162,6 +153,8 @@ on_every_engine!(
     nobody,
     [
         the_newest_offer_of_a_home_counts_by_its_own_clock,
+        offers_come_in_pages_by_home,
+        the_homes_of_a_round_are_counted_by_what_became_of_their_answers,
         rounds_count_up_one_at_a_time_and_a_change_names_what_it_read,
         parts_are_kept_until_the_round_ends_and_then_only_the_digest,
         another_answer_takes_the_place_of_one_that_is_not_whole,

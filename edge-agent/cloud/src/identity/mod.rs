@@ -6,6 +6,7 @@
 
 pub mod pair;
 pub mod renew;
+pub mod sign;
 
 use std::time::Duration;
 

@@ -12,10 +12,9 @@ use hearthwatch_link::{TlsFiles, tls_client_config};
 use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::seal::SigningKey;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
 
 use super::Life;
+use super::sign::signing_key;
 
 /// Why the pair cannot be used or changed.
 #[derive(Debug, thiserror::Error)]
@@ -70,13 +69,7 @@ impl Pair {
     /// # Errors
     /// [`PairError`].
     pub fn signing_key(&self) -> Result<SigningKey, PairError> {
-        let damaged = |cause: String| PairError::Damaged { path: self.key.clone(), cause };
-        match PrivateKeyDer::from_pem_file(&self.key).map_err(|error| damaged(error.to_string()))? {
-            PrivateKeyDer::Pkcs8(der) => {
-                SigningKey::from_pkcs8(der.secret_pkcs8_der()).map_err(|error| damaged(error.to_string()))
-            }
-            _ => Err(damaged("is no PKCS#8 key".to_owned())),
-        }
+        signing_key(&self.key)
     }
 
     /// A signing request for the next key, which is made if there is none yet; it is on disk, for us alone, before the request

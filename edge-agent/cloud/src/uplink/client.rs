@@ -17,7 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::uplink::rounds::{Cursor, RoundChannels, RoundLines};
+use crate::uplink::rounds::{Cursor, RoundChannels, TaskChannels};
 use crate::uplink::session::{Next, Sent, Session};
 
 /// The outbox as the detector service and the uplink share it.
@@ -220,10 +220,9 @@ pub(super) struct Task {
     pub(super) release: watch::Sender<Option<ReleaseNotice>>,
     pub(super) assignment: watch::Sender<Option<SignedAssignment>>,
     pub(super) manifest: watch::Receiver<Option<SignedManifest>>,
-    pub(super) rounds: RoundLines,
+    pub(super) rounds: TaskChannels,
     /// Which part of a round's answer goes next.
     pub(super) cursor: Cursor,
-    pub(super) connected: bool,
     /// Withdrawals that were confirmed since the start.
     pub(super) settled: watch::Sender<u64>,
     /// When the fleet took something last; rests while nothing waits.
@@ -272,7 +271,7 @@ impl Task {
                 }
                 Ok(()) = self.rounds.offer.changed() => self.publish_offer().await,
                 Ok(()) = self.rounds.delivery.changed() => self.take_delivery(),
-                // Answers and announcements first: a round has days.
+                // Parts of a round come last: a round has days.
                 () = std::future::ready(()), if rest > Duration::ZERO && self.has_part() => self.publish_part().await,
                 () = tokio::time::sleep(rest) => self.step().await,
             }
@@ -298,13 +297,11 @@ impl Task {
                 self.publish_outcomes(true).await;
                 self.publish_withdrawals().await;
                 self.session.connected(self.now());
-                self.connected = true;
                 self.cursor.connected();
             }
             LinkEvent::Disconnected { reason } => {
                 tracing::warn!(home.id = %self.home, uplink.reason = %reason, "no connection to the fleet; answers wait on disk");
                 self.session.disconnected();
-                self.connected = false;
                 self.state.send_replace(UplinkState::Away(reason));
             }
             LinkEvent::Message { topic, payload, .. } => self.on_message(&topic, &payload).await,

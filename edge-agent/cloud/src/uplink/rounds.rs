@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::client::{Task, UplinkHandle};
 
-/// An answer on its way. A new one replaces it, and none stops the sending.
+/// An answer that is being sent. A new one replaces it, and none stops the sending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoundDelivery {
     /// The whole answer, as [`RoundPart::cut`] cuts it.
@@ -22,9 +22,9 @@ pub struct RoundDelivery {
     pub attempt: u32,
 }
 
-/// The ends of the channels that the uplink's task holds.
+/// The ends of the channels that the uplink's task holds; what they carry is described at [`RoundChannels`].
 #[derive(Clone)]
-pub(super) struct RoundLines {
+pub(super) struct TaskChannels {
     pub(super) offer: watch::Receiver<Option<SignedRoundOffer>>,
     pub(super) delivery: watch::Receiver<Option<RoundDelivery>>,
     pub(super) plan: watch::Sender<Option<SignedRoundPlan>>,
@@ -50,15 +50,15 @@ pub struct RoundChannels {
 }
 
 /// Both ends of new channels.
-pub(super) fn channels(sharing: watch::Receiver<SharingLevel>) -> (RoundLines, RoundChannels) {
+pub(super) fn channels(sharing: watch::Receiver<SharingLevel>) -> (TaskChannels, RoundChannels) {
     let ((offer, offered), (delivery, delivered)) = (watch::channel(None), watch::channel(None));
     let ((plan, planned), (receipt, received)) = (watch::channel(None), watch::channel(None));
     let (left, has_left) = watch::channel(0);
-    let lines = RoundLines { offer: offered, delivery: delivered, plan, receipt, left };
-    (lines, RoundChannels { sharing, plan: planned, receipt: received, left: has_left, offer, delivery })
+    let of_task = TaskChannels { offer: offered, delivery: delivered, plan, receipt, left };
+    (of_task, RoundChannels { sharing, plan: planned, receipt: received, left: has_left, offer, delivery })
 }
 
-/// Which part goes next.
+/// Which part is sent next.
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
     current: Option<RoundDelivery>,
@@ -66,7 +66,7 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    /// Takes what is to be sent now. Parts that went already are not sent again unless the attempt counts up.
+    /// Takes what is to be sent now. Parts that were sent already are not sent again unless the attempt counts up.
     pub(super) fn take(&mut self, delivery: Option<RoundDelivery>) {
         let goes_on = match (&self.current, &delivery) {
             (Some(before), Some(now)) => before.attempt == now.attempt && before.parts == now.parts,
@@ -77,17 +77,17 @@ impl Cursor {
         self.current = delivery;
     }
 
-    /// A new connection: whatever no receipt covers goes out again.
+    /// There is a new connection: whatever no receipt covers is sent again.
     pub(super) fn connected(&mut self) {
         self.next = self.current.as_ref().map_or(0, |delivery| usize::from(delivery.stored));
     }
 
-    /// The part that goes next; none when all have gone.
+    /// The part that is sent next; none when all have been.
     pub(super) fn next(&self) -> Option<&RoundPart> {
         self.current.as_ref()?.parts.get(self.next)
     }
 
-    /// The broker has it.
+    /// The part that [`Cursor::next`] gave is sent.
     pub(super) fn sent(&mut self) {
         self.next += 1;
     }
@@ -104,7 +104,7 @@ impl UplinkHandle {
 impl Task {
     /// Whether a part waits that the broker may get now.
     pub(super) fn has_part(&self) -> bool {
-        self.connected && self.cursor.next().is_some()
+        self.session.is_connected() && self.cursor.next().is_some()
     }
 
     pub(super) async fn publish_offer(&mut self) {
@@ -141,8 +141,15 @@ impl Task {
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_protocol::round::SignedRoundAnswer;
+    use std::time::Duration;
 
+    use hearthwatch_edge_store::outbox::Outbox;
+    use hearthwatch_link::LinkConfig;
+    use hearthwatch_protocol::messages::AgentStatus;
+    use hearthwatch_protocol::round::SignedRoundAnswer;
+    use hearthwatch_protocol::{HomeId, ModelVersion};
+
+    use super::super::{RESEND, UplinkConfig, prepare, share};
     use super::*;
 
     fn delivery(stored: u16, attempt: u32) -> RoundDelivery {
@@ -174,6 +181,32 @@ mod tests {
         assert_eq!(order(&mut cursor), [1, 2]);
         cursor.connected();
         assert_eq!(order(&mut cursor), [1, 2], "a new connection begins where the receipts end");
+    }
+
+    #[tokio::test]
+    async fn a_choice_of_what_is_shared_reaches_rounds_also_when_whoever_chose_has_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = share(Outbox::open(&folder.path().join("outbox.sqlite")).unwrap());
+        let config = UplinkConfig {
+            home: HomeId::new("home-7").unwrap(),
+            link: LinkConfig::new("127.0.0.1", 1, "home-7"),
+            directed: true,
+            resend: RESEND,
+            clock: Arc::new(|| 0),
+            seed: 0,
+        };
+        let status = AgentStatus {
+            online: true,
+            agent_version: "1".to_owned(),
+            model_version: ModelVersion::ROUTINE,
+            entities: 0,
+            outbox: 0,
+        };
+        let (uplink, _not_running) = prepare(config, outbox, watch::channel(status).1, None).unwrap();
+        // Begun and dropped at once, as a handler is whose browser has closed the connection.
+        let _gone = tokio::time::timeout(Duration::ZERO, uplink.choose_sharing(SharingLevel::Learning)).await;
+        while uplink.with_outbox(|outbox| outbox.sharing()).await.unwrap() != SharingLevel::Learning {}
+        assert_eq!(*uplink.rounds().sharing.borrow(), SharingLevel::Learning);
     }
 
     #[test]

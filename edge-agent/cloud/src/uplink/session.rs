@@ -88,6 +88,12 @@ impl Session {
         self.connected = false;
     }
 
+    /// Whether the link stands, as far as is known here.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.connected
+    }
+
     /// A record was pushed into the outbox.
     pub fn queued(&mut self) {
         self.unsent = true;

@@ -20,7 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::client::{
     Clock, SharedOutbox, Task, UplinkError, UplinkHandle, UplinkState, lock, status_publication, with,
 };
-use super::rounds::{Cursor, RoundLines, channels};
+use super::rounds::{Cursor, TaskChannels, channels};
 use super::session::Session;
 
 /// What [`start`] needs.
@@ -59,7 +59,7 @@ pub struct Uplink {
     release: watch::Sender<Option<ReleaseNotice>>,
     assignment: watch::Sender<Option<SignedAssignment>>,
     manifest: watch::Receiver<Option<SignedManifest>>,
-    rounds: RoundLines,
+    rounds: TaskChannels,
     settled: watch::Sender<u64>,
     present: Arc<Mutex<LinkHandle>>,
     backlog: Arc<Progress>,
@@ -221,7 +221,6 @@ impl Uplink {
                 manifest,
                 rounds,
                 cursor: Cursor::default(),
-                connected: false,
                 settled,
                 backlog,
             };

@@ -10,7 +10,7 @@ use hearthwatch_protocol::round::{DeclineReason, RoundAnswer, RoundFile, RoundRe
 use super::{RoundsError, Service};
 use crate::ledger::Outcome;
 use crate::machine::{Stage, Work};
-use crate::sign::sign;
+use hearthwatch_edge_cloud::identity::sign::sign;
 
 impl Service {
     /// Signs that there is nothing, and why. `detail` stays in the home.

@@ -9,8 +9,8 @@ use hearthwatch_protocol::limits::ROUND_CLASSES_MAX;
 use hearthwatch_protocol::round::{ClassCount, RoundOffer, SignedRoundOffer};
 
 use super::{RoundsError, Service};
-use crate::sign::sign;
 use crate::state::RoundState;
+use hearthwatch_edge_cloud::identity::sign::sign;
 
 /// An offer is published anew so often even when nothing changed, in seconds: an aggregator asks homes that it heard of lately.
 const OFFER_SECONDS: i64 = 86_400;
@@ -28,11 +28,6 @@ pub(super) struct Offered {
 }
 
 impl Offered {
-    /// Whether a willing home had nothing to train on yet.
-    pub(super) fn learns(&self) -> bool {
-        self.willing && self.learnt == 0
-    }
-
     /// Whether something else is to be offered at `now`.
     fn is_old(&self, willing: bool, learnt: usize, now: i64) -> bool {
         let age = now.saturating_sub(self.at);

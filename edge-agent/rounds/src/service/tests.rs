@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use aws_lc_rs::signature::Ed25519KeyPair;
 use hearthwatch_edge_cloud::uplink::RoundDelivery;
 use hearthwatch_edge_detection::fixtures;
-use hearthwatch_edge_detection::service::{self, DetectorService};
+use hearthwatch_edge_detection::service::{self, DetectorService, EntityReadiness, LEARNING_DAYS, Readiness};
 use hearthwatch_edge_store::history::History;
 use hearthwatch_edge_store::outbox::SharingLevel;
 use hearthwatch_mirror::{TestRepository, serve_files};
@@ -33,6 +33,18 @@ const TRAINS: &str = r#"out=$(sed 's/.*"out":"\([^"]*\)".*/\1/'); head -c 30000 
 echo '{"done":{"entities":2,"days":28,"norm":2.5,"sent_norm":1.0,"noise":0.0,"seconds":1.5,"peak_kib":9}}'"#;
 const HANGS: &str = "exec sleep 600";
 
+/// A home in which so many sensors are learnt.
+fn learnt(sensors: usize) -> HomeView {
+    let entity = |number| EntityReadiness {
+        entity_id: format!("sensor.made_{number}"),
+        name: String::new(),
+        days: LEARNING_DAYS,
+        watching: Vec::new(),
+    };
+    let readiness = Arc::new(Readiness { entities: (0..sensors).map(entity).collect() });
+    HomeView { readiness, ..HomeView::default() }
+}
+
 /// A home, and the fleet's ends of its channels.
 struct World {
     repository: TestRepository,
@@ -47,6 +59,7 @@ struct World {
     offer: watch::Receiver<Option<SignedRoundOffer>>,
     delivery: watch::Receiver<Option<RoundDelivery>>,
     view: watch::Receiver<RoundsView>,
+    home: watch::Sender<HomeView>,
     running: Option<(CancellationToken, JoinHandle<Result<(), RoundsError>>)>,
 }
 
@@ -62,9 +75,13 @@ impl World {
         std::fs::write(path("agent.key"), key.serialize_pem()).unwrap();
         let director = SigningKey::Ed25519(Box::new(Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap()));
         let history = History::open(&path("history.sqlite")).unwrap();
-        let (home_view, home_view_seen) = watch::channel(HomeView::default());
-        let detection =
-            DetectorService::new(fixtures::parts(history), home_view, tokio::sync::mpsc::channel(16).0).unwrap();
+        let (home, home_seen) = watch::channel(learnt(1));
+        let detection = DetectorService::new(
+            fixtures::parts(history),
+            watch::channel(HomeView::default()).0,
+            tokio::sync::mpsc::channel(16).0,
+        )
+        .unwrap();
         let (detection, _) = service::start(detection).unwrap();
         let (sharing, sharing_seen) = watch::channel(level);
         let ((plan, plan_seen), (receipt, receipt_seen)) = (watch::channel(None), watch::channel(None));
@@ -95,7 +112,7 @@ impl World {
             folder: path("rounds"),
             channels,
             detection,
-            view: home_view_seen,
+            view: home_seen,
             show,
             clock: Arc::new(move || time.load(Ordering::SeqCst)),
             seed: 7,
@@ -116,6 +133,7 @@ impl World {
             offer: offered,
             delivery: delivered,
             view,
+            home,
             running: None,
         };
         world.start();
@@ -269,6 +287,17 @@ async fn a_kill_in_training_costs_one_try_a_second_ends_the_round_and_a_stop_cos
     world.program(TRAINS);
     world.ask(&world.plan(4));
     assert!(matches!(world.answer().await.0.result, RoundResult::Delta(_)), "the next round is as good as any");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_start_a_round_waits_until_the_sensors_history_is_read() {
+    let mut world = World::new(SharingLevel::Learning, TRAINS).await;
+    world.home.send_replace(learnt(0));
+    world.ask(&world.plan(3));
+    let again_at = NOW + crate::machine::LOOK_AGAIN_SECONDS;
+    world.does(Doing::Waiting(Waits::Fit(Unfit::Learning), again_at)).await;
+    world.home.send_replace(learnt(2));
+    assert!(matches!(world.answer().await.0.result, RoundResult::Delta(_)));
 }
 
 /// Waits until the run that goes on is written down as the home's `tries`-th: the kill then comes in the middle of it.

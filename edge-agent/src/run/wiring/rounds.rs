@@ -1,4 +1,4 @@
-//! The part that takes part in rounds: in homes whose fleet has a director, from the moment at which they are in it.
+//! The part of the agent that trains in rounds: in homes whose fleet has a director, from the moment at which they have joined it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hearthwatch_edge_cloud::uplink::UplinkHandle;
 use hearthwatch_edge_rounds::RoundsView;
 use hearthwatch_edge_rounds::service::{self, RoundsError, RoundsParts};
+use hearthwatch_edge_ui::RoundsPage;
 use tokio::sync::watch;
 
 use super::super::fleet::directors;
@@ -16,7 +17,7 @@ use super::{ROUNDS_FILE, StartError};
 /// Folder of models and of what is trained, in the state directory.
 const FOLDER: &str = "rounds";
 
-/// How long a machine is left alone after a run that crashed, in seconds: what took its memory may be over by then.
+/// Pause after a run that crashed, in seconds: whatever took the machine's memory may have ended by then.
 const REST_SECONDS: i64 = 300;
 
 /// Why this part ended before its time.
@@ -31,26 +32,23 @@ enum PartError {
 }
 
 impl Wiring<'_> {
-    /// Starts the part, and returns whether this home's fleet has a director who could plan rounds.
-    pub(super) fn rounds(
-        &self,
-        shared: &Shared,
-        uplink: Option<&UplinkHandle>,
-        show: watch::Sender<RoundsView>,
-    ) -> bool {
-        let Some(cloud) = &self.config.cloud else { return false };
-        let (Some(uplink), Some(mqtt), Some(updates)) = (uplink, &cloud.mqtt, &cloud.updates) else { return false };
-        let Some(director_file) = updates.director_file.clone() else { return false };
+    /// Starts the part, and returns what the page shows of it; none where this home's fleet has no director who could plan rounds.
+    pub(super) fn rounds(&self, shared: &Shared, uplink: Option<&UplinkHandle>) -> Option<RoundsPage> {
+        let (uplink, cloud) = (uplink?, self.config.cloud.as_ref()?);
+        let (mqtt, updates) = (cloud.mqtt.as_ref()?, cloud.updates.as_ref()?);
+        let director_file = updates.director_file.clone()?;
+        let (show, view) = watch::channel(RoundsView::default());
+        let page = RoundsPage { state: self.state.file(ROUNDS_FILE), view };
         let parts = RoundsParts {
             home: cloud.home.clone(),
             config: self.config.rounds.clone(),
-            // Read when the home is in its fleet: a home without a disk has no such file before.
+            // Read when the home has joined its fleet: a home without a disk has no such file before.
             directors: Vec::new(),
             key_file: mqtt.key_file.clone(),
             repository: updates.url.clone(),
             ca_file: updates.ca_file.clone(),
             history: shared.history.clone(),
-            state: self.state.file(ROUNDS_FILE),
+            state: page.state.clone(),
             folder: self.state.file(FOLDER),
             channels: uplink.rounds(),
             detection: shared.detection.clone(),
@@ -71,7 +69,7 @@ impl Wiring<'_> {
                 }
                 let parts = RoundsParts { directors: directors(&director_file)?, ..parts };
                 let ended = service::run(parts, stop.clone()).await;
-                // When the detector is gone, that is the failure to report.
+                // Where the detector has ended, its own failure is the one to report.
                 if detection.is_gone() {
                     stop.cancelled().await;
                     return Ok(());
@@ -79,6 +77,6 @@ impl Wiring<'_> {
                 Ok(ended?)
             }
         });
-        true
+        Some(page)
     }
 }

@@ -1,4 +1,5 @@
-//! The memory as the page reads it: through a connection of its own, so that a person who looks never holds up the detector service.
+//! The memory as the page and the process that trains read it: through a connection of their own, so that neither ever holds up the
+//! detector service.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -46,8 +47,8 @@ impl History {
         Ok(Self { database: schema::open_to_read(path)?, rows: Vec::new(), entities: HashMap::new() })
     }
 
-    /// Tells how the entities are numbered in what [`History::readings`] gives: `infos` in order. Those that were never
-    /// remembered have nothing to read.
+    /// Numbers the entities in what [`History::readings`] and [`History::days_with_numbers`] give: `infos` in order. Those that were
+    /// never remembered have nothing to read.
     ///
     /// # Errors
     /// [`HistoryError::Database`].
@@ -101,14 +102,14 @@ impl History {
         Ok(extent.0.zip(extent.1).map(|(first, last)| (first, last, extent.2)))
     }
 
-    /// On how many UTC days of (`from`, `until`] each known entity reported a number. Reads every row of them once, in their order.
+    /// On how many UTC days of (`from`, `until`] each known entity reported a number; reads every row of them once.
     ///
     /// # Errors
     /// [`HistoryError::Database`].
     pub fn days_with_numbers(&self, from: i64, until: i64) -> Result<HashMap<u32, u32>, HistoryError> {
         let mut select = self
             .database
-            .prepare("SELECT step, entity FROM grid WHERE step > ?1 AND step <= ?2 AND heard AND value IS NOT NULL")?;
+            .prepare("SELECT step, entity FROM grid WHERE step > ?1 AND step <= ?2 AND heard AND value IS NOT NULL ORDER BY step")?;
         let mut rows = select.query([from, until])?;
         let mut days: HashMap<u32, (i64, u32)> = HashMap::new();
         while let Some(row) = rows.next()? {

@@ -15,19 +15,25 @@ pub enum SharingLevel {
     Off,
     /// No record leaves the home either; the home takes part in rounds of federated training, and what leaves is what training changed.
     Learning,
-    /// The verdict, the kind of sensor, the score and the day. So it is as long as nobody was asked.
+    /// The verdict, the kind of sensor, the score and the day. This holds as long as nobody was asked.
     #[default]
     Verdicts,
     /// The verdict and the feature window that the model saw: what a model can learn from. It can still show when somebody was at home,
-    /// so it takes a resident's word.
+    /// so a resident must have chosen it.
     Windows,
 }
 
 impl SharingLevel {
-    /// From the least that can be read to the most.
+    /// From the one that shows least of the home to the one that shows most.
     pub const ALL: [Self; 4] = [Self::Off, Self::Learning, Self::Verdicts, Self::Windows];
 
-    /// It in a word, as in the configuration.
+    /// The names of all levels, for messages to a person who wrote something else.
+    #[must_use]
+    pub fn names() -> String {
+        Self::ALL.map(Self::as_str).join(", ")
+    }
+
+    /// Its name in the configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! What is counted in a home that judges.
+//! What is counted in a home that evaluates.
 
 use hearthwatch_evaluation::fixtures::home::made_home;
 use rand::SeedableRng as _;

@@ -20,7 +20,7 @@ fn whole_days_are_counted_back_from_the_last_step_and_the_warm_up_lies_before_th
     let end = *steps(35).last().unwrap();
     let expected = Span { begin: end - 28 * DAY, from: end - 14 * DAY, end, days: 14 };
     assert_eq!(of(35, TRAINED_DAYS_MAX), expected);
-    assert_eq!(of(35, JUDGED_DAYS_MAX).days, 21);
+    assert_eq!(of(35, EVALUATED_DAYS_MAX).days, 21);
     assert_eq!(of(21, TRAINED_DAYS_MAX).days, 7);
 }
 
@@ -41,7 +41,7 @@ fn a_sensor_of_states_and_one_that_was_silent_on_too_many_days_are_no_candidates
 }
 
 #[test]
-fn answers_become_verdicts_of_the_chosen_sensors_and_what_was_expected_teaches_nothing() {
+fn answers_become_verdicts_of_the_chosen_sensors_and_nothing_is_learnt_from_what_was_expected() {
     let infos = [thermometer("sensor.a"), thermometer("sensor.b")];
     let answered = |id: &str, info: &EntityInfo, verdict: Option<Verdict>| {
         let mut stored = stored(alarm(id, 9_600), info);

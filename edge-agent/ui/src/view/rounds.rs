@@ -1,4 +1,4 @@
-//! What this home taught: the rounds that it took part in, what was sent in each, and what can be taken back of it.
+//! The rounds of training that this home took part in, what was sent in each, and what can be taken back of it.
 
 use hearthwatch_edge_rounds::conditions::Unfit;
 use hearthwatch_edge_rounds::machine::Waits;
@@ -10,17 +10,17 @@ use maud::{Markup, html};
 use crate::home::Rounds;
 use crate::text;
 
-/// Height of a picture's highest bar.
+/// Height of a histogram's highest bar, in pixels.
 const HEIGHT: u32 = 16;
 /// Bytes of a model's hash that are shown.
 const HASH_BYTES: usize = 4;
 
 pub(super) fn rounds(rounds: &Rounds, timezone: &TimeZone) -> Markup {
     html! {
-        h3 #rounds { "What this home taught" }
+        h3 #rounds { "Rounds of this home" }
         p { (doing(&rounds.view, timezone)) }
         @if let Some(refused) = &rounds.view.refused {
-            p.faint { "The newest request was not followed, " (text::moment(refused.at, timezone)) ": " (refused.detail) "." }
+            p.faint { "The newest request was refused, " (text::moment(refused.at, timezone)) ": " (refused.detail) "." }
         }
         @if rounds.entries.is_empty() {
             p.empty { "This home has taken part in no round." }
@@ -29,14 +29,14 @@ pub(super) fn rounds(rounds: &Rounds, timezone: &TimeZone) -> Markup {
                 table.stack {
                     thead { tr {
                         th { "Round" } th { "When" } th { "For model" } th { "Sent" } th { "Change" } th { "Noise" }
-                        th { "All of it, as a picture" } th { "Outcome" }
+                        th { "Histogram" } th { "Outcome" }
                     } }
                     tbody { @for entry in &rounds.entries { (row(entry, timezone)) } }
                 }
             }
             p.faint {
-                "A picture counts how often each level occurs in what was sent: from the strongest decrease on the left to the strongest "
-                "increase on the right. That is a hill, and no day of yours."
+                "A histogram counts how often each level occurs in what was sent: from the strongest decrease on the left to the strongest "
+                "increase on the right. It is high in the middle, because most numbers change little; no time is in it."
             }
         }
         p.faint {
@@ -60,9 +60,10 @@ fn doing(view: &RoundsView, timezone: &TimeZone) -> Markup {
             Doing::Waiting(Waits::Fit(Unfit::Hot), _) => "A round waits until this machine is cooler.",
             Doing::Waiting(Waits::Fit(Unfit::Battery), _) => "A round waits until this machine is off its battery.",
             Doing::Waiting(Waits::Fit(Unfit::Busy), _) => "A round waits until this machine is less busy.",
-            Doing::Waiting(Waits::Models, at) => { "A round's model could not be had; it is tried again " (until(at)) "." }
+            Doing::Waiting(Waits::Fit(Unfit::Learning), _) => "A round waits until the history of your sensors is read.",
+            Doing::Waiting(Waits::Models, at) => { "A round's model could not be downloaded; it is tried again " (until(at)) "." }
             Doing::Waiting(Waits::Rest, at) => { "Training ended early; it is tried once more " (until(at)) "." }
-            Doing::Waiting(Waits::Receipt, _) => "What this home learnt is on its way; no receipt has come yet.",
+            Doing::Waiting(Waits::Receipt, _) => "The answer of this home is being sent; no receipt has come yet.",
         }
     }
 }
@@ -85,7 +86,11 @@ fn row(entry: &RoundEntry, timezone: &TimeZone) -> Markup {
 
 /// Norms: what training changed, and what of it is sent.
 fn change(entry: &RoundEntry, norm: f64, sent: f64) -> String {
-    if entry.judges { "counts only".to_owned() } else { format!("{sent:.2} of {norm:.2}, at most {:.2}", entry.clip) }
+    if entry.evaluates {
+        "counts only".to_owned()
+    } else {
+        format!("{sent:.2} of {norm:.2}, at most {:.2}", entry.clip)
+    }
 }
 
 fn noise(noise: f64) -> String {
@@ -96,7 +101,7 @@ fn outcome(entry: &RoundEntry, timezone: &TimeZone) -> Markup {
     let sent = entry.sent_at.is_some();
     html! {
         @match entry.outcome {
-            Outcome::Open => "in hand",
+            Outcome::Open => "not over yet",
             Outcome::Taken => "taken",
             Outcome::Refused => "not used",
             Outcome::Declined => "nothing to send",
@@ -104,14 +109,14 @@ fn outcome(entry: &RoundEntry, timezone: &TimeZone) -> Markup {
             Outcome::Missed => "missed",
             Outcome::Withdrawn if sent => "taken back after parts of it had left",
             Outcome::Withdrawn => "taken back before it left",
-            Outcome::Superseded => "a newer round came before",
+            Outcome::Superseded => "replaced by a newer round",
         }
         @if let Some(at) = entry.ended_at { span.faint { " " (text::moment(at, timezone)) } }
         @if !entry.reason.is_empty() { span.faint { " · " (entry.reason.replace('_', " ")) } }
     }
 }
 
-/// The picture's bars. Square roots of the counts: the levels around zero would hide all others.
+/// The histogram as bars. Their heights are square roots of the counts: the levels around zero would hide all others.
 fn draw(picture: &Picture, round: u64) -> Markup {
     let highest = f64::from(picture.0.iter().copied().max().unwrap_or(0)).max(1.0);
     let height = |count: u32| (f64::from(count) / highest).sqrt() * f64::from(HEIGHT);
@@ -135,7 +140,7 @@ mod tests {
     fn entry() -> RoundEntry {
         RoundEntry {
             round: 3,
-            judges: false,
+            evaluates: false,
             planned_at: 1_790_000_000,
             trained_at: Some(1_790_000_060),
             sent_at: Some(1_790_000_070),
@@ -157,11 +162,11 @@ mod tests {
     }
 
     #[test]
-    fn a_round_is_told_with_what_was_sent_and_a_picture_of_it() {
+    fn a_round_is_shown_with_what_was_sent_and_a_histogram_of_it() {
         let page = shown(entry());
-        for said in ["29.3 KiB", "1.00 of 2.50, at most 1.00", "none", "abababab", "taken", "No round asks for it now"]
+        for text in ["29.3 KiB", "1.00 of 2.50, at most 1.00", "none", "abababab", "taken", "No round asks for it now"]
         {
-            assert!(page.contains(said), "{said}: {page}");
+            assert!(page.contains(text), "{text}: {page}");
         }
         assert_eq!(page.matches("<rect").count(), BARS);
         assert!(
@@ -172,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_without_a_receipt_or_taken_back_says_whether_something_had_left() {
+    fn a_round_without_a_receipt_or_taken_back_shows_whether_something_had_left() {
         let of = |outcome, sent_at| shown(RoundEntry { outcome, sent_at, ..entry() });
         assert!(of(Outcome::Missed, Some(1)).contains("sent, no receipt"));
         assert!(of(Outcome::Missed, None).contains("missed"));

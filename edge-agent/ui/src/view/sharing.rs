@@ -20,7 +20,7 @@ pub(super) fn sharing(all: &Everything, forms: Forms<'_>) -> Markup {
                 Some(sharing) => {
                     p.faint { "Names, values and histories never leave. To the fleet this home is " code { (sharing.home) } "." }
                     (levels(sharing, forms))
-                    @if let Some(taught) = rounds(sharing) { (super::rounds::rounds(taught, &all.timezone)) }
+                    @if let Some(rounds) = rounds(sharing) { (super::rounds::rounds(rounds, &all.timezone)) }
                     (ledger(sharing, forms))
                     (withdrawals(sharing, all))
                     @if sharing.set_aside > 0 {
@@ -35,7 +35,7 @@ pub(super) fn sharing(all: &Everything, forms: Forms<'_>) -> Markup {
     }
 }
 
-/// The rounds, in a home that takes part or ever did.
+/// The rounds of a home that takes part or ever did.
 fn rounds(sharing: &Sharing) -> Option<&Rounds> {
     let part = sharing.rounds.as_ref()?;
     (sharing.level.takes_part_in_rounds() || !part.entries.is_empty()).then_some(part)
@@ -50,10 +50,10 @@ fn levels(sharing: &Sharing, forms: Forms<'_>) -> Markup {
                     input type="radio" name="level" value=(level.as_str()) checked[*level == sharing.level];
                     span {
                         strong { (name(*level)) }
-                        span.faint { " · " @if level.takes_part_in_rounds() { "0 bytes for each answer, about 30 KB for each round" } @else if *size == 0 { "0 bytes" } @else { (text::bytes(*size)) " for each answer" } }
+                        span.faint { " · " (bytes(*level, *size)) }
                         br;
                         (meaning(*level)) " "
-                        @if level.takes_part_in_rounds() && sharing.rounds.is_none() { "This fleet asks for no rounds yet: nothing leaves. " }
+                        @if level.takes_part_in_rounds() && sharing.rounds.is_none() { "This fleet plans no rounds yet: nothing leaves. " }
                         a href={ (forms.base) "/sample/" (level.as_str()) } { "See the bytes" span.hidden { " of " (name(*level)) } }
                     }
                 }
@@ -62,6 +62,15 @@ fn levels(sharing: &Sharing, forms: Forms<'_>) -> Markup {
         button { "Choose" }
     };
     forms.form("sharing", "", &choices)
+}
+
+/// What a level sends; `size` is what it sends for an answer.
+fn bytes(level: SharingLevel, size: usize) -> String {
+    match level {
+        SharingLevel::Learning => "0 bytes for each answer, about 30 KB for each round".to_owned(),
+        _ if size == 0 => "0 bytes".to_owned(),
+        _ => format!("{} for each answer", text::bytes(size)),
+    }
 }
 
 pub(super) fn name(level: SharingLevel) -> &'static str {
@@ -77,7 +86,7 @@ pub(super) fn meaning(level: SharingLevel) -> &'static str {
     match level {
         SharingLevel::Off => "Answers stay here. You still receive models.",
         SharingLevel::Learning => {
-            "Answers and history stay here. At night this home trains a copy of the model on them, and sends only by how much the model's numbers changed. No name, no value and no time is in them; in a small fleet an expert might still guess something of a home from such numbers."
+            "Answers and history stay here. At night this home trains a copy of the model on them, and sends only by how much the model's numbers changed. No name, no value and no time is in them; in a small fleet an expert might still guess something about a home from such numbers."
         }
         SharingLevel::Verdicts => {
             "Your answer, the kind of sensor, its score, and the day. It helps to count false alarms."

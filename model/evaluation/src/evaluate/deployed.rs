@@ -1,12 +1,12 @@
 //! Running the whole detector over recorded homes.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use hearthwatch_detector::alarm::{Alarm, AlarmEvent};
 use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, HomeDetector, Model};
 use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
 
+use super::fan_out::fan_out;
 use super::matching::{Outline, compare};
 use super::outcome::{Evaluation, HomeResult};
 use crate::dataset::RecordedHome;
@@ -26,40 +26,21 @@ pub struct TestHome {
 /// the order of `homes` and does not depend on their number.
 #[must_use]
 pub fn evaluate(homes: &[TestHome], model: &Arc<Model>, budget_per_week: f64) -> Evaluation {
-    evaluate_with(homes, &|home, from| alarms(home, from, model, budget_per_week))
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    Evaluation { homes: fan_out(homes, threads, |home| evaluate_home(home, model, budget_per_week), |_| {}) }
 }
 
-/// Evaluates any way of turning a recording into alarms.
-fn evaluate_with(homes: &[TestHome], alarms_of: &(dyn Fn(&RecordedHome, i64) -> Vec<Alarm> + Sync)) -> Evaluation {
-    let queue: Mutex<VecDeque<(usize, &TestHome)>> = Mutex::new(homes.iter().enumerate().collect());
-    let results: Mutex<Vec<Option<HomeResult>>> = Mutex::new(vec![None; homes.len()]);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(homes.len().max(1));
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let next = queue.lock().ok().and_then(|mut queue| queue.pop_front());
-                    let Some((index, home)) = next else { return };
-                    let on_faulty = alarms_of(&home.faulty, home.from);
-                    let on_clean = alarms_of(&home.clean, home.from);
-                    let name = home.clean.full_name();
-                    let outline = Outline {
-                        home: &name,
-                        entities: &home.faulty.entities,
-                        from: home.from,
-                        until: home.clean.span().map_or(home.from, |(_, end)| end),
-                    };
-                    let faulty = (home.faulty.labels.as_slice(), on_faulty.as_slice());
-                    let result = compare(&outline, faulty, (&home.clean.labels, &on_clean));
-                    if let Ok(mut results) = results.lock() {
-                        results[index] = Some(result);
-                    }
-                }
-            });
-        }
-    });
-    let results = results.into_inner().unwrap_or_default();
-    Evaluation { homes: results.into_iter().flatten().collect() }
+fn evaluate_home(home: &TestHome, model: &Arc<Model>, budget_per_week: f64) -> HomeResult {
+    let on_faulty = alarms(&home.faulty, home.from, model, budget_per_week);
+    let on_clean = alarms(&home.clean, home.from, model, budget_per_week);
+    let name = home.clean.full_name();
+    let outline = Outline {
+        home: &name,
+        entities: &home.faulty.entities,
+        from: home.from,
+        until: home.clean.span().map_or(home.from, |(_, end)| end),
+    };
+    compare(&outline, (&home.faulty.labels, &on_faulty), (&home.clean.labels, &on_clean))
 }
 
 /// Every alarm of one recording; quiet before `from`.

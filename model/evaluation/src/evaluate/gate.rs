@@ -1,4 +1,4 @@
-//! The gate: whether a candidate may speak in homes. An honest Hold beats a pretty promotion.
+//! The gate: whether a candidate may be released to homes. In doubt it holds.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ pub enum GateVerdict {
 /// The candidate held against one other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// `baseline detector`, `champion` or `replay without feedback`.
+    /// `routine detector` (the baseline detector, as stored reports call it), `champion` or `replay without feedback`.
     pub against: String,
     /// Strict recall of the candidate minus the other's.
     pub recall: Interval,

@@ -18,7 +18,7 @@ use super::replay::near_faults;
 use super::scores::baseline_scores;
 use super::trace::{HomePair, HomeTrace};
 use crate::dataset::{Label, LabelOrigin, RecordedHome};
-use crate::inject::{InjectionPlan, inject};
+use crate::inject::InjectionPlan;
 
 /// Halvings of the search for an oracle threshold: finer than any two scores differ that matter.
 const ORACLE_STEPS: usize = 24;
@@ -112,8 +112,8 @@ pub fn measure(
     threads: usize,
     progress: &mut dyn FnMut(BenchProgress),
 ) -> Result<Vec<Vec<HomeRecord>>, NotReady> {
-    let mut tell = |what: &str| progress(BenchProgress { fold: fold.number, what: what.to_owned() });
-    tell("preparing homes");
+    let mut report = |what: &str| progress(BenchProgress { fold: fold.number, what: what.to_owned() });
+    report("preparing homes");
     let spans = |role| Protocol::spans(fold, role, homes);
     let (train, calibration_spans, test) = (spans(Role::Train), spans(Role::Calibrate), spans(Role::Test));
     let calibrate = fan_out(&calibration_spans, threads, |span| HomeTrace::extract(&span.home, span.from), |_| {});
@@ -124,7 +124,7 @@ pub fn measure(
         .map(|method| {
             let mut all = Vec::new();
             for seed in method.seeds() {
-                tell(method.name());
+                report(method.name());
                 let families =
                     protocol.families.iter().copied().filter(|family| !fold.left_out.contains(family)).collect();
                 let split = TrainingSplit { fold, train: &train, calibrate: &calibration_spans, families, seed };
@@ -138,17 +138,14 @@ pub fn measure(
 /// A home as it is and with each injection seed's faults of the protocol, as it is measured on.
 #[must_use]
 pub fn twin(span: &Span, protocol: &Protocol) -> HomePair {
-    let copy = |seed: &u64| {
-        let plan = InjectionPlan {
-            seed: *seed,
-            events_per_entity_week: protocol.rules.events_per_entity_week,
-            families: protocol.families.clone(),
-        };
-        HomeTrace::extract_copy(&inject(&span.home, &plan, span.from), span.from)
+    let plan = |seed: &u64| InjectionPlan {
+        seed: *seed,
+        events_per_entity_week: protocol.rules.events_per_entity_week,
+        families: protocol.families.clone(),
     };
-    // Without injected faults one copy says it all: the recording's own events.
+    // Without injected faults one copy is enough: it has the recording's own events.
     let seeds = if protocol.rules.events_per_entity_week > 0.0 { protocol.injection_seeds.as_slice() } else { &[0] };
-    HomePair { clean: HomeTrace::extract(&span.home, span.from), faulty: seeds.iter().map(copy).collect() }
+    HomePair::extract(&span.home, span.from, seeds.iter().map(plan))
 }
 
 fn records<'a>(homes: &'a [HomeTrace], scores: &'a [Vec<Vec<f32>>]) -> Vec<Record<'a>> {
@@ -213,8 +210,8 @@ impl Calibrated<'_> {
         measured.into_iter().map(|one| one.record).collect()
     }
 
-    /// The place of the highest budget at which these homes, that nothing was put into, together raise at most one false alarm a
-    /// home-week; the first where each raises more. Budgets must rise: the place is sought by halving.
+    /// The place of the highest budget at which these homes, without injected faults, together raise at most one false alarm a home-week; 0
+    /// where every budget raises more. Budgets must rise: the search is binary.
     #[must_use]
     pub fn kept_budget(&self, homes: &[HomeTrace]) -> usize {
         let prepare = |home: &HomeTrace| (scores_of(self.detector, home), self.detector.fault_checks(home));
@@ -239,9 +236,9 @@ impl Calibrated<'_> {
 
     fn measure_home(&self, twin: &HomePair, training_seed: u64) -> Measured {
         let (stage, detector, clean) = (self.stage, self.detector, &twin.clean);
-        let words = detector.score(clean);
-        let within_band = within_band(clean, &words);
-        let clean_scores: Vec<Vec<f32>> = words.into_iter().map(|one| one.scores).collect();
+        let scored = detector.score(clean);
+        let within_band = within_band(clean, &scored);
+        let clean_scores: Vec<Vec<f32>> = scored.into_iter().map(|one| one.scores).collect();
         let faulty_scores: Vec<Vec<Vec<f32>>> = twin.faulty.iter().map(|copy| scores_of(detector, copy)).collect();
         let fault_checks = detector.fault_checks(clean);
         let judged = |scores| self.judged(scores, fault_checks.as_deref());
@@ -347,10 +344,10 @@ fn raised(run: &HomeRun, label: &Label) -> Vec<i64> {
     run.alarms.iter().filter(|alarm| alarm.entity == label.entity).map(|alarm| alarm.raised_at).collect()
 }
 
-fn within_band(home: &HomeTrace, words: &[EntityScores]) -> Share {
+fn within_band(home: &HomeTrace, scored: &[EntityScores]) -> Share {
     let mut share = Share::default();
-    for (entity, word) in home.entities.iter().zip(words) {
-        for (index, band) in word.bands.iter().enumerate() {
+    for (entity, scores) in home.entities.iter().zip(scored) {
+        for (index, band) in scores.bands.iter().enumerate() {
             let value = entity.observed[index];
             if let Some(band) = band
                 && value.is_finite()

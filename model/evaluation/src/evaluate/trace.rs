@@ -10,6 +10,7 @@ use hearthwatch_detector::reading::EntityInfo;
 use jiff::tz::TimeZone;
 
 use crate::dataset::{Label, RecordedHome};
+use crate::inject::{InjectionPlan, inject};
 
 /// One entity's steps from the home's first to its last; index `i` is the step that ends at `first + i * 600`.
 #[derive(Debug, Clone)]
@@ -76,6 +77,16 @@ pub struct HomePair {
     pub clean: HomeTrace,
     /// Copies with injected faults, each with others: the more, the less a figure hangs on where a few faults fell.
     pub faulty: Vec<HomeTrace>,
+}
+
+impl HomePair {
+    /// Extracts `home` as it is, and a copy for each plan with its faults. All are measured after `from` (Unix seconds), where the faults
+    /// begin.
+    #[must_use]
+    pub fn extract(home: &RecordedHome, from: i64, plans: impl IntoIterator<Item = InjectionPlan>) -> Self {
+        let copy = |plan| HomeTrace::extract_copy(&inject(home, &plan, from), from);
+        Self { clean: HomeTrace::extract(home, from), faulty: plans.into_iter().map(copy).collect() }
+    }
 }
 
 impl EntityTrace {
@@ -149,8 +160,8 @@ impl HomeTrace {
         Self::extracted(home, from, false, SEEN_STEPS)
     }
 
-    /// The same with rows from one window before `from` on alone: to train on what comes after it, or to count its scores, in half the
-    /// memory.
+    /// A copy's trace with the rows from one window before `from` on alone: enough to train on what comes after it, or to count its scores,
+    /// and less memory.
     #[must_use]
     pub fn extract_brief(home: &RecordedHome, from: i64) -> Self {
         Self::extracted(home, from, false, WINDOW_STEPS)

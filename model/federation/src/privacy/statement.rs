@@ -1,4 +1,4 @@
-//! What noise promises, as it is: for whom, how much, and whether it means anything for so many homes.
+//! What noise guarantees: against which observer, how much, and whether that means anything for so many homes.
 
 use super::{PrivacyLoss, privacy_loss};
 
@@ -35,7 +35,7 @@ pub struct PrivacyTerms {
 /// A guarantee in a word: the tiers of Ponomareva et al., *How to DP-fy ML* (2023).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Strength {
-    /// No noise is added where this observer looks.
+    /// What this observer sees has no noise.
     Nothing,
     /// ε above 10: a number without a meaning.
     Meaningless,
@@ -51,7 +51,7 @@ const STRONG: f64 = 1.0;
 const REASONABLE: f64 = 10.0;
 
 impl PrivacyLoss {
-    /// What the ε is worth.
+    /// The tier of the ε.
     #[must_use]
     pub fn strength(&self) -> Strength {
         if self.epsilon <= STRONG {
@@ -65,11 +65,16 @@ impl PrivacyLoss {
         }
     }
 
-    /// How often, at most, somebody is right who guesses whether one home took part and would guess by the toss of a coin without what was
-    /// published: e^ε / (1 + e^ε) and the chance δ, in [0.5, 1].
+    /// How often, at most, a guess is right whether one home took part, where without what was published half of the guesses are right:
+    /// e^ε / (1 + e^ε) and the chance δ, in [0.5, 1].
     #[must_use]
     pub fn guessed_right(&self) -> f64 {
         (1.0 / (1.0 + (-self.epsilon).exp()) + self.delta).min(1.0)
+    }
+
+    /// The same of 1,000 guesses. Rounded up, since it is a bound.
+    fn right_of_1000(&self) -> f64 {
+        (self.guessed_right() * 1000.0).ceil()
     }
 }
 
@@ -84,7 +89,7 @@ pub struct PrivacyStatement {
     pub server: PrivacyLoss,
 }
 
-/// What rounds with these terms promise to any one home.
+/// What rounds with these terms guarantee to any one home.
 ///
 /// *Published*: neighbours are fleets with and without the home, so that the sum differs by one clip; the noise of homes adds up to
 /// √homes times that of one. *Server*: it knows who took part, so sampling hides nothing, and neighbours are any two deltas of the
@@ -122,15 +127,15 @@ impl PrivacyStatement {
     #[must_use]
     pub fn for_resident(&self) -> String {
         let homes = self.terms.homes;
-        let percent = |loss: &PrivacyLoss| format!("{:.0} of 100 times", (loss.guessed_right() * 100.0).floor());
+        let right = |loss: &PrivacyLoss| format!("{:.0} of 1000 times", loss.right_of_1000());
         let readers = match self.published.strength() {
             Strength::Nothing => "No noise is added to what homes send, so nobody can promise that a home cannot be recognised in the published model.".to_owned(),
             Strength::Meaningless => {
                 format!("Noise is added, but with {homes} homes it is too little to hide a single home. Do not rely on it.")
             }
             Strength::Reasonable | Strength::Strong => format!(
-                "Noise is added: whoever studies the published model and guesses whether your home took part is right at most {}, where a coin is right 50 times.",
-                percent(&self.published)
+                "Noise is added: whoever studies the published model and guesses whether your home took part is right at most {}, where a coin is right 500 times.",
+                right(&self.published)
             ),
         };
         let server = match self.server.strength() {
@@ -144,7 +149,7 @@ impl PrivacyStatement {
                 "The server sees what your home sends; noise does not hide it from the server.".to_owned()
             }
             Strength::Reasonable | Strength::Strong => {
-                format!("The same holds for the server: at most {}.", percent(&self.server))
+                format!("The same holds for the server: at most {}.", right(&self.server))
             }
         };
         format!("{readers} {server}")
@@ -152,15 +157,15 @@ impl PrivacyStatement {
 }
 
 fn worth(loss: &PrivacyLoss) -> String {
-    let epsilon = loss.epsilon;
+    let (epsilon, percent) = (loss.epsilon, loss.right_of_1000() / 10.0);
     match loss.strength() {
         Strength::Nothing => "no guarantee (no noise)".to_owned(),
         Strength::Meaningless => format!("ε {epsilon:.0}: meaningless"),
         Strength::Reasonable => {
-            format!("ε {epsilon:.1}: reasonable, a guess is right at most {:.1} %", loss.guessed_right() * 100.0)
+            format!("ε {epsilon:.1}: reasonable, a guess is right at most {percent:.1} %")
         }
         Strength::Strong => {
-            format!("ε {epsilon:.2}: strong, a guess is right at most {:.1} %", loss.guessed_right() * 100.0)
+            format!("ε {epsilon:.2}: strong, a guess is right at most {percent:.1} %")
         }
     }
 }
@@ -197,6 +202,9 @@ mod tests {
         let resident = "Noise is added, but with 12 homes it is too little to hide a single home. Do not rely on it. The server sees what \
                         your home sends; noise does not hide it from the server.";
         assert_eq!(few.for_resident(), resident);
+        let bound = "Noise is added: whoever studies the published model and guesses whether your home took part is right at most 994 of \
+                     1000 times, where a coin is right 500 times.";
+        assert!(many.published.guessed_right() < 0.994 && many.for_resident().starts_with(bound), "rounded up");
     }
 
     #[test]
@@ -213,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn without_noise_a_statement_says_so() {
+    fn without_noise_a_statement_promises_nothing() {
         let none = stated(&PrivacyTerms { noise: 0.0, ..central(12) });
         assert_eq!((none.published.strength(), none.server.strength()), (Strength::Nothing, Strength::Nothing));
         assert!(none.for_resident().starts_with("No noise is added"));

@@ -1,4 +1,4 @@
-//! Each parameter by itself, from the middle of what homes say (Yin et al., ICML 2018).
+//! Each parameter by itself, from the middle of the homes' values (Yin et al., ICML 2018).
 
 use super::{Aggregate, Kept, Strategy};
 use crate::delta::Delta;
@@ -97,15 +97,15 @@ fn middle(kept: Kept, cut: usize) -> Option<Aggregate> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{agreement, honest, run, with_liars};
+    use super::super::fixtures::{agreement, honest, run, with_attackers};
     use super::*;
 
     #[test]
-    fn three_liars_of_ten_do_not_turn_the_middle_around() {
+    fn three_attackers_of_ten_do_not_turn_the_middle_around() {
         let strategies: [Box<dyn Strategy>; 2] = [Box::<CoordinateMedian>::default(), Box::new(TrimmedMean::new(0.3))];
         for strategy in strategies {
             let name = strategy.name();
-            let aggregate = run(strategy, with_liars()).unwrap();
+            let aggregate = run(strategy, with_attackers()).unwrap();
             assert!(agreement(&aggregate.delta) > 0.5, "{name}: {}", agreement(&aggregate.delta));
         }
     }

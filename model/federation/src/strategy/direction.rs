@@ -1,6 +1,7 @@
-//! Deltas weighted by how far they go where the server's own delta goes (FLTrust: Cao et al., NDSS 2021).
+//! Deltas weighted by the cosine to the server's own delta (FLTrust: Cao et al., NDSS 2021).
 
-use super::{Aggregate, LeftOut, Reason, Strategy};
+use super::mean::WeightedSum;
+use super::{Aggregate, LeftOut, Reason, Strategy, with_left_out};
 use crate::delta::Delta;
 
 /// The mean of deltas, each brought to the norm of the server's own and weighted by the cosine of the angle to it where that is above
@@ -8,9 +9,7 @@ use crate::delta::Delta;
 #[derive(Debug)]
 pub struct TrustedDirection {
     reference: Delta,
-    sum: Vec<f64>,
-    weights: f64,
-    homes: usize,
+    sum: WeightedSum,
     left_out: Vec<LeftOut>,
 }
 
@@ -18,8 +17,7 @@ impl TrustedDirection {
     /// `reference` is what the server's training on its own recordings changed, from the weights that the homes started from.
     #[must_use]
     pub fn new(reference: Delta) -> Self {
-        let sum = vec![0.0; reference.values().len()];
-        Self { reference, sum, weights: 0.0, homes: 0, left_out: Vec::new() }
+        Self { reference, sum: WeightedSum::default(), left_out: Vec::new() }
     }
 }
 
@@ -32,12 +30,7 @@ impl Strategy for TrustedDirection {
         let norm = delta.norm();
         let cosine = delta.cosine(&self.reference);
         if cosine > 0.0 {
-            let factor = cosine * self.reference.norm() / norm;
-            for (sum, value) in self.sum.iter_mut().zip(delta.values()) {
-                *sum += factor * f64::from(*value);
-            }
-            self.weights += cosine;
-            self.homes += 1;
+            self.sum.add(&delta, cosine, self.reference.norm() / norm);
         } else {
             let reason = if norm > 0.0 { Reason::AgainstReplay { cosine } } else { Reason::NothingLearnt };
             self.left_out.push(LeftOut { home: home.to_owned(), reason });
@@ -49,24 +42,18 @@ impl Strategy for TrustedDirection {
     }
 
     fn finish(self: Box<Self>) -> Option<Aggregate> {
-        if self.homes == 0 && self.left_out.is_empty() {
-            return None;
-        }
-        // With nobody to trust nothing changes.
-        let weights = if self.weights > 0.0 { self.weights } else { 1.0 };
-        let values = self.sum.iter().map(|sum| (sum / weights) as f32).collect();
-        Some(Aggregate { delta: Delta::new(values).ok()?, homes: self.homes, left_out: self.left_out })
+        with_left_out(self.sum.mean(), self.left_out)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{agreement, run, truth, with_liars};
+    use super::super::fixtures::{agreement, run, truth, with_attackers};
     use super::*;
 
     #[test]
-    fn liars_who_turn_around_do_not_count_and_honest_homes_have_the_references_norm() {
-        let aggregate = run(Box::new(TrustedDirection::new(truth())), with_liars()).unwrap();
+    fn attackers_who_turn_around_do_not_count_and_honest_homes_have_the_references_norm() {
+        let aggregate = run(Box::new(TrustedDirection::new(truth())), with_attackers()).unwrap();
         assert!(agreement(&aggregate.delta) > 0.9);
         assert_eq!(aggregate.homes, 7);
         let left: Vec<&str> = aggregate.left_out.iter().map(|left| left.home.as_str()).collect();
@@ -76,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn with_nobody_to_trust_nothing_changes() {
+    fn without_a_home_to_trust_nothing_changes() {
         let aggregate = run(Box::new(TrustedDirection::new(truth())), [truth().scaled(-1.0), Delta::zero()]).unwrap();
         assert_eq!((aggregate.delta, aggregate.homes), (Delta::zero(), 0));
         assert_eq!(aggregate.left_out[1].reason, Reason::NothingLearnt);

@@ -1,10 +1,11 @@
-//! The mean of the deltas that lie nearest to others: multi-Krum (Blanchard et al., NeurIPS 2017).
+//! The mean of the deltas that are nearest to others: multi-Krum (Blanchard et al., NeurIPS 2017).
 
+use super::mean::WeightedSum;
 use super::{Aggregate, Kept, LeftOut, Reason, Strategy};
 use crate::delta::Delta;
 
-/// The mean of those deltas whose nearest neighbours are nearest. What liars send alone is far from all; what they agree upon is
-/// near only to theirs, of whom there are too few.
+/// The mean of those deltas whose nearest neighbours are nearest. What one attacker sends is far from all others; what attackers agree on is
+/// near only to their own deltas, of which there are too few.
 #[derive(Debug)]
 pub struct MultiKrum {
     share: f64,
@@ -12,7 +13,7 @@ pub struct MultiKrum {
 }
 
 impl MultiKrum {
-    /// `share` of the homes may lie: so many are left out. Of n homes at most (n − 3) / 2 can be.
+    /// `share` of the homes may be attackers: so many are left out. Of n homes at most (n − 3) / 2 can be.
     #[must_use]
     pub fn new(share: f64) -> Self {
         Self { share, kept: Kept::default() }
@@ -35,22 +36,21 @@ impl Strategy for MultiKrum {
     fn finish(self: Box<Self>) -> Option<Aggregate> {
         let Kept { homes, left_out: late } = self.kept;
         let n = homes.len();
-        let liars = ((n as f64 * self.share) as usize).min(n.saturating_sub(3) / 2);
-        let scores = scores(&homes, n.saturating_sub(liars + 2).max(1));
+        let attackers = ((n as f64 * self.share) as usize).min(n.saturating_sub(3) / 2);
+        let scores = scores(&homes, n.saturating_sub(attackers + 2).max(1));
         let mut order: Vec<usize> = (0..n).collect();
         order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]).then(a.cmp(b)));
         let median = *order.get(n / 2)?;
-        let mut left: Vec<usize> = order.split_off(n - liars);
+        let mut left: Vec<usize> = order.split_off(n - attackers);
         left.sort_unstable();
-        let mut mean = Box::<super::Mean>::default();
+        let mut sum = WeightedSum::default();
         for index in &order {
-            let (home, delta) = &homes[*index];
-            mean.add(home, delta.clone());
+            sum.add(&homes[*index].1, 1.0, 1.0);
         }
         let far = |index: usize| Reason::FarFromOthers { times: scores[index] / scores[median].max(f64::MIN_POSITIVE) };
         let left_out = left.iter().map(|index| LeftOut { home: homes[*index].0.clone(), reason: far(*index) });
         let left_out = left_out.chain(late).collect();
-        mean.finish().map(|aggregate| Aggregate { left_out, ..aggregate })
+        sum.mean().map(|aggregate| Aggregate { left_out, ..aggregate })
     }
 }
 
@@ -76,12 +76,12 @@ fn scores(homes: &[(String, Delta)], nearest: usize) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{agreement, honest, run, with_liars};
+    use super::super::fixtures::{agreement, honest, run, with_attackers};
     use super::*;
 
     #[test]
-    fn liars_are_left_out_by_name_with_how_far_off_they_are() {
-        let aggregate = run(Box::new(MultiKrum::new(0.3)), with_liars()).unwrap();
+    fn attackers_are_left_out_by_name_with_how_far_off_they_are() {
+        let aggregate = run(Box::new(MultiKrum::new(0.3)), with_attackers()).unwrap();
         assert!(agreement(&aggregate.delta) > 0.9);
         assert_eq!(aggregate.homes, 7);
         assert_eq!(
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn liars_who_agree_are_still_too_few() {
+    fn attackers_who_agree_are_still_too_few() {
         let together = honest(200).scaled(-3.0);
         let deltas = (0..7).map(honest).chain(std::iter::repeat_n(together, 3));
         let aggregate = run(Box::new(MultiKrum::new(0.3)), deltas).unwrap();

@@ -49,7 +49,7 @@ fn the_same_inputs_give_the_same_bytes_whatever_the_number_of_threads() {
 }
 
 #[test]
-fn the_artifact_says_what_it_was_made_from() {
+fn the_artifact_names_what_it_was_made_from() {
     let candidate = run(&[], None, &config());
     let artifact = Artifact::parse(&candidate.artifact).unwrap();
     let lineage = &artifact.manifest().lineage;
@@ -96,7 +96,7 @@ fn fine_tuning_on_feedback_is_held_against_champion_and_replay() {
 }
 
 #[test]
-fn without_its_only_teacher_a_candidate_is_what_replay_alone_would_have_made() {
+fn without_the_answers_of_its_only_home_a_candidate_is_what_replay_alone_gives() {
     let champion = run(&[], None, &config());
     let start = Artifact::parse(&champion.artifact).unwrap().weights().clone();
     let prepared = prepare(&corpus(), None, &config(), &mut never_stops(|_| {})).unwrap();
@@ -196,7 +196,7 @@ fn a_checkpoint_of_another_configuration_is_not_gone_on_from() {
 }
 
 #[test]
-fn progress_is_told_in_order() {
+fn progress_is_reported_in_order() {
     let mut reported = Vec::new();
     RetrainRequest::new(&corpus(), &config()).run(&mut never_stops(|progress| reported.push(progress))).unwrap();
     assert_eq!(reported.first(), Some(&Progress::Preparing { done: 1, total: 6 }));

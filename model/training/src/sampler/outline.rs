@@ -1,11 +1,10 @@
-//! What a home can draw windows from, as plain values: for holding our rounds against those of another framework.
+//! What a home can draw windows from, as plain values: to compare our rounds with those of another framework.
 
-use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::grid::{FEATURES, Feature, WINDOW_STEPS};
+use hearthwatch_detector::grid::{FEATURES, WINDOW_STEPS};
 use hearthwatch_detector::network::tame;
 use hearthwatch_evaluation::evaluate::{EntityTrace, HomePair};
 
-use super::Sampler;
+use super::{Sampler, is_mirrored, signed_features, target};
 
 /// Everything that a round of one home is drawn from.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +22,7 @@ pub struct HomeOutline {
 pub struct SourceOutline {
     /// Oldest first, `FEATURES` values each.
     pub rows: Vec<f32>,
-    /// [`DeviceClass::index`].
+    /// By [`DeviceClass::index`](hearthwatch_detector::class::DeviceClass::index).
     pub class: usize,
     /// Whether windows are mirrored half of the time.
     pub mirrored: bool,
@@ -40,15 +39,15 @@ impl HomeOutline {
     #[must_use]
     pub fn of(home: &HomePair) -> Self {
         let sampler = Sampler::for_round(std::slice::from_ref(home), &[]);
-        let mut traces: Vec<&EntityTrace> = sampler.normal.iter().map(|normal| normal.source.trace).collect();
+        let mut traces: Vec<&EntityTrace> = sampler.normal.iter().map(|normal| normal.trace).collect();
         for fault in &sampler.faults {
-            if !traces.iter().any(|trace| std::ptr::eq(*trace, fault.source.trace)) {
-                traces.push(fault.source.trace);
+            if !traces.iter().any(|trace| std::ptr::eq(*trace, fault.trace)) {
+                traces.push(fault.trace);
             }
         }
         let place = |trace: &EntityTrace| traces.iter().position(|other| std::ptr::eq(*other, trace)).unwrap_or(0);
         let faults = sampler.faults.iter().map(|fault| {
-            let (trace, offset) = (fault.source.trace, first_row(fault.source.trace));
+            let (trace, offset) = (fault.trace, first_row(fault.trace));
             let row = |step: usize| step.saturating_sub(offset) as u32;
             [place(trace) as u32, row(fault.steps.start), row(fault.steps.end)]
         });
@@ -58,14 +57,12 @@ impl HomeOutline {
             source(trace, normal)
         });
         let mut signed = [false; FEATURES];
-        for feature in Feature::ALL.into_iter().filter(|feature| feature.is_signed()) {
-            signed[feature.index()] = true;
-        }
+        signed_features().for_each(|feature| signed[feature] = true);
         Self { sources: sources.collect(), faults, signed }
     }
 }
 
-/// The first step whose row is there.
+/// The first step with a row.
 fn first_row(trace: &EntityTrace) -> usize {
     (0..trace.len()).find(|step| trace.row(*step).is_some()).unwrap_or(trace.len())
 }
@@ -74,18 +71,13 @@ fn source(trace: &EntityTrace, normal: &[u32]) -> SourceOutline {
     let offset = first_row(trace);
     let steps = offset..trace.len();
     let rows = steps.clone().filter_map(|step| trace.row(step)).flatten().map(|value| tame(*value)).collect();
-    let target = |step: usize| {
-        let known = step + 1 < trace.len() && trace.observed[step + 1].is_finite();
-        let next = if known { trace.row(step + 1) } else { None };
-        next.map_or(f32::NAN, |row| row[Feature::Residual.index()])
-    };
     SourceOutline {
         rows,
         class: trace.class.index(),
-        mirrored: DeviceClass::ALL.get(trace.class.index()).is_some_and(|class| !class.heavy_tailed()),
+        mirrored: is_mirrored(trace.class.index()),
         ready: steps.map(|step| step + 1 >= offset + WINDOW_STEPS && trace.network_ready(step)).collect(),
         normal: normal.iter().map(|step| step.saturating_sub(offset as u32)).collect(),
-        targets: normal.iter().map(|step| target(*step as usize)).collect(),
+        targets: normal.iter().map(|step| target(trace, *step as usize).unwrap_or(f32::NAN)).collect(),
     }
 }
 
@@ -95,12 +87,12 @@ mod tests {
     use rand::SeedableRng as _;
     use rand_chacha::ChaCha8Rng;
 
-    use super::super::tests::pair;
     use super::*;
+    use crate::fixtures::pair;
 
     #[test]
     fn the_windows_of_the_outline_are_those_that_are_drawn() {
-        let pair = pair();
+        let pair = pair(1);
         let outline = HomeOutline::of(&pair);
         let pairs = [pair];
         let drawn = Sampler::for_validation(&pairs).draw(&mut ChaCha8Rng::seed_from_u64(1), 64, 0.3, 0.0);

@@ -1,6 +1,6 @@
-//! The end of a group: secrets put together from shares, and the masks taken off the sum.
+//! The end of a group: secrets are joined from shares, and the masks removed from the sum.
 
-use super::{Dealer, Ended, Lie, Server};
+use super::{Dealer, Ended, Server, WrongShare};
 use crate::agreement;
 use crate::group::Place;
 use crate::home::sign;
@@ -16,54 +16,54 @@ pub struct GroupSum {
     pub words: Words,
     /// Whose words are in it, in ascending order.
     pub homes: Vec<Place>,
-    /// Shares that were opened wrongly, and did no harm.
-    pub lies: Vec<Lie>,
+    /// Wrong shares that homes opened; there were enough right ones.
+    pub wrong_shares: Vec<WrongShare>,
 }
 
 impl Server {
     /// Closes the last exchange.
     ///
     /// # Errors
-    /// [`Ended::TooFew`] (also where an exchange before is still open), [`Ended::TooFewShares`], [`Ended::FalseDealer`].
+    /// [`Ended::OutOfTurn`], [`Ended::TooFew`], [`Ended::TooFewShares`], [`Ended::FalseDealer`].
     pub fn close_unmask(&mut self) -> Result<GroupSum, Ended> {
-        self.enough(Exchange::Unmask, self.answered.len())?;
+        self.can_close(Exchange::Unmask, self.answered.len())?;
         let mut sum = self.sum.clone();
         for (place, dealer) in &self.dealers {
-            let secret = self.put_together(*place, dealer)?;
-            let lied = || Ended::FalseDealer { dealer: *place };
+            let secret = self.joined(*place, dealer)?;
+            let false_dealer = || Ended::FalseDealer { dealer: *place };
             if self.masked.contains_key(place) {
                 if sharing::seed_commitment(&self.group, *place, &secret) != dealer.seed_commitment {
-                    return Err(lied());
+                    return Err(false_dealer());
                 }
-                let seed = agreement::own_seed(&secret, &self.group).map_err(|_| lied())?;
+                let seed = agreement::own_seed(&secret, &self.group).map_err(|_| false_dealer())?;
                 sum.mask(&seed, Sign::Minus);
             } else {
                 let key = self.keys.get(place).map(|keys| keys.masking);
                 if agreement::public(&secret).ok() != key {
-                    return Err(lied());
+                    return Err(false_dealer());
                 }
-                self.take_off_pairs(*place, &secret, &mut sum).map_err(|_| lied())?;
+                self.remove_pairs(*place, &secret, &mut sum).map_err(|_| false_dealer())?;
             }
         }
         self.open = Exchange::Done;
-        // Nothing that could take masks off again is kept.
+        // Nothing that could remove masks again is kept.
         self.dealers.clear();
         let homes = self.masked.keys().copied().collect();
-        Ok(GroupSum { words: sum, homes, lies: self.lies.iter().copied().collect() })
+        Ok(GroupSum { words: sum, homes, wrong_shares: self.wrong_shares().collect() })
     }
 
-    fn put_together(&self, place: Place, dealer: &Dealer) -> Result<Secret, Ended> {
+    fn joined(&self, place: Place, dealer: &Dealer) -> Result<Secret, Ended> {
         let (found, needed) = (dealer.opened.len(), self.plan.threshold);
         let shares = dealer.opened.iter().map(|(holder, share)| (*holder, share));
         sharing::join(shares, needed).ok_or(Ended::TooFewShares { dealer: place, found, needed: usize::from(needed) })
     }
 
-    /// Takes off the masks that homes have in common with one that dropped out.
-    fn take_off_pairs(&self, dropped: Place, masking: &Secret, sum: &mut Words) -> Result<(), agreement::NoKey> {
+    /// Removes the masks that homes have in common with one that dropped out.
+    fn remove_pairs(&self, dropped: Place, masking: &Secret, sum: &mut Words) -> Result<(), agreement::NoKey> {
         for place in self.masked.keys() {
             let Some(keys) = self.keys.get(place) else { continue };
             let seed = agreement::pair_seed(masking, &keys.masking, &self.group)?;
-            sum.mask(&seed, sign(*place, dropped).turned());
+            sum.mask(&seed, sign(*place, dropped).opposite());
         }
         Ok(())
     }

@@ -22,12 +22,12 @@ pub(super) struct Habits {
     midnight: u64,
 }
 
-/// What becomes of one training.
+/// The outcome of one training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// It arrives then.
+    /// The answer arrives then.
     At(u64),
-    /// It never does.
+    /// No answer arrives.
     Never,
 }
 
@@ -49,7 +49,7 @@ impl Habits {
         if since_midnight < NIGHT { now } else { now + DAY - since_midnight }
     }
 
-    /// When a home that begins at `start` answers.
+    /// When a home that begins at `start` answers, if it does.
     pub(super) fn answer(self, start: u64, rng: &mut ChaCha8Rng) -> Answer {
         let fate = rng.random_range(0..100);
         let takes = rng.random_range(TAKES);

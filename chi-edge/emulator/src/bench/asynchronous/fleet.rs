@@ -1,23 +1,19 @@
-//! The simulated fleet: synchronous rounds with a deadline, and a buffer that takes answers as they come.
+//! The simulated fleet: synchronous rounds with a deadline, and a buffer that takes answers as they arrive.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use hearthwatch_detector::network::{DeviceKind, Weights};
-use hearthwatch_evaluation::evaluate::{HomePair, fan_out};
+use hearthwatch_evaluation::evaluate::fan_out;
 use hearthwatch_federation::{Delta, Quantised};
-use hearthwatch_training::{RetrainConfig, RoundRecipe, ServerLoss, held_out_loss, train_round};
+use hearthwatch_training::{RoundRecipe, home_seed, round_seed, train_round};
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::clock::{Answer, HOUR, Habits};
 use super::shards::Shard;
-use crate::bench::attacks::{Known, Way};
-
-/// Bytes of a delta as it travels, and of the weights that a home is sent.
-pub(super) const UP_BYTES: u64 = 29_882;
-pub(super) const DOWN_BYTES: u64 = 119_448;
+use crate::bench::attacks::{Known, StrategyKind, World};
 
 /// How answers become versions.
 #[derive(Debug, Clone, Copy)]
@@ -27,27 +23,16 @@ pub(super) enum Mode {
     /// So many homes are at work; a version is made of every so many answers, stale ones weighing 1 / √(1 + versions since)
     /// (FedBuff: Nguyen et al., AISTATS 2022).
     Buffer { at_work: usize, answers: usize },
-    /// No home is asked; so many answers are counted for each version, so that replay is as much as in another mode.
+    /// No home is asked; the server replays as often as in a mode with so many answers for each version.
     Alone { answers: usize },
 }
 
 /// The fleet of one seed.
 pub(super) struct Fleet<'a> {
-    pub start: &'a Weights,
-    /// Recorded homes of which the small ones are parts.
-    pub recorded: &'a [HomePair],
+    /// Its homes that train are those of which the small ones are parts.
+    pub world: &'a World,
     pub shards: &'a [Shard],
-    /// Recorded homes that judge.
-    pub judges: &'a [HomePair],
-    /// The server's.
-    pub recordings: &'a [HomePair],
-    pub server: &'a ServerLoss,
-    /// A home's when the simulation begins; the step size falls with the answers.
-    pub recipe: RoundRecipe,
-    /// The server's on its recordings, after each version; falls likewise.
-    pub replay: RoundRecipe,
-    pub config: &'a RetrainConfig,
-    /// Answers after which a simulation ends.
+    /// Answers after which a simulation ends; the step sizes fall with them.
     pub answers_max: usize,
 }
 
@@ -58,21 +43,33 @@ pub(super) struct Point {
     pub hours: f64,
     pub answers: usize,
     pub asked: usize,
+    /// On the evaluators.
     pub loss: f32,
     /// Mean number of versions that its answers were behind.
     pub stale: f64,
 }
 
-/// An answer on its way.
-struct Flying {
+/// A training that has not become part of a version.
+struct Pending {
     shard: usize,
+    /// The one that the home fetched.
     version: usize,
+}
+
+/// The homes at work for a buffer, and what happens when.
+#[derive(Default)]
+struct Agenda {
+    /// By time, then by number, so that the order is always the same. True where an answer arrives, false where a home begins.
+    events: BinaryHeap<Reverse<(u64, usize, bool)>>,
+    /// By number.
+    at_work: BTreeMap<usize, Pending>,
+    next: usize,
 }
 
 /// A simulation as it goes on.
 struct State<'a> {
     fleet: &'a Fleet<'a>,
-    way: Way,
+    strategy: StrategyKind,
     versions: Vec<Weights>,
     habits: Vec<Habits>,
     rng: ChaCha8Rng,
@@ -82,15 +79,25 @@ struct State<'a> {
     before: Option<Delta>,
 }
 
+/// A small home's training: a quarter of a home's windows.
+fn recipe(anomaly_weight: f32) -> RoundRecipe {
+    RoundRecipe { steps: 10, batch: 64, learning_rate: 5e-4, hard_share: 0.0, ..RoundRecipe::home(anomaly_weight) }
+}
+
+/// The server's, after each version.
+fn replay(anomaly_weight: f32) -> RoundRecipe {
+    RoundRecipe { batch: 128, ..recipe(anomaly_weight) }
+}
+
 impl Fleet<'_> {
-    /// Runs one mode until enough answers came.
-    pub(super) fn run(&self, mode: Mode, way: Way) -> anyhow::Result<Vec<Point>> {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
+    /// Runs one mode until enough answers arrived.
+    pub(super) fn run(&self, mode: Mode, strategy: StrategyKind) -> anyhow::Result<Vec<Point>> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.world.config.seed);
         let habits = self.shards.iter().map(|_| Habits::draw(&mut rng)).collect();
         let state = State {
             fleet: self,
-            way,
-            versions: vec![self.start.clone()],
+            strategy,
+            versions: vec![self.world.start.clone()],
             habits,
             rng,
             points: Vec::new(),
@@ -132,95 +139,98 @@ impl State<'_> {
                 _ => deadline,
             };
             let version = self.versions.len() - 1;
-            let flying: Vec<Flying> = arrivals.iter().map(|(_, shard)| Flying { shard: *shard, version }).collect();
-            self.step(&flying, now)?;
+            let arrived: Vec<Pending> = arrivals.iter().map(|(_, shard)| Pending { shard: *shard, version }).collect();
+            self.step(&arrived, now, self.answers)?;
         }
         Ok(self.points)
     }
 
     fn alone(mut self, answers: usize) -> anyhow::Result<Vec<Point>> {
-        while self.answers < self.fleet.answers_max {
-            self.step(&[], 0)?;
-            self.answers += answers;
+        for done in (0..self.fleet.answers_max).step_by(answers) {
+            self.step(&[], 0, done)?;
         }
         Ok(self.points)
     }
 
     fn buffer(mut self, at_work: usize, enough: usize) -> anyhow::Result<Vec<Point>> {
-        // By time, then by order of asking: what happens does not depend on the heap.
-        let mut events: BinaryHeap<Reverse<(u64, usize, bool)>> = BinaryHeap::new();
-        let mut flying: BTreeMap<usize, Flying> = BTreeMap::new();
-        let mut next = 0;
-        let mut ask = |now: u64, events: &mut BinaryHeap<_>, state: &mut Self, flying: &mut BTreeMap<usize, Flying>| {
-            let shard = state.free_soon(now);
-            events.push(Reverse((state.habits[shard].free_from(now), next, false)));
-            flying.insert(next, Flying { shard, version: 0 });
-            next += 1;
-        };
+        let mut agenda = Agenda::default();
+        let mut arrived = Vec::new();
         for _ in 0..at_work {
-            ask(0, &mut events, &mut self, &mut flying);
+            self.ask(0, &mut agenda, &arrived);
         }
-        let mut buffer = Vec::new();
-        while let Some(Reverse((now, number, done))) = events.pop() {
+        while let Some(Reverse((now, number, done))) = agenda.events.pop() {
             if self.answers >= self.fleet.answers_max {
                 break;
             }
             if done {
-                buffer.extend(flying.remove(&number));
-                ask(now, &mut events, &mut self, &mut flying);
-            } else if let Some(begun) = flying.get_mut(&number) {
+                arrived.extend(agenda.at_work.remove(&number));
+                self.ask(now, &mut agenda, &arrived);
+            } else if let Some(begun) = agenda.at_work.get_mut(&number) {
                 // Weights are fetched when the home begins.
                 begun.version = self.versions.len() - 1;
                 self.asked += 1;
                 match self.habits[begun.shard].answer(now, &mut self.rng) {
-                    Answer::At(at) => events.push(Reverse((at, number, true))),
+                    Answer::At(at) => agenda.events.push(Reverse((at, number, true))),
                     Answer::Never => {
-                        flying.remove(&number);
-                        // Noticed when a certificate of the plan ends, a night later.
-                        ask(now + 24 * HOUR, &mut events, &mut self, &mut flying);
+                        agenda.at_work.remove(&number);
+                        // The server notices it a night later.
+                        self.ask(now + 24 * HOUR, &mut agenda, &arrived);
                     }
                 }
             }
-            if buffer.len() >= enough {
-                self.step(&std::mem::take(&mut buffer), now)?;
+            if arrived.len() >= enough {
+                self.step(&std::mem::take(&mut arrived), now, self.answers)?;
             }
         }
         Ok(self.points)
     }
 
-    /// A home that is free now where there is one among a few drawn, else the one that is free first.
-    fn free_soon(&mut self, now: u64) -> usize {
-        const TRIES: usize = 8;
-        let draws = (0..TRIES).map(|_| self.rng.random_range(0..self.fleet.shards.len()));
-        draws.min_by_key(|shard| self.habits[*shard].free_from(now)).unwrap_or(0)
+    /// Asks another home: none that is at work, or whose answer waits in the buffer, so that a version has one delta of each.
+    fn ask(&mut self, now: u64, agenda: &mut Agenda, arrived: &[Pending]) {
+        let busy: BTreeSet<usize> = agenda.at_work.values().chain(arrived).map(|one| one.shard).collect();
+        let Some(shard) = self.free_soon(now, &busy) else { return };
+        agenda.events.push(Reverse((self.habits[shard].free_from(now), agenda.next, false)));
+        agenda.at_work.insert(agenda.next, Pending { shard, version: 0 });
+        agenda.next += 1;
     }
 
-    /// Trains what arrived, each from the version that it fetched, and makes the next version.
-    fn step(&mut self, arrived: &[Flying], now: u64) -> anyhow::Result<()> {
-        let fleet = self.fleet;
+    /// Of a few homes drawn that are not busy the one that is free first; the first that is not busy where all of them are.
+    fn free_soon(&mut self, now: u64, busy: &BTreeSet<usize>) -> Option<usize> {
+        const DRAWN: usize = 8;
+        let homes = self.fleet.shards.len();
+        let drawn: Vec<usize> = (0..DRAWN).map(|_| self.rng.random_range(0..homes)).collect();
+        let free = drawn.into_iter().filter(|shard| !busy.contains(shard));
+        let first = free.min_by_key(|shard| self.habits[*shard].free_from(now));
+        first.or_else(|| (0..homes).find(|shard| !busy.contains(shard)))
+    }
+
+    /// Trains what arrived, each home from the version that it fetched, and makes the next version. `done`: answers so far, by which the
+    /// step sizes fall.
+    fn step(&mut self, arrived: &[Pending], now: u64, done: usize) -> anyhow::Result<()> {
+        let Fleet { world, shards, answers_max } = self.fleet;
         let newest = self.versions.len() - 1;
-        let seed = fleet.config.seed.wrapping_mul(1_000_003).wrapping_add(newest as u64);
+        let seed = round_seed(world.config.seed, newest);
+        let in_round = |recipe: RoundRecipe| recipe.in_round(done, *answers_max);
+        let weight = world.config.anomaly_weight;
+        let (recipe, replay) = (in_round(recipe(weight)), in_round(replay(weight)));
+        let device = DeviceKind::parse(&world.config.device)?.open()?;
         let versions = &self.versions;
-        let in_round = |recipe: RoundRecipe| recipe.in_round(self.answers, fleet.answers_max);
-        let (recipe, replay) = (in_round(fleet.recipe), in_round(fleet.replay));
-        let device = DeviceKind::parse(&fleet.config.device)?.open()?;
-        let train = |one: &Flying| {
-            let (start, home) = (&versions[one.version], fleet.shards[one.shard].pair(fleet.recorded));
-            let seed = seed.wrapping_add((one.shard as u64) << 40);
-            let end = train_round(start, &[home], &[], &recipe, seed, &device).ok()?;
+        let train = |one: &Pending| {
+            let (start, home) = (&versions[one.version], shards[one.shard].pair(&world.pairs[..world.trained]));
+            let end = train_round(start, &[home], &[], &recipe, home_seed(seed, one.shard), &device).ok()?;
             Quantised::of(&Delta::between(start, &end)).restore().ok()
         };
-        let deltas = fan_out(arrived, fleet.config.threads, train, |_| {});
+        let deltas = fan_out(arrived, world.config.threads, train, |_| {});
         let weights = &versions[newest];
-        let reference = Delta::between(weights, &train_round(weights, fleet.recordings, &[], &recipe, !seed, &device)?);
-        let known = Known {
+        let reference =
+            Delta::between(weights, &train_round(weights, &world.recordings, &[], &recipe, !seed, &device)?);
+        let mut strategy = self.strategy.strategy(Known {
             reference: &reference,
-            rise: fleet.server.rise(weights),
+            rise: world.server.rise(weights),
             before: self.before.as_ref(),
             weights: BTreeMap::new(),
-            seed: fleet.config.seed,
-        };
-        let mut strategy = self.way.strategy(known);
+            seed: world.config.seed,
+        });
         let mut stale = 0;
         for (one, delta) in arrived.iter().zip(deltas) {
             let behind = newest - one.version;
@@ -238,13 +248,13 @@ impl State<'_> {
             }
             None => weights.clone(),
         };
-        let next = train_round(&next, fleet.recordings, &[], &replay, seed, &device)?;
+        let next = train_round(&next, &world.recordings, &[], &replay, seed, &device)?;
         self.points.push(Point {
             version: newest + 1,
             hours: now as f64 / HOUR as f64,
             answers: self.answers,
             asked: self.asked,
-            loss: held_out_loss(&next, fleet.judges, fleet.config)?,
+            loss: world.loss(&next)?,
             stale: stale as f64 / arrived.len().max(1) as f64,
         });
         self.versions.push(next);

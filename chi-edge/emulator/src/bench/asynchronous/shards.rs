@@ -9,10 +9,10 @@ const DAY: i64 = 86_400;
 /// Length of a small home's history.
 const DAYS: i64 = 2;
 
-/// A fault that lies in it for less is nothing to learn from.
+/// Seconds of a fault within it below which there is nothing to learn from.
 const SHORTEST: i64 = 2 * 3600;
 
-/// A small home: so much of one entity of a recorded home.
+/// A small home: [`DAYS`] of one entity of a recorded home.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shard {
     home: usize,
@@ -70,7 +70,7 @@ impl Shard {
         }
     }
 
-    /// Steps of other weeks stay, and are never asked about.
+    /// Other steps stay in the trace, and the network is not asked about them.
     fn cut_entity(&self, trace: &EntityTrace) -> EntityTrace {
         let mut own = trace.clone();
         for index in 0..own.len() {
@@ -83,7 +83,7 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use hearthwatch_evaluation::fixtures::home::made_home;
-    use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
+    use hearthwatch_evaluation::inject::{Family, InjectionPlan};
     use rand::SeedableRng as _;
 
     use super::*;
@@ -93,8 +93,7 @@ mod tests {
         let clean = made_home(3, 56);
         let from = clean.span().unwrap().0 + 14 * DAY;
         let plan = InjectionPlan { seed: 1, events_per_entity_week: 2.0, families: vec![Family::LevelShift] };
-        let faulty = vec![HomeTrace::extract(&inject(&clean, &plan, from), from)];
-        let homes = [HomePair { clean: HomeTrace::extract(&clean, from), faulty }];
+        let homes = [HomePair::extract(&clean, from, [plan])];
         let found = shards(&homes, 3, &mut ChaCha8Rng::seed_from_u64(1));
         assert_eq!(found.len(), 3);
         for shard in found {

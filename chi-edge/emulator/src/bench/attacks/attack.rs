@@ -1,40 +1,41 @@
-//! What homes that lie send in place of what they learnt.
+//! What attackers send in place of what they learnt.
 
 use hearthwatch_federation::Delta;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// A kind of lie.
+/// A kind of attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Attack {
-    /// The opposite, four times as long.
+    /// The opposite of what the home learnt, four times as long.
     SignFlip,
-    /// The opposite, as long as it is.
+    /// The opposite of what the home learnt, as long as it is.
     SignFlipShort,
     /// Noise, ten times as long as what the home learnt.
     Noise,
     /// Learnt from the home's own windows with faults called normal and normal time called faults.
     FlippedLabels,
-    /// All liars send the same: the mean of the honest less a little of their spread, parameter by parameter, so that nobody stands
-    /// out (Baruch et al., NeurIPS 2019).
+    /// All attackers send the same: the mean of the honest deltas less a little of their spread, parameter by parameter, so that nobody
+    /// stands out (Baruch et al., NeurIPS 2019).
     LittleIsEnough,
-    /// All liars send the same opposite of the honest mean, as long as an honest delta.
+    /// All attackers send the same opposite of the honest mean, as long as an honest delta.
     Colluding,
-    /// The same, with so much noise of each liar's own that no two are alike.
+    /// The same, with so much noise of each attacker's own that no two are alike.
     Disguised,
-    /// One liar sends so much that the mean becomes the opposite (Bagdasaryan et al., AISTATS 2020).
+    /// The first attacker sends so much that the mean becomes the opposite (Bagdasaryan et al., AISTATS 2020); the others are honest.
     ModelReplacement,
     /// A step in one fixed direction, as long as an honest delta, round after round.
     SlowDrift,
-    /// Nothing learnt, nothing sent: weights as they were.
+    /// Nothing learnt: a delta of zeros.
     FreeRider,
-    /// Nothing learnt: what the homes together changed in the round before.
+    /// Nothing learnt: the aggregate of the round before.
     Copying,
 }
 
 /// Standard deviations from the honest mean that *a little is enough* goes.
 const LITTLE: f64 = 1.0;
-/// Cosine of a disguised lie to the opposite of the honest mean: two of them have its square, .49, as near as honest homes may be.
+/// Cosine of a disguised delta to the opposite of the honest mean. Two of them have its square, .49: below .6, from which the vetted mean
+/// takes one for a copy of the other.
 const DISGUISED: f64 = 0.7;
 
 impl Attack {
@@ -70,19 +71,19 @@ impl Attack {
         }
     }
 
-    /// Whether the lie is made of what the home learnt.
+    /// Whether what is sent is made of what the home learnt.
     pub(super) fn trains(self) -> bool {
         matches!(self, Self::SignFlip | Self::SignFlipShort | Self::FlippedLabels | Self::ModelReplacement)
     }
 
-    /// What liar number `liar` sends in a round, who would have sent `own` and knows what the honest homes send; `seed` is the run's.
-    pub(super) fn lie(self, liar: usize, own: &Delta, honest: &Honest, (seed, round): (u64, usize)) -> Delta {
+    /// What attacker number `attacker` sends in a round. It would have sent `own`, and knows what the honest homes send; `seed` is the run's.
+    pub(super) fn delta(self, attacker: usize, own: &Delta, honest: &Honest, (seed, round): (u64, usize)) -> Delta {
         let as_long_as = |delta: Delta, norm: f64| {
             let own = delta.norm();
             if own > 0.0 { delta.scaled(norm / own) } else { delta }
         };
         let noise = |seed: u64| Delta::zero().noised(1.0, &mut ChaCha8Rng::seed_from_u64(seed));
-        let fresh = || noise(seed ^ ((round as u64 + 1) << 32) ^ (liar as u64 + 1));
+        let fresh = || noise(seed ^ ((round as u64 + 1) << 32) ^ (attacker as u64 + 1));
         match self {
             Self::SignFlip => own.clone().scaled(-4.0),
             Self::SignFlipShort => own.clone().scaled(-1.0),
@@ -93,7 +94,7 @@ impl Attack {
                 let along = as_long_as(honest.mean.clone(), -DISGUISED * honest.norm);
                 sum(&along, &as_long_as(fresh(), (1.0 - DISGUISED * DISGUISED).sqrt() * honest.norm))
             }
-            Self::ModelReplacement if liar == 0 => honest.mean.clone().scaled(-2.0 * honest.homes as f64),
+            Self::ModelReplacement if attacker == 0 => honest.mean.clone().scaled(-2.0 * honest.homes as f64),
             Self::FlippedLabels | Self::ModelReplacement => own.clone(),
             Self::SlowDrift => as_long_as(noise(seed), honest.norm),
             Self::FreeRider => Delta::zero(),
@@ -107,7 +108,7 @@ fn sum(one: &Delta, other: &Delta) -> Delta {
     Delta::new(values).unwrap_or_else(|_| Delta::zero())
 }
 
-/// What liars know of the others.
+/// What attackers know of the others.
 pub(super) struct Honest {
     homes: usize,
     mean: Delta,
@@ -115,12 +116,12 @@ pub(super) struct Honest {
     deviations: Vec<f64>,
     /// Mean norm of an honest delta.
     norm: f64,
-    /// What the homes together changed in the round before.
+    /// The aggregate of the round before; zero in the first.
     before: Delta,
 }
 
 impl Honest {
-    /// `before` is the aggregate of the round before; zero in the first.
+    /// Of the honest homes' deltas.
     pub(super) fn of(deltas: &[&Delta], before: Delta) -> Self {
         let homes = deltas.len().max(1) as f64;
         let length = before.values().len();

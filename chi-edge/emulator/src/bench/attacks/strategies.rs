@@ -1,4 +1,4 @@
-//! The strategies of the table, each set up for as many liars as it can bear.
+//! The strategies of the table, each set up for as many attackers as it can bear.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,14 @@ use hearthwatch_federation::{
     VettedMedian, Vetting,
 };
 
-/// Share of liars that multi-Krum is set up for, and the share that the trimmed mean cuts at each end: more would be the median.
+/// Share of attackers that multi-Krum is set up for.
 const TOLERATED: f64 = 0.4;
+/// Share of the values that the trimmed mean cuts at each end: with half it would be the median.
 const TRIMMED: f64 = 0.3;
 
-/// A way of making one delta.
+/// A strategy that makes one delta of many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Way {
+pub(crate) enum StrategyKind {
     Mean,
     ClippedMean,
     Median,
@@ -26,19 +27,19 @@ pub(crate) enum Way {
 
 /// What the server knows when a round begins.
 pub(crate) struct Known<'a> {
-    /// What the homes' recipe changes on the server's own recordings.
+    /// The delta of the homes' recipe on the server's own recordings.
     pub reference: &'a Delta,
     /// By how much a delta raises the loss on them.
     pub rise: Rise,
-    /// What the homes changed in the round before.
+    /// The aggregate of the round before; none in the first round.
     pub before: Option<&'a Delta>,
-    /// How much homes count after earlier rounds.
+    /// The weight of each home after earlier rounds; a home that is not listed counts in full.
     pub weights: BTreeMap<String, f64>,
     /// The aggregator's secret.
     pub seed: u64,
 }
 
-impl Way {
+impl StrategyKind {
     /// In the order of the table.
     pub(crate) const ALL: [Self; 8] = [
         Self::Mean,

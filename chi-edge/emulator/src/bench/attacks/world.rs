@@ -1,4 +1,4 @@
-//! Rounds of one seed: homes train, some of them lie, the server makes one delta of what they send.
+//! Rounds of one seed: homes train, some of them attack, the server makes one delta of what they send.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -8,21 +8,19 @@ use hearthwatch_detector::network::{DeviceKind, Weights};
 use hearthwatch_evaluation::evaluate::HomePair;
 use hearthwatch_federation::{Aggregate, Conduct, Delta, LeftOut, Quantised, Reputation, Sketch, Strategy};
 use hearthwatch_training::{
-    Batch, RetrainConfig, RoundRecipe, ServerLoss, TrainError, held_out_loss, train_round, train_round_altered,
+    Batch, RetrainConfig, RoundRecipe, ServerLoss, TrainError, held_out_loss, home_seed, round_seed, train_round,
+    train_round_altered,
 };
 
 use super::attack::{Attack, Honest};
-use super::strategies::{Known, Way};
-
-/// Seeds of the homes of a round lie this many bits apart.
-const HOME_SHIFT: u32 = 40;
+use super::strategies::{Known, StrategyKind};
 
 /// One seed's homes.
 pub(crate) struct World {
     pub start: Weights,
     /// Those that train come first.
     pub pairs: Vec<HomePair>,
-    /// What the server holds deltas against, and replays.
+    /// The server's: it checks deltas by them, and replays them.
     pub recordings: Vec<HomePair>,
     pub server: ServerLoss,
     pub config: RetrainConfig,
@@ -33,16 +31,16 @@ pub(crate) struct World {
     pub learnt: Mutex<Learnt>,
 }
 
-/// What homes learnt, by the round and its weights, the home's place and whether labels were flipped: where a strategy leaves liars
-/// out, many attacks lead to the same weights.
+/// The deltas that homes trained, by the round and its weights, the home's place and whether labels were flipped: where a strategy leaves
+/// attackers out, many attacks lead to the same weights.
 #[derive(Default)]
 pub(crate) struct Learnt {
     known: BTreeMap<(String, usize, bool), Option<Quantised>>,
 }
 
-/// Most that is remembered: 30 KB each, 120 MB.
+/// Most deltas that are kept: 30 KB each, 120 MB for each seed.
 const LEARNT_MAX: usize = 4_000;
-/// The place of what the server learnt.
+/// The place of the delta that the server trained.
 const SERVER: usize = usize::MAX;
 
 impl Learnt {
@@ -54,17 +52,17 @@ impl Learnt {
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 pub(super) struct Outcome {
-    /// On the homes that judge; infinite where weights overflowed.
+    /// On the evaluators; infinite where weights overflowed.
     pub loss: f32,
-    /// Who was left out, and why, by round.
+    /// The homes that were left out, and why, by round.
     pub left_out: Vec<Vec<LeftOut>>,
     /// Of all homes after the last round.
     pub reputation: Reputation,
 }
 
-/// What a round of a run begins with.
+/// The start of a round.
 struct Begin<'a> {
     weights: &'a Weights,
     /// The round, and the id of its weights.
@@ -75,20 +73,20 @@ struct Begin<'a> {
 }
 
 impl World {
-    /// `attack` names the lie and how many homes lie: the first ones.
-    pub(super) fn run(&self, way: Way, attack: Option<(Attack, usize)>) -> anyhow::Result<Outcome> {
+    /// Runs all rounds. `attack`: the kind of attack and how many homes attack, the first ones.
+    pub(super) fn run(&self, strategy: StrategyKind, attack: Option<(Attack, usize)>) -> anyhow::Result<Outcome> {
         let seed = self.config.seed;
         let mut weights = self.start.clone();
         let mut outcome = Outcome { loss: f32::INFINITY, left_out: Vec::new(), reputation: Reputation::new(seed) };
         let mut before: Option<Delta> = None;
         for round in 0..self.rounds {
-            let seed = seed.wrapping_mul(1_000_003).wrapping_add(round as u64);
+            let seed = round_seed(seed, round);
             let recipe = RoundRecipe::home(self.config.anomaly_weight).in_round(round, self.rounds);
             let begin = Begin { weights: &weights, id: format!("{round} {}", weights.id()), round, seed, recipe };
             let sent = self.sent(&begin, attack, before.as_ref());
             let reference =
                 self.learnt(&begin, SERVER, false).context("the server's recordings hold nothing to learn from")?;
-            let strategy = way.strategy(Known {
+            let strategy = strategy.strategy(Known {
                 reference: &reference,
                 rise: self.server.rise(&weights),
                 before: before.as_ref(),
@@ -106,38 +104,36 @@ impl World {
         Ok(outcome)
     }
 
-    /// On the homes that judge.
+    /// On the evaluators.
     pub(crate) fn loss(&self, weights: &Weights) -> anyhow::Result<f32> {
         Ok(held_out_loss(weights, &self.pairs[self.trained..], &self.config)?)
     }
 
-    /// What every home sends, named by its place; who cannot train sends nothing.
+    /// What every home sends, named by its place; a home that cannot train sends nothing.
     fn sent(&self, begin: &Begin<'_>, attack: Option<(Attack, usize)>, before: Option<&Delta>) -> Vec<(String, Delta)> {
-        let liars = attack.map_or(0, |(_, liars)| liars);
-        let trains = |place: &usize| *place >= liars || attack.is_some_and(|(attack, _)| attack.trains());
-        let places: Vec<usize> = (0..self.trained).filter(trains).collect();
-        let flips = |place: usize| place < liars && attack.is_some_and(|(attack, _)| attack == Attack::FlippedLabels);
-        let learnt = |place: &usize| self.learnt(begin, *place, flips(*place));
-        let learnt: BTreeMap<usize, Delta> = places
-            .iter()
-            .copied()
-            .zip(places.iter().map(learnt))
-            .filter_map(|(place, delta)| Some((place, delta?)))
+        let attackers = attack.map_or(0, |(_, attackers)| attackers);
+        let attack_of = |place: usize| attack.filter(|_| place < attackers).map(|(attack, _)| attack);
+        let learnt: BTreeMap<usize, Delta> = (0..self.trained)
+            .filter(|place| attack_of(*place).is_none_or(Attack::trains))
+            .filter_map(|place| {
+                let flips = attack_of(place) == Some(Attack::FlippedLabels);
+                Some((place, self.learnt(begin, place, flips)?))
+            })
             .collect();
-        let honest: Vec<&Delta> = learnt.range(liars..).map(|(_, delta)| delta).collect();
+        let honest: Vec<&Delta> = learnt.range(attackers..).map(|(_, delta)| delta).collect();
         let honest = Honest::of(&honest, before.cloned().unwrap_or_else(Delta::zero));
         let nothing = Delta::zero();
-        let send = |place: usize| match attack {
-            Some((attack, liars)) if place < liars => {
+        let send = |place: usize| match attack_of(place) {
+            Some(attack) => {
                 let own = learnt.get(&place).unwrap_or(&nothing);
-                Some((place.to_string(), attack.lie(place, own, &honest, (self.config.seed, begin.round))))
+                Some((place.to_string(), attack.delta(place, own, &honest, (self.config.seed, begin.round))))
             }
-            _ => Some((place.to_string(), learnt.get(&place)?.clone())),
+            None => Some((place.to_string(), learnt.get(&place)?.clone())),
         };
         (0..self.trained).filter_map(send).collect()
     }
 
-    /// What eight bits leave of what a home learnt; of the server where there is no such home.
+    /// The delta that a home trained, or [`SERVER`], after it was sent in eight bits a value; none where there is nothing to learn from.
     fn learnt(&self, begin: &Begin<'_>, place: usize, flips: bool) -> Option<Delta> {
         let key = (begin.id.clone(), place, flips);
         let lock = || self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
@@ -152,10 +148,8 @@ impl World {
 
     fn train(&self, begin: &Begin<'_>, place: usize, flips: bool) -> Result<Delta, TrainError> {
         let device = DeviceKind::parse(&self.config.device)?.open()?;
-        // The server has no place among the homes.
-        let home =
-            self.pairs.get(place..place.saturating_add(1)).filter(|_| place < self.trained).unwrap_or(&self.recordings);
-        let seed = begin.seed.wrapping_add((place as u64) << HOME_SHIFT);
+        let home = if place == SERVER { &self.recordings } else { std::slice::from_ref(&self.pairs[place]) };
+        let seed = home_seed(begin.seed, place);
         let flip = |batch: &mut Batch| batch.labels.iter_mut().for_each(|label| *label = 1.0 - *label);
         let end = if flips {
             train_round_altered(begin.weights, home, &begin.recipe, seed, &device, &flip)
@@ -172,7 +166,7 @@ impl World {
     }
 }
 
-/// What the strategy makes of a round, which the reputation takes in; none where nobody sent anything.
+/// The aggregate of a round, recorded in the reputation; none where nobody sent anything.
 fn aggregate(
     mut strategy: Box<dyn Strategy>,
     sent: &[(String, Delta)],

@@ -1,24 +1,24 @@
-//! The median over sums of groups, some homes of which lie.
+//! The median over sums of groups, some homes of which attack.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hearthwatch_federation::{Aggregate, CoordinateMedian, Delta, FixedPoint, Strategy};
+use hearthwatch_federation::{Aggregate, CoordinateMedian, Delta, FixedPoint, Mean, Strategy};
 use hearthwatch_masking::into_groups;
 use hearthwatch_protocol::HomeId;
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 
-/// What liars send. All know the mean of the honest deltas and send its opposite.
+/// What attackers send. All know the mean of the honest deltas and send its opposite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum GroupedLie {
+pub(super) enum GroupAttack {
     /// As long as an honest delta: what a home that signs its norm can do.
     AsLong,
-    /// So long that the sum of the group is as long as the server's bound on its norm lets it be: one liar turns its group around.
+    /// So long that the sum of the group is as long as the server's bound on its norm allows: one attacker turns its group around.
     Bound,
 }
 
-impl GroupedLie {
+impl GroupAttack {
     pub(super) const ALL: &[Self] = &[Self::AsLong, Self::Bound];
 
     pub(super) fn name(self) -> &'static str {
@@ -29,7 +29,7 @@ impl GroupedLie {
     }
 }
 
-/// Groups of a run, and how many had no liar.
+/// Groups of a run, and how many had no attacker.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Tally {
     groups: usize,
@@ -55,13 +55,13 @@ impl Tally {
     }
 }
 
-/// Homes in groups; the masks are left out here, they cancel in each sum.
+/// Homes in groups, without masks: these cancel in each sum.
 #[derive(Debug)]
 pub(super) struct Grouped {
     size: usize,
-    lie: Option<GroupedLie>,
+    attack: Option<GroupAttack>,
     /// By the name under which the homes are added.
-    liars: Vec<String>,
+    attackers: Vec<String>,
     seed: u64,
     sent: Vec<(String, Delta)>,
     tally: Arc<Mutex<Tally>>,
@@ -70,38 +70,39 @@ pub(super) struct Grouped {
 impl Grouped {
     pub(super) fn new(
         size: usize,
-        lie: Option<(GroupedLie, usize)>,
+        attack: Option<(GroupAttack, usize)>,
         homes: usize,
         seed: u64,
         tally: Arc<Mutex<Tally>>,
     ) -> Self {
         let mut places: Vec<usize> = (0..homes).collect();
         places.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        let count = lie.map_or(0, |(_, count)| count);
-        let liars = places.into_iter().take(count).map(|place| place.to_string()).collect();
-        Self { size, lie: lie.map(|(lie, _)| lie), liars, seed, sent: Vec::new(), tally }
+        let count = attack.map_or(0, |(_, count)| count);
+        let attackers = places.into_iter().take(count).map(|place| place.to_string()).collect();
+        Self { size, attack: attack.map(|(attack, _)| attack), attackers, seed, sent: Vec::new(), tally }
     }
 
-    fn lies(&self, home: &str) -> bool {
-        self.liars.iter().any(|liar| liar == home)
+    fn attacks(&self, home: &str) -> bool {
+        self.attackers.iter().any(|attacker| attacker == home)
     }
 
     /// Mean of the honest deltas, and the clip: the median of their norms, as a schedule would have it.
     fn honest(&self) -> (Delta, f64) {
-        let honest: Vec<&Delta> =
-            self.sent.iter().filter(|(home, _)| !self.lies(home)).map(|(_, delta)| delta).collect();
-        let mean = mean(honest.iter().map(|delta| delta.values()), honest.len());
-        let mut norms: Vec<f64> = honest.iter().map(|delta| delta.norm()).collect();
+        let honest = || self.sent.iter().filter(|(home, _)| !self.attacks(home));
+        let mut mean = Box::<Mean>::default();
+        honest().for_each(|(home, delta)| mean.add(home, delta.clone()));
+        let mean = mean.finish().map_or_else(Delta::zero, |aggregate| aggregate.delta);
+        let mut norms: Vec<f64> = honest().map(|(_, delta)| delta.norm()).collect();
         norms.sort_by(f64::total_cmp);
         (mean, norms.get(norms.len() / 2).copied().unwrap_or(1.0).max(1e-9))
     }
 
-    /// The words of a liar; the grid of an honest home would cut them.
-    fn lie(&self, lie: GroupedLie, honest: &Delta, clip: f64, group: usize) -> Delta {
-        let length = match lie {
-            GroupedLie::AsLong => clip,
-            // The sum of the others is about as long as so many honest means; a little is left for their chance.
-            GroupedLie::Bound => 0.95 * clip * group as f64 + honest.norm() * (group as f64 - 1.0),
+    /// What an attacker sends in a group of this size.
+    fn delta(attack: GroupAttack, honest: &Delta, clip: f64, group: usize) -> Delta {
+        let length = match attack {
+            GroupAttack::AsLong => clip,
+            // The sum of the others is about as long as so many honest means; a twentieth is left for their noise.
+            GroupAttack::Bound => 0.95 * clip * group as f64 + honest.norm() * (group as f64 - 1.0),
         };
         honest.clone().scaled(-length / honest.norm().max(1e-9))
     }
@@ -124,7 +125,7 @@ impl Strategy for Grouped {
         let (honest, clip) = self.honest();
         let grid = FixedPoint::of_clip(clip);
         let ids = self.sent.iter().filter_map(|(home, _)| HomeId::new(home.clone()).ok()).collect();
-        // Groups are drawn anew in each round: what the homes sent tells the rounds apart.
+        // Groups are drawn anew in each round: the homes' deltas differ from round to round.
         let seed = self.seed ^ honest.norm().to_bits();
         let groups = match self.size {
             0 | 1 => self.sent.iter().filter_map(|(home, _)| Some(vec![HomeId::new(home.clone()).ok()?])).collect(),
@@ -137,10 +138,10 @@ impl Strategy for Grouped {
             let mut sum = vec![0_u16; honest.values().len()];
             let mut clean = true;
             for (home, delta) in members {
-                let words = match self.lie.filter(|_| self.lies(home)) {
-                    Some(lie) => {
+                let words = match self.attack.filter(|_| self.attacks(home)) {
+                    Some(attack) => {
                         clean = false;
-                        unclipped(&self.lie(lie, &honest, clip, group.len()), grid)
+                        unclipped(&Self::delta(attack, &honest, clip, group.len()), grid)
                     }
                     None => grid.words(delta.clone()),
                 };
@@ -158,26 +159,18 @@ impl Strategy for Grouped {
     }
 }
 
+/// The words of a delta without the clip that an honest home's grid applies.
 fn unclipped(delta: &Delta, grid: FixedPoint) -> Vec<u16> {
     delta.values().iter().map(|value| (f64::from(*value) / grid.step()).round() as i64 as u16).collect()
-}
-
-fn mean<'a>(deltas: impl Iterator<Item = &'a [f32]>, count: usize) -> Delta {
-    let mut sum = vec![0.0_f64; Delta::zero().values().len()];
-    for delta in deltas {
-        sum.iter_mut().zip(delta).for_each(|(sum, value)| *sum += f64::from(*value));
-    }
-    let values = sum.into_iter().map(|sum| (sum / count.max(1) as f64) as f32).collect();
-    Delta::new(values).unwrap_or_else(|_| Delta::zero())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn run(size: usize, lie: Option<(GroupedLie, usize)>) -> (f64, Tally) {
+    fn run(size: usize, attack: Option<(GroupAttack, usize)>) -> (f64, Tally) {
         let tally = Tally::shared();
-        let mut grouped: Box<dyn Strategy> = Box::new(Grouped::new(size, lie, 48, 1, Arc::clone(&tally)));
+        let mut grouped: Box<dyn Strategy> = Box::new(Grouped::new(size, attack, 48, 1, Arc::clone(&tally)));
         let truth = Delta::zero().noised(0.005, &mut ChaCha8Rng::seed_from_u64(99));
         for home in 0..48_u64 {
             let chance = Delta::zero().noised(0.002, &mut ChaCha8Rng::seed_from_u64(home));
@@ -185,8 +178,7 @@ mod tests {
             grouped.add(&home.to_string(), Delta::new(values).unwrap());
         }
         let end = grouped.finish().unwrap().delta;
-        let product: f64 = end.values().iter().zip(truth.values()).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-        (product / (end.norm() * truth.norm()), Tally::of(&tally))
+        (end.cosine(&truth), Tally::of(&tally))
     }
 
     #[test]
@@ -196,9 +188,9 @@ mod tests {
     }
 
     #[test]
-    fn a_few_liars_that_go_to_the_bound_are_outvoted_in_small_groups_and_win_in_large_ones() {
-        let lie = Some((GroupedLie::Bound, 5));
-        assert!(run(4, lie).0 > 0.9);
-        assert!(run(12, lie).0 < 0.0);
+    fn a_few_attackers_that_go_to_the_bound_are_outvoted_in_small_groups_and_win_in_large_ones() {
+        let attack = Some((GroupAttack::Bound, 5));
+        assert!(run(4, attack).0 > 0.9);
+        assert!(run(12, attack).0 < 0.0);
     }
 }

@@ -1,4 +1,4 @@
-//! A home that lies in rounds: trains as the real program does, then turns its delta around and makes it five times as long. The norm stays
+//! An attacker's trainer (sign flip): trains as the real program does, then turns its delta around and makes it five times as long. The norm stays
 //! below the plan's clip, so no limit is broken.
 
 use std::io::{Read as _, Write as _};
