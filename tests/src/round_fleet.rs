@@ -12,6 +12,7 @@ use hearthwatch_rounds::cohort::is_evaluator;
 use hearthwatch_store::Store as _;
 use hearthwatch_store::rounds::{RoundHomeRow, RoundRow, RoundStage, RoundStore as _};
 use hearthwatch_store::sqlite::SqliteStore;
+use hearthwatch_store::standings::{StandingRow, StandingStore as _};
 use jiff::Timestamp;
 
 use crate::chaos::Process;
@@ -140,6 +141,15 @@ impl RoundFleet {
     /// As [`Self::wait_for`].
     pub async fn ended(&self, number: u64) -> anyhow::Result<(RoundRow, Vec<RoundHomeRow>)> {
         self.wait_for(number, |row, _| row.stage == RoundStage::Ended).await
+    }
+
+    /// What earlier rounds say of a home.
+    ///
+    /// # Errors
+    /// A database that cannot be read.
+    pub fn standing(&self, place: usize) -> anyhow::Result<Option<StandingRow>> {
+        let standings = SqliteStore::open(&self.database)?.standings(None, 0)?;
+        Ok(standings.into_iter().find(|row| row.home == self.homes[place].0))
     }
 
     /// The ends of the aggregator's and the homes' logs.

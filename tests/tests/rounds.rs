@@ -136,6 +136,10 @@ async fn a_fleet_trains_three_rounds_with_an_attacker_a_killed_home_one_that_wit
         homes.iter().filter(|row| row.state == RoundHomeState::Refused).map(|row| row.reason.as_str()).collect();
     assert_eq!(refused, [""; 0], "none of {:?}", RoundRefusal::Duplicate);
     assert!((1..TRAIN).filter(|place| *place != WITHDRAWN).all(|place| arrived(of(&homes, &fleet, place))));
+    let standing = fleet.standing(ATTACKER).unwrap().unwrap();
+    assert!(standing.left_out == standing.rounds && standing.rounds >= 3, "{standing:?}");
+    let withdrawn = fleet.standing(WITHDRAWN).unwrap().unwrap();
+    assert!(withdrawn.way.iter().all(|byte| *byte == 0), "no sketch of who takes no part");
 }
 
 /// The last ten weeks of a recording: what a recorder keeps, and more.

@@ -92,6 +92,7 @@ fn begins(path: &str) -> Option<&'static str> {
         | "/api/v1/renewals"
         | "/api/v1/attestations"
         | "/api/v1/offers"
+        | "/api/v1/standings"
         | "/api/v1/rounds/{round}/homes" => Some("^[a-z0-9-]{1,64}$"),
         "/api/v1/models" | "/api/v1/releases" | "/api/v1/rollouts" | "/api/v1/rounds" | "/api/v1/quarantine"
         | "/api/v1/audit" => Some("^[0-9]{1,15}$"),
@@ -229,7 +230,7 @@ mod tests {
                 assert_eq!(properties.keys().collect::<Vec<_>>(), ["items", "next"], "{path}");
             }
         }
-        assert_eq!(lists, 18, "a list that does not end in Page is not looked at");
+        assert_eq!(lists, 19, "a list that does not end in Page is not looked at");
     }
 
     #[test]

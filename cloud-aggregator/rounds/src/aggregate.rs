@@ -1,11 +1,12 @@
 //! Makes one delta of those that came, one of them in memory at a time where the strategy allows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hearthwatch_federation::{Delta, Quantised, Strategy};
+use hearthwatch_federation::{Conduct, Delta, Quantised, Reason, Reputation, Strategy};
 use hearthwatch_protocol::HomeId;
 use hearthwatch_store::rounds::{RoundHomeRow, RoundHomeState};
 use hearthwatch_store::{Store, StoreResult};
+use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
 
 /// Why a delta was left out where it was neither the strategy nor a person.
@@ -25,15 +26,30 @@ pub(super) struct Aggregated {
     pub median_norm: f64,
 }
 
-/// Aggregates the deltas of `rows`, all of them taken and in order of home, by a fresh `strategy`. `excluded` homes are left out. None without
-/// a usable delta.
+/// How deltas become one.
+pub(super) struct How<'a, R> {
+    /// A fresh one.
+    pub strategy: Box<dyn Strategy>,
+    /// Homes that are left out, and why.
+    pub excluded: &'a BTreeMap<HomeId, String>,
+    /// Weighed the strategy, and learns of this round; none where rounds say nothing of a home.
+    pub reputation: Option<&'a mut Reputation>,
+    /// Standard deviation of the noise on each value of what the deltas become.
+    pub noise: f64,
+    /// Where that comes from.
+    pub rng: &'a mut R,
+    /// Unix seconds.
+    pub now: i64,
+}
+
+/// Aggregates the deltas of `rows`, all of them taken and in order of home. None without a usable delta.
 pub(super) fn aggregate(
     store: &dyn Store,
-    mut strategy: Box<dyn Strategy>,
     rows: Vec<RoundHomeRow>,
-    excluded: &BTreeMap<HomeId, String>,
-    now: i64,
+    how: How<'_, impl CryptoRng>,
 ) -> StoreResult<Option<Aggregated>> {
+    let How { mut strategy, excluded, reputation, noise, rng, now } = how;
+    let mut conducts = Vec::new();
     let mut left: BTreeMap<HomeId, String> = BTreeMap::new();
     let mut norms = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -44,6 +60,10 @@ pub(super) fn aggregate(
         match delta(store, row)? {
             Some(delta) => {
                 norms.push(delta.norm());
+                if let Some(reputation) = &reputation {
+                    let (home, sketch) = (row.home.to_string(), reputation.sketch(&delta));
+                    conducts.push(Conduct { home, left_out: false, sketch });
+                }
                 strategy.add(row.home.as_str(), delta);
             }
             None => {
@@ -52,37 +72,60 @@ pub(super) fn aggregate(
         }
     }
     let Some(aggregate) = strategy.finish() else { return Ok(None) };
+    let mut weighed: BTreeMap<String, String> = BTreeMap::new();
+    if let Some(reputation) = &reputation {
+        weighed = conducts.iter().filter_map(|conduct| weighed_by(reputation, &conduct.home)).collect();
+    }
     for out in &aggregate.left_out {
+        let earlier = weighed.remove(&out.home).filter(|_| out.reason == Reason::EarlierRounds);
+        let reason = earlier.map_or_else(|| out.reason.to_string(), |earlier| format!("{}: {earlier}", out.reason));
         if let Ok(home) = HomeId::new(&out.home) {
-            left.insert(home, out.reason.to_string());
+            left.insert(home, reason);
         }
     }
+    if let Some(reputation) = reputation {
+        let suspect = aggregate.left_out.iter().filter(|out| out.reason.is_suspect());
+        let suspect: BTreeSet<&str> = suspect.map(|out| out.home.as_str()).collect();
+        for conduct in &mut conducts {
+            conduct.left_out = suspect.contains(conduct.home.as_str());
+        }
+        reputation.record(&conducts, &aggregate.delta);
+    }
+    let delta_of_all = aggregate.delta.noised(noise, rng);
     let mut hasher = Sha256::new();
     let mut homes = Vec::with_capacity(rows.len());
     for row in rows {
-        let similarity = delta(store, &row)?.map(|delta| delta.cosine(&aggregate.delta));
+        let similarity = delta(store, &row)?.map(|delta| delta.cosine(&delta_of_all));
         let (state, reason) = match left.remove(&row.home) {
             Some(reason) => (RoundHomeState::LeftOut, reason),
             None => {
                 hasher.update((row.home.as_str().len() as u64).to_be_bytes());
                 hasher.update(row.home.as_str());
                 hasher.update(row.digest.unwrap_or_default());
-                (RoundHomeState::Taken, String::new())
+                (RoundHomeState::Taken, weighed.remove(row.home.as_str()).unwrap_or_default())
             }
         };
         homes.push(RoundHomeRow { state, reason, similarity, at: Some(now), ..row });
     }
-    for value in aggregate.delta.values() {
+    for value in delta_of_all.values() {
         hasher.update(value.to_le_bytes());
     }
     norms.sort_by(f64::total_cmp);
     Ok(Some(Aggregated {
-        delta: aggregate.delta,
+        delta: delta_of_all,
         digest: hex::encode(hasher.finalize()),
         homes,
         used: aggregate.homes,
         median_norm: norms.get(norms.len() / 2).copied().unwrap_or_default(),
     }))
+}
+
+/// What earlier rounds take from a home's weight, in words; none where it counts in full.
+fn weighed_by(reputation: &Reputation, home: &str) -> Option<(String, String)> {
+    let weight = reputation.weight(home);
+    let standing = reputation.standing(home).filter(|_| weight < 1.0)?;
+    let words = if weight > 0.0 { format!("counts {weight:.2}: {standing}") } else { standing.to_string() };
+    Some((home.to_owned(), words))
 }
 
 /// The home's delta; none where its body is not the one that was taken.

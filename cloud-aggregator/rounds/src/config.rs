@@ -28,6 +28,8 @@ pub struct RoundsConfig {
     pub clip: f64,
     /// Standard deviation of the Gaussian noise that homes add to each value of a delta; 0 for none.
     pub noise: f64,
+    /// Standard deviation of the Gaussian noise that the server adds to each value of the clipped mean; 0 for none.
+    pub server_noise: f64,
     /// Scale of the Laplace noise that homes add to each count; 0 for none.
     pub count_noise: f64,
     /// How deltas become one.
@@ -64,6 +66,7 @@ impl Default for RoundsConfig {
             heard_hours: 72,
             clip: 2.0,
             noise: 0.0,
+            server_noise: 0.0,
             count_noise: 0.0,
             strategy: StrategyName::VettedMean,
             attacker_share: 0.3,

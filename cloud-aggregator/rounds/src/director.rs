@@ -271,4 +271,6 @@ fn ended(round: &RoundRow, outcome: RoundOutcome, now: i64) -> RoundRow {
 }
 
 #[cfg(test)]
+mod memory_tests;
+#[cfg(test)]
 mod tests;

@@ -114,6 +114,7 @@ pub fn settings() -> RoundSettings {
         recipe: TrainRecipe { steps: 20, batch: 128, learning_rate: 1e-3, rise_steps: 5, seed: 1 },
         clip: 1.0,
         noise: 0.0,
+        server_noise: 0.0,
         count_noise: 0.0,
         strategy: StrategyName::Mean,
         attacker_share: 0.0,

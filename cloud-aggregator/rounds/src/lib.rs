@@ -3,8 +3,8 @@
 //! A round is a row in the store, and every step of it can be done again: after a kill the next look goes on where the row says. Pure
 //! decisions ([`cohort`], [`machine`], [`judge`]) stand beside the IO that uses them.
 //!
-//! **Order:** a module uses only those before it: `config`, `strategies`, `settings`, `trainer`, `model_trainer`, `event`, `keys`,
-//! `body`, `intake`, `cohort`, `machine`, `judge`, `files`, `aggregate`, `plans`, `director`.
+//! **Order:** a module uses only those before it: `config`, `strategies`, `settings`, `privacy`, `trainer`, `model_trainer`, `event`,
+//! `keys`, `body`, `intake`, `cohort`, `machine`, `judge`, `files`, `reputation`, `aggregate`, `plans`, `director`.
 
 mod aggregate;
 #[cfg(test)]
@@ -23,6 +23,8 @@ mod keys;
 pub mod machine;
 mod model_trainer;
 mod plans;
+pub mod privacy;
+pub mod reputation;
 mod settings;
 mod strategies;
 mod trainer;

@@ -22,6 +22,9 @@ pub struct RoundSettings {
     pub clip: f64,
     /// Standard deviation of the noise on each value of a delta.
     pub noise: f64,
+    /// Standard deviation of the noise that the server adds to each value of the mean.
+    #[serde(default)]
+    pub server_noise: f64,
     /// Scale of the noise on each count.
     pub count_noise: f64,
     /// How deltas become one.
@@ -60,6 +63,7 @@ impl RoundSettings {
             // What training changes falls with the step size.
             clip: config.clip * learning_rate / config.learning_rate,
             noise: config.noise,
+            server_noise: config.server_noise,
             count_noise: config.count_noise,
             strategy: config.strategy,
             attacker_share: config.attacker_share,

@@ -1,5 +1,7 @@
 //! How deltas become one, chosen by name.
 
+use std::collections::BTreeMap;
+
 use hearthwatch_federation::{
     ClippedMean, CoordinateMedian, Delta, Mean, MultiKrum, Rise, Strategy, TrimmedMean, TrustedDirection, VettedMean,
     VettedMedian, Vetting,
@@ -38,11 +40,19 @@ pub struct Own {
     pub rise: Rise,
     /// What the round before changed, where there was one.
     pub before: Option<Delta>,
+    /// Weights, in [0, 1), of homes that count less after earlier rounds.
+    pub weights: BTreeMap<String, f64>,
     /// A secret, so that nobody can send what only looks different from another's.
     pub seed: u64,
 }
 
 impl StrategyName {
+    /// Whether it judges each delta by itself, so that what it left out says something of the home.
+    #[must_use]
+    pub fn vets(self) -> bool {
+        matches!(self, Self::VettedMean | Self::VettedMedian)
+    }
+
     /// The name in configuration files.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -74,7 +84,7 @@ impl StrategyName {
 }
 
 fn vetting(own: Own) -> Vetting {
-    let vetting = Vetting::new(own.reference, own.rise, own.seed);
+    let vetting = Vetting::new(own.reference, own.rise, own.seed).weighing(own.weights);
     match own.before {
         Some(before) => vetting.after(&before),
         None => vetting,

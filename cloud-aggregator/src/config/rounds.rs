@@ -41,12 +41,19 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> RoundsConfi
     let evaluator_share = number("evaluator_share", 0.0..=0.9, usual.evaluator_share);
     let clip = number("clip", 1e-3..=ROUND_CLIP_MAX, usual.clip);
     let noise = number("noise", 0.0..=ROUND_NOISE_MAX, usual.noise);
+    let server_noise = number("server_noise", 0.0..=ROUND_NOISE_MAX, usual.server_noise);
     let count_noise = number("count_noise", 0.0..=ROUND_NOISE_MAX, usual.count_noise);
     let attacker_share = number("attacker_share", 0.0..=0.49, usual.attacker_share);
     let learning_rate = number("learning_rate", 1e-6..=0.1, usual.learning_rate);
     if least > cohort {
         let remedy = format!("at most {cohort}, or a larger cohort");
         faults.add(section.key("least"), format!("{least} deltas cannot come from {cohort} homes"), remedy);
+    }
+    let strategy = strategy.unwrap_or(usual.strategy);
+    if server_noise > 0.0 && strategy != StrategyName::ClippedMean {
+        let problem =
+            format!("noise promises nothing where what one home changes has no bound, as with {}", strategy.as_str());
+        faults.add(section.key("server_noise"), problem, "0, or strategy = \"clipped-mean\"".to_owned());
     }
     section.finish(faults);
     RoundsConfig {
@@ -61,8 +68,9 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> RoundsConfi
         heard_hours,
         clip,
         noise,
+        server_noise,
         count_noise,
-        strategy: strategy.unwrap_or(usual.strategy),
+        strategy,
         attacker_share,
         steps,
         batch,

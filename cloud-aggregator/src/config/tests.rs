@@ -208,6 +208,9 @@ fn rounds_need_those_who_sign_release_and_certify_and_values_that_homes_accept()
             ("enrolment", "is missing, and [rounds] needs it"),
         ]
     );
+    let noised = parse(&format!("{GOOD}[rounds]\nserver_noise = 0.01\n"), &directory).unwrap_err();
+    let problem = "noise promises nothing where what one home changes has no bound, as with vetted-mean";
+    assert_eq!((noised[0].key.as_str(), noised[0].problem.as_str()), ("rounds.server_noise", problem));
     let off = parse(&format!("{GOOD}[rounds]\nstrategy = \"coordinate-median\"\n"), &directory).unwrap().rounds;
     assert_eq!((off.enabled, off.strategy), (false, hearthwatch_rounds::StrategyName::CoordinateMedian));
 }

@@ -34,9 +34,9 @@ pub enum Change {
     },
     /// Keeps a home's answers from being learned from; a conflict if that is so already.
     ExcludeHome(ExclusionRow),
-    /// Learns from a home again.
+    /// Learns from a home again, and forgets what earlier rounds said against it.
     IncludeHome {
-        /// The home; [`StoreError::NotFound`](crate::StoreError::NotFound) if it is not excluded.
+        /// The home; [`StoreError::NotFound`](crate::StoreError::NotFound) if it is not excluded and no round remembers it.
         home: HomeId,
         /// Who lifts the exclusion.
         by: Actor,

@@ -17,6 +17,7 @@ pub mod rounds;
 mod rows;
 pub mod run_requests;
 pub mod sqlite;
+pub mod standings;
 mod store;
 pub mod story;
 #[cfg(test)]
@@ -30,4 +31,5 @@ pub use rounds::RoundStore;
 pub use rows::*;
 pub use run_requests::RunRequestStore;
 pub use sqlite::SqliteStore;
+pub use standings::StandingStore;
 pub use store::*;

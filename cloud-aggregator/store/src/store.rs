@@ -14,6 +14,7 @@ use crate::rollouts::RolloutStore;
 use crate::rounds::RoundStore;
 use crate::rows::*;
 use crate::run_requests::RunRequestStore;
+use crate::standings::StandingStore;
 
 /// Most payloads kept in quarantine; beyond it the home that holds most gives up its oldest. At 512 bytes of prefix and as much
 /// around it, 10 MB.
@@ -166,7 +167,7 @@ pub struct HomeProgress {
 
 /// The aggregator's memory. Lists are read in parts, by the key of the last row that was read and a number of rows (0 for all of
 /// them), so that a row that comes or goes meanwhile neither repeats nor hides another.
-pub trait Store: RolloutStore + RoundStore + RunRequestStore + Send + Sync + 'static {
+pub trait Store: RolloutStore + RoundStore + RunRequestStore + StandingStore + Send + Sync + 'static {
     /// The engine's name, for logs and the conformance suite.
     fn engine(&self) -> &'static str;
 

@@ -29,6 +29,7 @@ mod administration;
 mod ingest;
 mod quarantine;
 mod rounds;
+mod standings;
 
 fn nobody(_: &dyn Store) {}
 

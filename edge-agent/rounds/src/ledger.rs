@@ -59,6 +59,10 @@ pub struct RoundEntry {
     pub model: [u8; 32],
     /// Homes that were asked for the same.
     pub cohort: u32,
+    /// Answers without which nothing is made of the others.
+    pub least: u32,
+    /// Noise that the server promises to add to each value of the mean; 0 for none.
+    pub server_noise: f64,
     /// How it stands.
     pub outcome: Outcome,
     /// Why, in a word or a line; empty where there is nothing to say.
@@ -71,9 +75,9 @@ impl RoundEntry {
     /// The entry of a plan that came at `now`.
     #[must_use]
     pub fn of(plan: &RoundPlan, now: i64) -> Self {
-        let (evaluates, clip, model) = match &plan.work {
-            RoundWork::Train(work) => (false, work.clip, Some(&work.base)),
-            RoundWork::Evaluate(work) => (true, 0.0, work.models.first()),
+        let (evaluates, clip, server_noise, model) = match &plan.work {
+            RoundWork::Train(work) => (false, work.clip, work.server_noise, Some(&work.base)),
+            RoundWork::Evaluate(work) => (true, 0.0, 0.0, work.models.first()),
         };
         Self {
             round: plan.round,
@@ -87,6 +91,8 @@ impl RoundEntry {
             clip,
             model: model.map_or([0; 32], |file| file.sha256),
             cohort: plan.cohort,
+            least: plan.least,
+            server_noise,
             outcome: Outcome::Open,
             reason: String::new(),
             picture: None,

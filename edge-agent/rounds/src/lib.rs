@@ -13,6 +13,7 @@ mod ledger;
 pub mod machine;
 pub mod picture;
 pub mod process;
+mod promise;
 mod schema;
 #[cfg(test)]
 mod scripts;
@@ -21,4 +22,5 @@ pub mod state;
 mod view;
 
 pub use ledger::{Outcome, RoundEntry};
+pub use promise::promised;
 pub use view::{Doing, RoundsView};

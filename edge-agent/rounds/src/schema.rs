@@ -13,18 +13,24 @@ const BUSY: Duration = Duration::from_secs(5);
 const CACHE_PAGES: i64 = 16;
 
 /// What each version of the tables added.
-const VERSIONS: [&str; 1] = [VERSION_1];
+const VERSIONS: [&str; 2] = [VERSION_1, VERSION_2];
 
-const VERSION_1: &str = "
+pub(crate) const VERSION_1: &str = "
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE work (
     round INTEGER PRIMARY KEY, plan BLOB NOT NULL, begun INTEGER NOT NULL, answer BLOB, body BLOB, stored INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE ledger (
-    round INTEGER PRIMARY KEY, evaluates INTEGER NOT NULL, planned_at INTEGER NOT NULL, trained_at INTEGER, sent_at INTEGER,
+    round INTEGER PRIMARY KEY, judges INTEGER NOT NULL, planned_at INTEGER NOT NULL, trained_at INTEGER, sent_at INTEGER,
     ended_at INTEGER, bytes INTEGER NOT NULL, figures TEXT, clip REAL NOT NULL, model BLOB NOT NULL, cohort INTEGER NOT NULL,
     outcome TEXT NOT NULL, reason TEXT NOT NULL, picture BLOB
 ) STRICT;
+";
+
+const VERSION_2: &str = "
+ALTER TABLE ledger RENAME COLUMN judges TO evaluates;
+ALTER TABLE ledger ADD COLUMN least INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN server_noise REAL NOT NULL DEFAULT 0;
 ";
 
 /// Every table of the newest version. What was seen and agreed to comes first: whatever is lost, that should not be.
@@ -34,7 +40,7 @@ const LAYOUT: [Table; 3] = [
     Table {
         name: "ledger",
         columns: "round, evaluates, planned_at, trained_at, sent_at, ended_at, bytes, figures, clip, model, cohort, outcome, \
-                  reason, picture",
+                  reason, picture, least, server_noise",
         order: "rowid",
     },
 ];

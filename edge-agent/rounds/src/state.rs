@@ -126,8 +126,8 @@ impl RoundState {
         )?;
         let entry = RoundEntry::of(plan, now);
         tx.execute(
-            "INSERT OR REPLACE INTO ledger (round, evaluates, planned_at, bytes, clip, model, cohort, outcome, reason)
-             VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, '')",
+            "INSERT OR REPLACE INTO ledger (round, evaluates, planned_at, bytes, clip, model, cohort, outcome, reason,
+             least, server_noise) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, '', ?8, ?9)",
             params![
                 signed_of(entry.round),
                 entry.evaluates,
@@ -135,7 +135,9 @@ impl RoundState {
                 entry.clip,
                 entry.model,
                 entry.cohort,
-                Outcome::Open.as_str()
+                Outcome::Open.as_str(),
+                entry.least,
+                entry.server_noise
             ],
         )?;
         let surplus = "DELETE FROM ledger WHERE round NOT IN (SELECT round FROM ledger ORDER BY planned_at DESC, round DESC LIMIT ?1)";
@@ -279,7 +281,7 @@ impl RoundState {
     pub fn ledger(&self, count: u32) -> Result<Vec<RoundEntry>, StateError> {
         let mut select = self.database.prepare(
             "SELECT round, evaluates, planned_at, trained_at, sent_at, ended_at, bytes, figures, clip, model, cohort, outcome, reason,
-             picture FROM ledger ORDER BY planned_at DESC, round DESC LIMIT ?1",
+             picture, least, server_noise FROM ledger ORDER BY planned_at DESC, round DESC LIMIT ?1",
         )?;
         let rows = select.query_map([count], entry)?;
         Ok(database::readable(rows)?)
@@ -333,6 +335,8 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<RoundEntry> {
         outcome: database::text(row, 11)?.parse().unwrap_or(Outcome::Missed),
         reason: database::text(row, 12)?,
         picture: database::bytes(row, 13)?.and_then(|bytes| Picture::from_bytes(&bytes)),
+        least: row.get(14)?,
+        server_noise: row.get(15)?,
     })
 }
 

@@ -52,7 +52,7 @@ pub fn made_history(path: &Path, sensors: usize, days: i64) -> Result<(Vec<Entit
 #[must_use]
 pub fn made_job(history: &Path, entities: Vec<EntityInfo>, now: i64, out: &Path) -> RoundJob {
     let recipe = TrainRecipe { steps: 3, batch: 32, learning_rate: 1e-3, rise_steps: 1, seed: 1 };
-    let work = TrainWork { base: RoundFile::of(&[]), recipe, clip: 1.0, noise: 0.0 };
+    let work = TrainWork { base: RoundFile::of(&[]), recipe, clip: 1.0, noise: 0.0, server_noise: 0.0 };
     RoundJob {
         history: history.to_owned(),
         entities,

@@ -2,8 +2,7 @@
 //!
 //! Pure values: no network, no clock, no training. A home sends the difference between the weights that it was given and those
 //! that it trained (McMahan et al., AISTATS 2017); a [`Strategy`] makes one difference of many, some of which may come from attackers.
-//! The default is [`VettedMean`], chosen by docs/measurements/2026-11-30-attacks.md; [`Reputation`] was measured there beside it, and
-//! rounds do not use it yet.
+//! The default is [`VettedMean`], chosen by docs/measurements/2026-11-30-attacks.md, with a [`Reputation`] of each home over the rounds.
 //!
 //! **Order:** a module uses only those before it: `delta`, `quantised`, `fixed_point`, `counts`, `privacy`, `sketch`,
 //! `strategy`, `reputation`.
@@ -20,7 +19,10 @@ mod strategy;
 pub use counts::{BIN_WIDTH, BINS, COUNT_MAX, ClassCounts, CountsError, Histogram, HomeCounts, MODELS_MAX};
 pub use delta::{Delta, DeltaError};
 pub use fixed_point::{FixedPoint, SUMMED_HOMES_MAX, SumError};
-pub use privacy::{NoisedBy, PrivacyLoss, PrivacyStatement, PrivacyTerms, Strength, privacy_loss, stated};
+pub use privacy::{
+    NoisedBy, PrivacyLoss, PrivacyStatement, PrivacyTerms, RoundNoise, Strength, privacy_loss, stated,
+    stated_of_rounds, stated_over,
+};
 pub use quantised::Quantised;
 pub use reputation::{Conduct, REMEMBERED_MAX, Reputation, Standing, Verdict};
 pub use sketch::{Sketch, Sketcher};

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::delta::Delta;
 use super::sketch::{Sketch, Sketcher};
 
@@ -20,7 +18,7 @@ const ALIKE: f64 = 0.5;
 /// Rounds that both homes must have for that comparison.
 const ALIKE_ROUNDS: u32 = 3;
 /// Most homes that are remembered: 3 KB each are 30 MB, and to compare a cohort of 1,000 with them takes 1,000 × 10,000 × 512
-/// multiplications. Beyond, those that took part longest ago are forgotten; banned homes never are.
+/// multiplications. Beyond, those that took part longest ago are forgotten.
 pub const REMEMBERED_MAX: usize = 10_000;
 
 /// What one home did in a round.
@@ -35,7 +33,7 @@ pub struct Conduct {
 }
 
 /// A home's record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Standing {
     /// Rounds in which it took part.
     pub rounds: u32,
@@ -47,12 +45,10 @@ pub struct Standing {
     pub alike: Option<(String, f64)>,
     /// In [0, 1]: the share of bad rounds, later ones weighing more.
     pub suspicion: f64,
-    /// An operator excluded it, whatever it sends.
-    pub banned: bool,
-    /// Number of the last round in which it took part, from 1; 0 where it never did.
-    latest: u64,
+    /// Number of the last recorded round in which it took part, from 1.
+    pub latest: u64,
     /// Sum of the parts of its deltas that are perpendicular to the aggregates; earlier rounds weigh less.
-    way: Sketch,
+    pub way: Sketch,
 }
 
 /// How a home's deltas are used.
@@ -66,11 +62,29 @@ pub enum Verdict {
     Excluded,
 }
 
+impl Verdict {
+    /// Suspicion up to which a home counts in full.
+    pub const TRUSTED_UP_TO: f64 = TRUSTED;
+
+    /// That of a suspicion in [0, 1].
+    #[must_use]
+    pub fn of(suspicion: f64) -> Self {
+        match weight_of(suspicion) {
+            0.0 => Self::Excluded,
+            weight if weight < 1.0 => Self::Doubted,
+            _ => Self::Trusted,
+        }
+    }
+}
+
+/// Weight of a delta, in [0, 1].
+fn weight_of(suspicion: f64) -> f64 {
+    ((EXCLUDED - suspicion) / (EXCLUDED - TRUSTED)).clamp(0.0, 1.0)
+}
+
 /// The standings of all homes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(from = "Saved", into = "Saved")]
+#[derive(Debug, Clone)]
 pub struct Reputation {
-    seed: u64,
     sketcher: Sketcher,
     homes: BTreeMap<String, Standing>,
     /// Of the aggregate of the round before.
@@ -79,34 +93,36 @@ pub struct Reputation {
     round: u64,
 }
 
-/// As it is stored: the sketcher follows from the seed.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Saved {
-    seed: u64,
-    homes: BTreeMap<String, Standing>,
-    before: Option<Sketch>,
-    round: u64,
-}
-
-impl From<Saved> for Reputation {
-    fn from(saved: Saved) -> Self {
-        let Saved { seed, homes, before, round } = saved;
-        Self { seed, sketcher: Sketcher::new(seed), homes, before, round }
-    }
-}
-
-impl From<Reputation> for Saved {
-    fn from(own: Reputation) -> Self {
-        Self { seed: own.seed, homes: own.homes, before: own.before, round: own.round }
-    }
-}
-
 impl Reputation {
     /// No home is known yet. `seed` is the aggregator's secret ([`Sketcher::new`]).
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, sketcher: Sketcher::new(seed), homes: BTreeMap::new(), before: None, round: 0 }
+        Self::restored(seed, 0, None, BTreeMap::new())
+    }
+
+    /// As it was after `round` recorded rounds, the last of which made the aggregate of the sketch `before`. A sketch of another seed
+    /// is of no use.
+    #[must_use]
+    pub fn restored(seed: u64, round: u64, before: Option<Sketch>, homes: BTreeMap<String, Standing>) -> Self {
+        Self { sketcher: Sketcher::new(seed), homes, before, round }
+    }
+
+    /// Rounds that were recorded.
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        self.round
+    }
+
+    /// Sketch of the aggregate of the last recorded round.
+    #[must_use]
+    pub fn before(&self) -> Option<&Sketch> {
+        self.before.as_ref()
+    }
+
+    /// Homes that are remembered, by name.
+    #[must_use]
+    pub fn homes(&self) -> &BTreeMap<String, Standing> {
+        &self.homes
     }
 
     /// What is remembered of a delta; to be made before the strategy takes the delta itself.
@@ -145,32 +161,16 @@ impl Reputation {
         self.forget();
     }
 
-    /// Excludes a home for an operator, until [`Self::lift`].
-    pub fn ban(&mut self, home: &str) {
-        self.homes.entry(home.to_owned()).or_insert_with(Standing::new).banned = true;
-    }
-
-    /// Trusts a home again for an operator: what it did is forgotten, a ban too.
-    pub fn lift(&mut self, home: &str) {
-        self.homes.remove(home);
-    }
-
     /// Weight of a home's next delta, in [0, 1]; a home that is not known counts in full.
     #[must_use]
     pub fn weight(&self, home: &str) -> f64 {
-        let Some(standing) = self.homes.get(home) else { return 1.0 };
-        let suspicion = if standing.banned { 1.0 } else { standing.suspicion };
-        ((EXCLUDED - suspicion) / (EXCLUDED - TRUSTED)).clamp(0.0, 1.0)
+        self.homes.get(home).map_or(1.0, |standing| weight_of(standing.suspicion))
     }
 
     /// How a home's next delta is used.
     #[must_use]
     pub fn verdict(&self, home: &str) -> Verdict {
-        match self.weight(home) {
-            0.0 => Verdict::Excluded,
-            weight if weight < 1.0 => Verdict::Doubted,
-            _ => Verdict::Trusted,
-        }
+        self.homes.get(home).map_or(Verdict::Trusted, |standing| Verdict::of(standing.suspicion))
     }
 
     /// A home's record; none where it never took part or was forgotten.
@@ -188,9 +188,8 @@ impl Reputation {
     fn forget(&mut self) {
         let excess = self.homes.len().saturating_sub(REMEMBERED_MAX);
         if excess > 0 {
-            let may_go = self.homes.iter().filter(|(_, standing)| !standing.banned);
             let mut oldest: Vec<(u64, String)> =
-                may_go.map(|(home, standing)| (standing.latest, home.clone())).collect();
+                self.homes.iter().map(|(home, standing)| (standing.latest, home.clone())).collect();
             oldest.sort_unstable();
             for (_, home) in oldest.into_iter().take(excess) {
                 self.homes.remove(&home);
@@ -218,16 +217,7 @@ fn most_alike(home: &str, ways: &[Way<'_>]) -> Option<(String, f64)> {
 
 impl Standing {
     fn new() -> Self {
-        Self {
-            rounds: 0,
-            left_out: 0,
-            copied: 0,
-            alike: None,
-            suspicion: 0.0,
-            banned: false,
-            latest: 0,
-            way: Sketch::zero(),
-        }
+        Self { rounds: 0, left_out: 0, copied: 0, alike: None, suspicion: 0.0, latest: 0, way: Sketch::zero() }
     }
 }
 
@@ -284,16 +274,21 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_bans_and_lifts_and_both_survive_being_stored() {
-        let mut reputation = Reputation::new(1);
-        record(&mut reputation, &[("a", noise(1)), ("b", noise(2))], &["b"]);
-        reputation.ban("a");
-        let stored = serde_cbor::to_vec(&reputation).unwrap();
-        let mut again: Reputation = serde_cbor::from_slice(&stored).unwrap();
-        assert_eq!((again.verdict("a"), again.standing("b")), (Verdict::Excluded, reputation.standing("b")));
-        assert_eq!(again.sketch(&noise(3)), reputation.sketch(&noise(3)));
-        again.lift("a");
-        assert_eq!((again.verdict("a"), again.standing("a")), (Verdict::Trusted, None));
+    fn a_restored_reputation_goes_on_as_the_one_that_was_stored() {
+        let mut first = Reputation::new(1);
+        record(&mut first, &[("a", noise(1)), ("b", noise(2))], &["b"]);
+        let stored = |sketch: &Sketch| Sketch::from_bytes(&sketch.to_bytes()).unwrap();
+        let homes = first
+            .homes()
+            .iter()
+            .map(|(home, standing)| (home.clone(), Standing { way: stored(&standing.way), ..standing.clone() }));
+        let mut again = Reputation::restored(1, first.rounds(), first.before().map(stored), homes.collect());
+        for reputation in [&mut first, &mut again] {
+            record(reputation, &[("a", noise(3)), ("b", noise(1))], &[]);
+        }
+        assert_eq!(again.homes(), first.homes());
+        assert_eq!(again.standing("b").unwrap().to_string(), "left out 1 of 2 rounds, copied 1");
+        assert_eq!(Sketch::from_bytes(&[0; 12]), None);
     }
 
     #[test]
@@ -353,9 +348,7 @@ mod tests {
         reputation.record(&(0..REMEMBERED_MAX).map(conduct).collect::<Vec<_>>(), &noise(3));
         assert_eq!(reputation.standing("first"), None);
         assert!(reputation.standing("0").is_some());
-        reputation.ban("1");
         reputation.record(&(0..2).map(|home| conduct(REMEMBERED_MAX + home)).collect::<Vec<_>>(), &noise(3));
         assert_eq!(reputation.homes.len(), REMEMBERED_MAX, "although all but two took part in the same round");
-        assert!(reputation.standing("1").is_some(), "a ban is never forgotten");
     }
 }

@@ -3,7 +3,6 @@
 use hearthwatch_detector::network::PARAMETER_COUNT;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
 use super::delta::Delta;
 
@@ -11,7 +10,7 @@ use super::delta::Delta;
 const SUMS: usize = 512;
 
 /// Random sums of a delta's values (count sketch, Charikar et al. 2002): linear, and the angle between two survives.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sketch {
     sums: Vec<f32>,
 }
@@ -49,6 +48,23 @@ impl Sketch {
     #[must_use]
     pub fn zero() -> Self {
         Self { sums: vec![0.0; SUMS] }
+    }
+
+    /// Bytes of [`Self::to_bytes`].
+    pub const BYTES: usize = SUMS * 4;
+
+    /// The sums as little-endian f32.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.sums.iter().flat_map(|sum| sum.to_le_bytes()).collect()
+    }
+
+    /// The sketch of [`Self::to_bytes`]; none where there are not [`Self::BYTES`].
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (sums, rest) = bytes.as_chunks::<4>();
+        let whole = rest.is_empty() && sums.len() == SUMS;
+        whole.then(|| Self { sums: sums.iter().map(|sum| f32::from_le_bytes(*sum)).collect() })
     }
 
     /// Euclidean norm; near that of the delta.

@@ -40,6 +40,13 @@ pub struct TrainWork {
     pub clip: f64,
     /// Standard deviation of the Gaussian noise that the home adds to each value, in [0, [`ROUND_NOISE_MAX`]]; 0 for none.
     pub noise: f64,
+    /// Standard deviation of the Gaussian noise that the server promises to add to each value of the mean, in [0, [`ROUND_NOISE_MAX`]].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub server_noise: f64,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// Judge models on the home's own history, and send counts of scores by class.
@@ -145,6 +152,7 @@ impl TrainWork {
             ("learning_rate", !(learning_rate > 0.0 && learning_rate <= 0.1)),
             ("clip", !(self.clip > 0.0 && self.clip <= ROUND_CLIP_MAX)),
             ("noise", !(0.0..=ROUND_NOISE_MAX).contains(&self.noise)),
+            ("server_noise", !(0.0..=ROUND_NOISE_MAX).contains(&self.server_noise)),
         ];
         wrong.into_iter().find(|(_, wrong)| *wrong).map(|(field, _)| field)
     }
@@ -245,6 +253,7 @@ mod tests {
             recipe: TrainRecipe { steps: 20, batch: 128, learning_rate: 1e-3, rise_steps: 5, seed: 7 },
             clip: 1.0,
             noise: 0.0,
+            server_noise: 0.0,
         }
     }
 
@@ -308,6 +317,7 @@ mod tests {
         assert_eq!(field(recipe(|recipe| recipe.learning_rate = f64::NAN)), "learning_rate");
         assert_eq!(field(of(TrainWork { clip: 0.0, ..train() })), "clip");
         assert_eq!(field(of(TrainWork { noise: f64::INFINITY, ..train() })), "noise");
+        assert_eq!(field(of(TrainWork { server_noise: -1.0, ..train() })), "server_noise");
         let none = EvaluateWork { models: vec![], seed: 1, noise: 0.0 };
         assert_eq!(field(RoundPlan { work: RoundWork::Evaluate(none), ..plan(1) }), "models");
     }

@@ -46,7 +46,7 @@ pub fn run(arguments: &MeasureRoundArguments) -> anyhow::Result<()> {
     let file = RoundFile::of(bytes);
     // The defaults of the aggregator's `[rounds]`.
     let recipe = TrainRecipe { steps: 20, batch: 128, learning_rate: 1e-3, rise_steps: 5, seed: 1 };
-    let train = RoundWork::Train(TrainWork { base: file, recipe, clip: 1.0, noise: 0.0 });
+    let train = RoundWork::Train(TrainWork { base: file, recipe, clip: 1.0, noise: 0.0, server_noise: 0.0 });
     let evaluate = RoundWork::Evaluate(EvaluateWork { models: vec![file; 3], seed: 1, noise: 0.0 });
     println!("a home's part in a round: {} sensors, {} days of history", arguments.sensors, arguments.days);
     for (name, work, models) in [("trains", train, 1), ("evaluates three models", evaluate, 3)] {

@@ -19,6 +19,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use hearthwatch_fleet::rollout::Director;
+use hearthwatch_rounds::{privacy, reputation};
 use hearthwatch_store::story::RecallEstimate;
 use hearthwatch_store::{ModelRow, ModelState, OutcomeTotals, Store, StoreResult, blocking};
 use maud::Markup;
@@ -130,7 +131,12 @@ fn held(store: &dyn Store) -> StoreResult<Rounds> {
         Some((newest, _)) => store.round_homes_not_used(newest.number, rounds::HOMES_LISTED)?,
         None => Vec::new(),
     };
-    Ok(Rounds { willing: store.willing_homes()?, rounds, not_used })
+    let suspected = reputation::suspected(store, rounds::HOMES_LISTED)?;
+    let privacy = match rounds.first() {
+        Some(_) => privacy::of_newest(&store.round_tallies(0)?)?,
+        None => None,
+    };
+    Ok(Rounds { willing: store.willing_homes()?, rounds, not_used, suspected, privacy })
 }
 
 /// What waits for a second person's word, unless a newer model is in charge by now.

@@ -1,6 +1,8 @@
 //! The page's part about federated rounds: what each brought, who took part, and who was left out. Pure: rows in, markup out.
 
 use hearthwatch_rounds::judge::RoundReport;
+use hearthwatch_rounds::privacy::PrivacyStatement;
+use hearthwatch_rounds::reputation::Suspected;
 use hearthwatch_store::rounds::{RoundHomeRow, RoundOutcome, RoundRow, RoundStage, RoundTally};
 use maud::{Markup, html};
 
@@ -24,6 +26,10 @@ pub(super) struct Rounds {
     pub rounds: Vec<(RoundRow, RoundTally)>,
     /// Homes of the newest round whose answer was refused or left out.
     pub not_used: Vec<RoundHomeRow>,
+    /// Homes whose earlier rounds count against them, the worst first.
+    pub suspected: Vec<Suspected>,
+    /// What noise guarantees, since which round.
+    pub privacy: Option<(u64, PrivacyStatement)>,
 }
 
 /// Rounds: two plots, a table, and the homes of the newest.
@@ -52,6 +58,10 @@ pub(super) fn rounds(shown: &Rounds, now: i64) -> Markup {
             }
         }
         (not_used(&shown.not_used))
+        (suspected(&shown.suspected))
+        @if let Some((since, stated)) = &shown.privacy {
+            p.faint { "Privacy since round " (since) ". " (stated.for_operator()) }
+        }
     }
 }
 
@@ -82,6 +92,18 @@ fn not_used(homes: &[RoundHomeRow]) -> Markup {
                     span.faint { (format!(" · cosine to the aggregate {similarity:+.2}")) }
                 }
                 span.faint { " · keep it out: " code { "POST /api/v1/homes/" (row.home) "/exclude" } }
+            }
+        }
+    }
+}
+
+/// Homes whose earlier rounds count against them, with the call that gives them a fresh start.
+fn suspected(homes: &[Suspected]) -> Markup {
+    html! {
+        @for Suspected { home, verdict, described } in homes {
+            p {
+                strong { (home) } " " (verdict.replace('_', " ")) " after earlier rounds: " (described)
+                span.faint { " · a fresh start: " code { "POST /api/v1/homes/" (home) "/include" } }
             }
         }
     }
@@ -206,6 +228,16 @@ mod tests {
     }
 
     #[test]
+    fn a_home_that_earlier_rounds_speak_against_is_named_with_the_call_that_gives_it_a_fresh_start() {
+        let described = "left out 2 of 3 rounds".to_owned();
+        let home = Suspected { home: hearthwatch_store::fixtures::home("home-7"), verdict: "doubted", described };
+        let row = (round(2, RoundStage::Ended), RoundTally::default());
+        let text = rounds(&Rounds { rounds: vec![row], suspected: vec![home], ..Rounds::default() }, 0).into_string();
+        assert!(text.contains("home-7</strong> doubted after earlier rounds: left out 2 of 3 rounds"), "{text}");
+        assert!(text.contains("POST /api/v1/homes/home-7/include"), "{text}");
+    }
+
+    #[test]
     fn a_home_that_was_left_out_is_named_with_its_reason_and_the_call_that_excludes_it() {
         let out = RoundHomeRow {
             reason: "against <replay>".to_owned(),
@@ -215,7 +247,7 @@ mod tests {
         let reason = "what replay alone explains".to_owned();
         let row = RoundRow { outcome: Some(RoundOutcome::Held), reason, ..round(2, RoundStage::Ended) };
         let tally = RoundTally { used: 1, left_out: 1, mean_norm: Some(1.25), ..RoundTally::default() };
-        let shown = Rounds { willing: 2, rounds: vec![(row, tally)], not_used: vec![out] };
+        let shown = Rounds { willing: 2, rounds: vec![(row, tally)], not_used: vec![out], ..Rounds::default() };
         let text = rounds(&shown, 0).into_string();
         for part in [
             "Round 2",

@@ -1,8 +1,11 @@
 //! Federated rounds: what homes were asked for, who answered, who was left out, and what came of it.
 
+use hearthwatch_rounds::privacy::PrivacyLoss;
+use hearthwatch_rounds::{privacy, reputation};
 use hearthwatch_store::rounds::{
     OfferRow, RoundDuty, RoundHomeRow, RoundHomeState, RoundOutcome, RoundRow, RoundStage,
 };
+use hearthwatch_store::standings::StandingRow;
 
 use super::prelude::*;
 
@@ -85,6 +88,55 @@ pub struct OfferView {
     pub heard_at: i64,
 }
 
+/// What earlier rounds say of a home.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StandingView {
+    /// Name of the home.
+    pub home: String,
+    /// Rounds in which its delta was judged.
+    pub rounds: u32,
+    /// Rounds of them in which it was left out for a reason that counts against it.
+    pub left_out: u32,
+    /// Rounds of them in which it sent the aggregate of the round before.
+    pub copied: u32,
+    /// The home whose deltas have the same direction over the rounds.
+    pub alike: Option<String>,
+    /// Share of bad rounds, later ones weighing more, from 0 to 1.
+    pub suspicion: f64,
+    /// How its next delta is used: `trusted`, `doubted` (counts less) or `left_out`.
+    pub verdict: String,
+}
+
+/// What the noise of rounds guarantees, against one observer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GuaranteeView {
+    /// ε; none where nothing is promised.
+    pub epsilon: Option<f64>,
+    /// `nothing`, `meaningless` (above 10), `reasonable` (1 to 10) or `strong`.
+    pub strength: String,
+    /// Share of guesses, at most, that are right on whether a home took part, from 0.5 to 1.
+    pub guessed_right: f64,
+}
+
+/// What the newest rounds with noise guarantee together to a home that was in all of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PrivacyView {
+    /// Number of the first of these rounds; none before deltas became one for the first time.
+    pub since: Option<u64>,
+    /// How many they are.
+    pub rounds: u32,
+    /// Homes in the smallest of them.
+    pub homes: u32,
+    /// δ: the chance that the guarantee does not hold.
+    pub delta: f64,
+    /// Against everybody who has the models.
+    pub published: Option<GuaranteeView>,
+    /// Against the aggregator itself.
+    pub server: Option<GuaranteeView>,
+    /// The same in words.
+    pub words: String,
+}
+
 /// A page of rounds, newest first.
 pub type RoundPage = Page<RoundView>;
 
@@ -93,6 +145,9 @@ pub type RoundHomePage = Page<RoundHomeView>;
 
 /// A page of offers, in order of the homes' names.
 pub type OfferPage = Page<OfferView>;
+
+/// A page of standings, in order of the homes' names.
+pub type StandingPage = Page<StandingView>;
 
 impl From<RoundRow> for RoundView {
     fn from(row: RoundRow) -> Self {
@@ -142,8 +197,26 @@ impl From<OfferRow> for OfferView {
     }
 }
 
+impl From<StandingRow> for StandingView {
+    fn from(row: StandingRow) -> Self {
+        let verdict = reputation::verdict(&row).to_owned();
+        let StandingRow { home, rounds, left_out, copied, alike, suspicion, .. } = row;
+        let alike = alike.map(|(home, _)| home);
+        Self { home: home.to_string(), rounds, left_out, copied, alike, suspicion, verdict }
+    }
+}
+
+impl From<PrivacyLoss> for GuaranteeView {
+    fn from(loss: PrivacyLoss) -> Self {
+        let epsilon = Some(loss.epsilon).filter(|epsilon| epsilon.is_finite());
+        let strength = privacy::strength(&loss).to_owned();
+        Self { epsilon, strength, guessed_right: loss.guessed_right() }
+    }
+}
+
 pub(super) fn router() -> OpenApiRouter<Http> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one)).routes(routes!(homes)).routes(routes!(offers))
+    let rounds = OpenApiRouter::new().routes(routes!(list)).routes(routes!(one)).routes(routes!(homes));
+    rounds.routes(routes!(offers)).routes(routes!(standings)).routes(routes!(stated))
 }
 
 /// Lists the rounds, newest first.
@@ -197,4 +270,34 @@ pub(crate) async fn offers(_: Viewer, http: State<Http>, Params(paging): Params<
     let (after, needed) = (window.after.clone(), window.needed());
     let rows = blocking(&http.app.store, move |store| store.offers_after(after.as_ref(), needed)).await?;
     Ok(Json(window.cut(rows, |row| row.home.to_string(), OfferView::from)))
+}
+
+/// Lists what earlier rounds say of homes, by name. Including a home gives it a fresh start.
+#[utoipa::path(get, path = "/api/v1/standings", tag = "rounds", params(Paging), responses(
+    (status = 200, body = StandingPage),
+))]
+pub(crate) async fn standings(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<StandingPage> {
+    let window = paging.window(|text| HomeId::new(text).ok())?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| store.standings(after.as_ref(), needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.home.to_string(), StandingView::from)))
+}
+
+/// Shows what the noise of the newest rounds guarantees, and what that is worth.
+#[utoipa::path(get, path = "/api/v1/privacy", tag = "rounds", responses(
+    (status = 200, body = PrivacyView),
+))]
+pub(crate) async fn stated(_: Viewer, http: State<Http>) -> Answer<PrivacyView> {
+    let stated = blocking(&http.app.store, |store| privacy::of_newest(&store.round_tallies(0)?)).await?;
+    let (since, stated) = stated.unzip();
+    let words = stated.map_or_else(|| "No deltas became one yet.".to_owned(), |stated| stated.for_operator());
+    Ok(Json(PrivacyView {
+        since,
+        rounds: stated.map_or(0, |stated| stated.terms.rounds),
+        homes: stated.map_or(0, |stated| stated.terms.homes),
+        delta: privacy::DELTA,
+        published: stated.map(|stated| stated.published.into()),
+        server: stated.map(|stated| stated.server.into()),
+        words,
+    }))
 }

@@ -11,7 +11,7 @@ use crate::bench::NOW;
 use crate::openapi::document;
 
 /// Every call that wants a token, with the least role that may make it.
-const ROLES: [(&str, &str, Role); 44] = [
+const ROLES: [(&str, &str, Role); 46] = [
     ("GET", "/api/v1/homes", Role::Viewer),
     ("GET", "/api/v1/homes/{home}", Role::Viewer),
     ("POST", "/api/v1/homes/{home}/revoke", Role::Admin),
@@ -49,6 +49,8 @@ const ROLES: [(&str, &str, Role); 44] = [
     ("GET", "/api/v1/rounds/{round}", Role::Viewer),
     ("GET", "/api/v1/rounds/{round}/homes", Role::Viewer),
     ("GET", "/api/v1/offers", Role::Viewer),
+    ("GET", "/api/v1/standings", Role::Viewer),
+    ("GET", "/api/v1/privacy", Role::Viewer),
     ("POST", "/api/v1/rollouts/{version}/pause", Role::Operator),
     ("POST", "/api/v1/rollouts/{version}/resume", Role::Operator),
     ("POST", "/api/v1/rollouts/{version}/promote", Role::Operator),

@@ -1,10 +1,13 @@
 //! What the calls on federated rounds answer.
 
 use hearthwatch_protocol::round::{ClassCount, SignedRoundOffer};
+use hearthwatch_rounds::RoundSettings;
+use hearthwatch_rounds::fixtures::settings;
 use hearthwatch_store::fixtures::{NOW, home, round, round_home};
 use hearthwatch_store::rounds::{
     OfferRow, RoundDuty, RoundHomeRow, RoundHomeState, RoundOutcome, RoundRow, RoundStage,
 };
+use hearthwatch_store::standings::{Remembered, ReputationRow, StandingRow};
 use serde_json::{Value, json};
 
 use super::Api;
@@ -80,4 +83,38 @@ async fn what_homes_said_about_taking_part_comes_in_pages_by_name() {
     assert_eq!(page["items"], json!([{"home": "a", "willing": true, "entities": 7, "heard_at": NOW}]));
     let rest = api.get(&format!("/api/v1/offers?after={}", page["next"].as_str().unwrap())).await.json();
     assert_eq!((&rest["items"][0]["home"], &rest["items"][0]["willing"]), (&json!("b"), &json!(false)));
+}
+
+#[tokio::test]
+async fn what_earlier_rounds_say_of_homes_and_what_noise_guarantees_can_be_read() {
+    let api = Api::new();
+    let none = json!({
+        "rounds": 0, "homes": 0, "delta": 1e-5, "words": "No deltas became one yet.",
+        "since": null, "published": null, "server": null,
+    });
+    assert_eq!(api.get("/api/v1/privacy").await.json(), none);
+    let store = api.bench.app.store.as_ref();
+    let settings = serde_json::to_string(&RoundSettings { noise: 1.0, ..settings() }).unwrap();
+    let opened = RoundRow { settings, ..round(1, RoundStage::Training) };
+    let used = round_home(1, "b", RoundDuty::Train, RoundHomeState::Taken);
+    let opened = store.advance_round(&opened, &[used]).unwrap();
+    let way = vec![0; 2_048];
+    let alike = Some(("c".to_owned(), 0.7));
+    let standing =
+        StandingRow { home: home("b"), rounds: 3, left_out: 2, copied: 0, alike, suspicion: 0.6, latest: 3, way };
+    let reputation = ReputationRow { seed: [1; 8], rounds: 3, before: None };
+    let remembered = Remembered { reputation, standings: vec![standing], forgotten: Vec::new() };
+    let aggregated = RoundRow { aggregate: Some("ab".to_owned()), ..opened };
+    store.advance_round_and_remember(&aggregated, &[], &remembered).unwrap();
+    let page = api.get("/api/v1/standings").await.json();
+    let expected = json!({
+        "home": "b", "rounds": 3, "left_out": 2, "copied": 0, "alike": "c", "suspicion": 0.6, "verdict": "doubted",
+    });
+    assert_eq!(page["items"], json!([expected]));
+    let stated = api.get("/api/v1/privacy").await.json();
+    assert_eq!(
+        (&stated["since"], &stated["homes"], &stated["published"]["strength"]),
+        (&json!(1), &json!(1), &json!("reasonable"))
+    );
+    assert!(stated["words"].as_str().unwrap().starts_with("Against readers of the weights ε "), "{stated}");
 }

@@ -58,8 +58,13 @@ impl RoundDirector {
         let asked = u32::try_from(homes.len()).unwrap_or(u32::MAX);
         let settings = RoundSettings::of(config, start.number, start.place, asked, &champion.sha256);
         let deadline = now + i64::from(config.deadline_minutes) * 60;
-        let work =
-            RoundWork::Train(TrainWork { base, recipe: settings.recipe, clip: settings.clip, noise: settings.noise });
+        let work = RoundWork::Train(TrainWork {
+            base,
+            recipe: settings.recipe,
+            clip: settings.clip,
+            noise: settings.noise,
+            server_noise: settings.server_noise,
+        });
         let asked = Asked { round: start.number, work: &work, least: settings.least, now, deadline };
         let rows = plans::sign(&self.parts.key, &homes, &asked).map_err(RoundError::Plan)?;
         let row = RoundRow {

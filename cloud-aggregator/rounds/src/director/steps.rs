@@ -1,27 +1,37 @@
 //! The long steps of a round: deltas become a candidate, and the candidate is judged.
 
+use std::collections::BTreeMap;
+
 use hearthwatch_detector::network::{Artifact, Weights};
 use hearthwatch_federation::{Delta, HomeCounts};
 use hearthwatch_protocol::round::{EvaluateWork, RoundFile, RoundWork, TrainRecipe};
 use hearthwatch_store::release::origin;
 use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundOutcome, RoundRow, RoundStage};
+use hearthwatch_store::standings::Remembered;
 use hearthwatch_store::{ModelRow, NewModel, RunRow, RunState, RunTrigger, StoreResult};
 use hearthwatch_telemetry::event::Event as _;
+use rand::rngs::{StdRng, SysRng};
+use rand::{RngExt as _, SeedableRng as _};
 use sha2::{Digest as _, Sha256};
 
 use super::opening::excluded;
 use super::{Case, Done, Fault, RoundDirector, RoundError, ended, trainer_fault};
-use crate::aggregate::{Aggregated, aggregate};
+use crate::aggregate::{Aggregated, How, aggregate};
 use crate::body::EVALUATED_MODELS;
 use crate::cohort;
 use crate::event::RoundAggregated;
 use crate::judge::{Evaluator, JudgePolicy, RoundVerdict, judge};
 use crate::plans::{self, Asked};
+use crate::reputation::Kept;
 use crate::strategies::Own;
 use crate::trainer::ReplayStep;
 
 /// Keeps the draw of evaluators apart from that of homes that train.
 const EVALUATORS_SALT: u64 = 0x006a_7564_6765;
+
+fn no_randomness() -> Fault {
+    Fault::Again(RoundError::Plan("the system gives no randomness".to_owned()))
+}
 
 /// What came of the deltas, as it is kept.
 struct Made {
@@ -42,9 +52,17 @@ impl RoundDirector {
         }
         let base = self.parts.files.artifact(&case.round.base)?;
         let settings = case.settings;
-        let strategy = settings.strategy.make(settings.clip, settings.attacker_share, || self.own(case, &base))?;
+        let mut rng = StdRng::try_from_rng(&mut SysRng).map_err(|_| no_randomness())?;
+        let mut kept = if settings.strategy.vets() { Some(Kept::read(case.store, rng.random())?) } else { None };
+        let known = kept.as_ref().map(Kept::names).unwrap_or_default();
+        let weights = kept.as_ref().map(Kept::weights).unwrap_or_default();
+        let own = || self.own(case, &base, weights, rng.random());
+        let strategy = settings.strategy.make(settings.clip, settings.attacker_share, own)?;
         let out = excluded(case.store)?;
-        let Some(aggregated) = aggregate(case.store, strategy, rows, &out, case.now)? else {
+        let (noise, now) = (settings.server_noise, case.now);
+        let reputation = kept.as_mut().map(|kept| &mut kept.reputation);
+        let how = How { strategy, excluded: &out, reputation, noise, rng: &mut rng, now };
+        let Some(aggregated) = aggregate(case.store, rows, how)? else {
             return Ok(self.too_few(case, 0, least)?);
         };
         let came = aggregated.homes.iter().filter(|row| !out.contains_key(&row.home)).count();
@@ -56,7 +74,8 @@ impl RoundDirector {
         }
         self.report_aggregate(case, &aggregated);
         let made = self.make(case, &base, &aggregated.delta)?;
-        self.ask_to_evaluate(case, aggregated, made)
+        let remembered = kept.map(|kept| kept.remembered(&known));
+        self.ask_to_evaluate(case, aggregated, made, remembered.as_ref())
     }
 
     fn report_aggregate(&self, case: &Case<'_>, aggregated: &Aggregated) {
@@ -72,20 +91,24 @@ impl RoundDirector {
     }
 
     /// What the server's own recordings give to hold deltas against.
-    fn own(&self, case: &Case<'_>, base: &Artifact) -> Result<Own, Fault> {
+    fn own(
+        &self,
+        case: &Case<'_>,
+        base: &Artifact,
+        weights: BTreeMap<String, f64>,
+        seed_of_sketches: u64,
+    ) -> Result<Own, Fault> {
         let TrainRecipe { steps, batch, learning_rate, seed, .. } = case.settings.recipe;
         let as_homes_do = ReplayStep { steps, batch, learning_rate, seed };
         let trainer = &self.parts.trainer;
         let trained = trainer.replay(base.weights(), &as_homes_do).map_err(trainer_fault)?;
         let rise = trainer.rise(base.weights(), seed).map_err(trainer_fault)?;
-        let mut secret = [0; 8];
-        let no_randomness = |_| RoundError::Plan("the system gives no randomness".to_owned());
-        aws_lc_rs::rand::fill(&mut secret).map_err(no_randomness)?;
         Ok(Own {
             reference: Delta::between(base.weights(), &trained),
             rise,
             before: self.before(case, base)?,
-            seed: u64::from_le_bytes(secret),
+            weights,
+            seed: seed_of_sketches,
         })
     }
 
@@ -124,7 +147,13 @@ impl RoundDirector {
         Ok(Made { candidate, control, models })
     }
 
-    fn ask_to_evaluate(&self, case: &Case<'_>, aggregated: Aggregated, made: Made) -> Result<Done, Fault> {
+    fn ask_to_evaluate(
+        &self,
+        case: &Case<'_>,
+        aggregated: Aggregated,
+        made: Made,
+        remembered: Option<&Remembered>,
+    ) -> Result<Done, Fault> {
         // Aggregation and replay took minutes, which are not the evaluators'.
         let now = self.parts.clock.now().max(case.now);
         let offers = case.store.offers_after(None, 0)?;
@@ -148,7 +177,11 @@ impl RoundDirector {
             evaluate_deadline: Some(deadline),
             ..case.round.clone()
         };
-        case.store.advance_round(&row, &[aggregated.homes, plans].concat())?;
+        let homes = [aggregated.homes, plans].concat();
+        match remembered {
+            Some(remembered) => case.store.advance_round_and_remember(&row, &homes, remembered)?,
+            None => case.store.advance_round(&row, &homes)?,
+        };
         Ok(Done { model: None })
     }
 

@@ -4,7 +4,7 @@ use hearthwatch_protocol::HomeId;
 use rusqlite::{Connection, Transaction};
 use serde_json::{Value, json};
 
-use super::{StoreError, StoreResult, corrupt, homes, models, people, query, rollouts};
+use super::{StoreError, StoreResult, corrupt, homes, models, people, query, rollouts, standings};
 use crate::change::{Change, Note};
 use crate::rollouts::{AssignmentRow, RolloutRow};
 use crate::rows::{AuditEntry, AuditRow, ModelState};
@@ -32,7 +32,12 @@ pub(super) fn change(tx: &Transaction<'_>, change: &Change, note: &Note) -> Stor
         }
         Change::IncludeHome { home, by, at } => {
             let before = learning(tx, home)?;
-            rollouts::lift_exclusion(tx, home, by, *at)?;
+            // A home without an exclusion may have a reputation, and one with it deserves a fresh one.
+            let forgotten = standings::forget(tx, home)?;
+            match rollouts::lift_exclusion(tx, home, by, *at) {
+                Err(StoreError::NotFound { .. }) if forgotten => {}
+                lifted => lifted?,
+            }
             Done { subject: home.to_string(), before, after: learning(tx, home)? }
         }
     };

@@ -16,6 +16,7 @@ mod readers;
 mod rollouts;
 mod rounds;
 mod run_requests;
+mod standings;
 mod withdrawals;
 
 use std::fs::OpenOptions;
@@ -51,6 +52,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008.sql"),
     include_str!("migrations/0009.sql"),
     include_str!("migrations/0010.sql"),
+    include_str!("migrations/0011.sql"),
 ];
 
 /// How long a statement waits for a lock that another process holds (a backup, an operator's shell).

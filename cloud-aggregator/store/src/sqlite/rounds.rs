@@ -5,7 +5,7 @@ use hearthwatch_protocol::{HomeId, ModelVersion};
 use rusqlite::{Connection, Params, Transaction, params};
 
 use super::query::{self, Fault, all, home, run, word};
-use super::{SqliteStore, StoreResult, corrupt, limited, lost, signed};
+use super::{SqliteStore, StoreResult, corrupt, limited, lost, signed, standings};
 use crate::rounds::{
     OfferRow, PartPut, RoundDuty, RoundHomeRow, RoundHomeState, RoundRow, RoundStage, RoundStore, RoundTally,
 };
@@ -103,7 +103,11 @@ fn put_offer(tx: &Transaction<'_>, row: &OfferRow) -> StoreResult<bool> {
     let insert = "INSERT INTO offers (home, willing, classes, signed, at, heard_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (home) DO UPDATE SET willing = ?2, classes = ?3, signed = ?4, at = ?5, heard_at = ?6 WHERE at <= ?5";
     let values = params![row.home.as_str(), row.willing, classes, row.signed.as_bytes(), row.at, row.heard_at];
-    Ok(run(tx, "put offer", insert, values)? > 0)
+    let stored = run(tx, "put offer", insert, values)? > 0;
+    if stored && !row.willing {
+        standings::erase_way(tx, &row.home)?;
+    }
+    Ok(stored)
 }
 
 fn select_offers(connection: &Connection, clause: &str, values: impl Params) -> StoreResult<Vec<OfferRow>> {
@@ -125,7 +129,7 @@ fn select_offers(connection: &Connection, clause: &str, values: impl Params) -> 
 const ROUND: &str = "number, stage, series, place, champion, base, control_base, settings, opened_at, deadline,
      evaluate_deadline, aggregate, candidate, control, report, outcome, kept, reason, run, ended_at, row_version";
 
-fn advance(tx: &Transaction<'_>, row: &RoundRow, homes: &[RoundHomeRow]) -> StoreResult<RoundRow> {
+pub(super) fn advance(tx: &Transaction<'_>, row: &RoundRow, homes: &[RoundHomeRow]) -> StoreResult<RoundRow> {
     let written = put_round(tx, row)?;
     for home in homes {
         // What a home sent or took back meanwhile is not written over by whoever read its part before.

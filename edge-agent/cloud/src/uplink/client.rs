@@ -149,9 +149,14 @@ impl UplinkHandle {
     /// # Errors
     /// [`UplinkError::Outbox`], [`UplinkError::Stopping`].
     pub async fn choose_sharing(&self, level: SharingLevel) -> Result<(), UplinkError> {
-        self.with_outbox(move |outbox| outbox.choose_sharing(level)).await?;
-        self.sharing.send_replace(level);
-        Ok(())
+        let sharing = self.sharing.clone();
+        // Both in the work itself, which ends also where nobody waits for it: rounds must not go on at a level that was left.
+        self.with_outbox(move |outbox| {
+            outbox.choose_sharing(level)?;
+            sharing.send_replace(level);
+            Ok(())
+        })
+        .await
     }
 
     /// What leaves the home, now and later.

@@ -205,8 +205,9 @@ mod tests {
         let (uplink, _not_running) = prepare(config, outbox, watch::channel(status).1, None).unwrap();
         // Begun and dropped at once, as a handler is whose browser has closed the connection.
         let _gone = tokio::time::timeout(Duration::ZERO, uplink.choose_sharing(SharingLevel::Learning)).await;
-        while uplink.with_outbox(|outbox| outbox.sharing()).await.unwrap() != SharingLevel::Learning {}
-        assert_eq!(*uplink.rounds().sharing.borrow(), SharingLevel::Learning);
+        let mut level = uplink.rounds().sharing.clone();
+        level.wait_for(|level| *level == SharingLevel::Learning).await.unwrap();
+        assert_eq!(uplink.with_outbox(|outbox| outbox.sharing()).await.unwrap(), SharingLevel::Learning);
     }
 
     #[test]

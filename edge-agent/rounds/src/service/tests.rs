@@ -174,6 +174,7 @@ impl World {
                 recipe: TrainRecipe { steps: 20, batch: 128, learning_rate: 1e-3, rise_steps: 5, seed: 7 },
                 clip: 1.0,
                 noise: 0.0,
+                server_noise: 0.0,
             }),
             cohort: 12,
             least: 6,

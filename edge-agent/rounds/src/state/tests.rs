@@ -34,6 +34,7 @@ fn plan(round: u64) -> RoundPlan {
             recipe: TrainRecipe { steps: 20, batch: 128, learning_rate: 1e-3, rise_steps: 5, seed: 7 },
             clip: 1.5,
             noise: 0.0,
+            server_noise: 0.0,
         }),
         cohort: 12,
         least: 6,
@@ -179,4 +180,20 @@ fn a_disk_without_room_for_an_answer_has_room_to_say_so() {
     assert!(error.is_full(), "{error}");
     state.decline(1, &answer, "disk").unwrap();
     assert_eq!(home.newest().reason, "disk");
+}
+
+#[test]
+fn a_ledger_of_the_first_version_is_read_on() {
+    let home = Home::new();
+    let old = Connection::open(home.file()).unwrap();
+    old.execute_batch(crate::schema::VERSION_1).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    let insert = "INSERT INTO ledger (round, judges, planned_at, bytes, clip, model, cohort, outcome, reason)
+        VALUES (7, 1, 5, 30, 0, x'00', 12, 'taken', '')";
+    old.execute_batch(insert).unwrap();
+    drop(old);
+    home.take(8);
+    let ledger = home.open().ledger(10).unwrap();
+    let read: Vec<_> = ledger.iter().map(|entry| (entry.round, entry.evaluates, entry.least)).collect();
+    assert_eq!(read, [(8, false, 6), (7, true, 0)]);
 }

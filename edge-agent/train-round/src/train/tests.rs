@@ -18,7 +18,7 @@ fn home() -> LocalHome {
 
 fn work(clip: f64, noise: f64) -> TrainWork {
     let recipe = TrainRecipe { steps: 3, batch: 32, learning_rate: 1e-3, rise_steps: 1, seed: 1 };
-    TrainWork { base: RoundFile::of(&[]), recipe, clip, noise }
+    TrainWork { base: RoundFile::of(&[]), recipe, clip, noise, server_noise: 0.0 }
 }
 
 fn trained(home: LocalHome, work: &TrainWork) -> Result<(Vec<u8>, JobFigures), RoundError> {

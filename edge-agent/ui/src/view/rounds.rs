@@ -3,7 +3,7 @@
 use hearthwatch_edge_rounds::conditions::Unfit;
 use hearthwatch_edge_rounds::machine::Waits;
 use hearthwatch_edge_rounds::picture::{BARS, Picture};
-use hearthwatch_edge_rounds::{Doing, Outcome, RoundEntry, RoundsView};
+use hearthwatch_edge_rounds::{Doing, Outcome, RoundEntry, RoundsView, promised};
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
@@ -34,6 +34,7 @@ pub(super) fn rounds(rounds: &Rounds, timezone: &TimeZone) -> Markup {
                     tbody { @for entry in &rounds.entries { (row(entry, timezone)) } }
                 }
             }
+            @if let Some(words) = promised(&rounds.entries) { p { (words) } }
             p.faint {
                 "A histogram counts how often each level occurs in what was sent: from the strongest decrease on the left to the strongest "
                 "increase on the right. It is high in the middle, because most numbers change little; no time is in it."
@@ -150,6 +151,8 @@ mod tests {
             clip: 1.0,
             model: [0xab; 32],
             cohort: 12,
+            least: 6,
+            server_noise: 0.0,
             outcome: Outcome::Taken,
             reason: String::new(),
             picture: Some(Picture::of(&[0, 0, 0, 0, 0x80])),
@@ -174,6 +177,7 @@ mod tests {
             "a quarter as often is half as high"
         );
         assert!(page.contains("cannot be taken out of them again"));
+        assert!(page.contains("No noise is added to what homes send"), "{page}");
     }
 
     #[test]

@@ -97,17 +97,110 @@ pub struct PrivacyStatement {
 /// on purpose is not there: the guarantee counts on homes that add what the plan asks for.
 #[must_use]
 pub fn stated(terms: &PrivacyTerms) -> PrivacyStatement {
-    let PrivacyTerms { noised_by, clip, noise, homes, seen_together, sampling, rounds, delta } = *terms;
-    let together = |homes: u32| f64::from(homes.max(1)).sqrt();
-    let (on_sum, on_seen) = match noised_by {
-        NoisedBy::Home => (noise * together(homes), noise * together(seen_together.min(homes))),
-        NoisedBy::Server => (noise, 0.0),
-    };
+    let PrivacyTerms { sampling, rounds, delta, .. } = *terms;
     PrivacyStatement {
         terms: *terms,
-        published: privacy_loss(on_sum / clip, sampling, rounds, delta),
-        server: privacy_loss(on_seen / (2.0 * clip), 1.0, rounds, delta),
+        published: privacy_loss(terms.on_sum(), sampling, rounds, delta),
+        server: privacy_loss(terms.on_seen(), 1.0, rounds, delta),
     }
+}
+
+impl PrivacyTerms {
+    /// Noise on what everybody sees, as a multiple of what one home changes there.
+    fn on_sum(&self) -> f64 {
+        match self.noised_by {
+            NoisedBy::Home => self.noise * f64::from(self.homes.max(1)).sqrt() / self.clip,
+            NoisedBy::Server => self.noise / self.clip,
+        }
+    }
+
+    /// Noise on what the server sees, as a multiple of what one home changes there.
+    fn on_seen(&self) -> f64 {
+        match self.noised_by {
+            NoisedBy::Home => {
+                self.noise * f64::from(self.seen_together.min(self.homes).max(1)).sqrt() / (2.0 * self.clip)
+            }
+            NoisedBy::Server => 0.0,
+        }
+    }
+}
+
+/// What several rounds guarantee together to a home that was in all of them: rounds without noise leave no guarantee. None without rounds.
+///
+/// Gaussian mechanisms with multipliers mᵢ, each home in each round, compose to one with 1 / √Σ mᵢ⁻² (their Rényi divergences add up);
+/// so `sampling` is not used. Homes in the statement are those of the smallest round.
+#[must_use]
+pub fn stated_over(rounds: &[PrivacyTerms]) -> Option<PrivacyStatement> {
+    let (first, last) = (rounds.first()?, rounds.last()?);
+    let composed = |multiplier: fn(&PrivacyTerms) -> f64| {
+        let inverse: f64 = rounds.iter().map(|terms| multiplier(terms).powi(-2) * f64::from(terms.rounds)).sum();
+        privacy_loss(inverse.sqrt().recip(), 1.0, 1, first.delta)
+    };
+    let of = |least: fn(&PrivacyTerms) -> u32| rounds.iter().map(least).min().unwrap_or_default();
+    let count = rounds.iter().fold(0_u32, |sum, terms| sum.saturating_add(terms.rounds));
+    let terms = PrivacyTerms {
+        homes: of(|terms| terms.homes),
+        seen_together: of(|terms| terms.seen_together),
+        rounds: count,
+        delta: first.delta,
+        ..*last
+    };
+    let (published, server) = (composed(PrivacyTerms::on_sum), composed(PrivacyTerms::on_seen));
+    Some(PrivacyStatement { terms, published, server })
+}
+
+/// The noise of one round, as a home finds it in its plan and as the server's settings have it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RoundNoise {
+    /// Norm that a home's delta is brought down to, above zero.
+    pub clip: f64,
+    /// Standard deviation of the Gaussian noise that a home adds to each value of its delta; 0 for none.
+    pub by_home: f64,
+    /// Standard deviation of the Gaussian noise that the server adds to each value of the clipped mean; 0 for none.
+    pub by_server: f64,
+    /// Homes in that mean, at least.
+    pub homes: u32,
+    /// Whether the deltas are added up and nothing else, so that homes' noise adds up too.
+    pub adds_up: bool,
+}
+
+impl RoundNoise {
+    /// Whether anybody adds any.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.by_home > 0.0 || self.by_server > 0.0
+    }
+
+    fn of_home(&self, delta: f64) -> PrivacyTerms {
+        let Self { clip, by_home, homes, .. } = *self;
+        let (noised_by, seen_together, sampling, rounds) = (NoisedBy::Home, 1, 1.0, 1);
+        PrivacyTerms { noised_by, clip, noise: by_home, homes, seen_together, sampling, rounds, delta }
+    }
+
+    fn published(&self, delta: f64) -> PrivacyTerms {
+        let home = self.of_home(delta);
+        let homes = f64::from(self.homes.max(1));
+        if self.by_server > 0.0 {
+            // On the mean; the terms are about the sum.
+            PrivacyTerms { noised_by: NoisedBy::Server, noise: self.by_server * homes, ..home }
+        } else if self.adds_up {
+            home
+        } else {
+            // As if its own noise were all there is: that holds whatever is made of its delta.
+            PrivacyTerms { noise: self.by_home / homes.sqrt(), ..home }
+        }
+    }
+}
+
+/// What rounds guarantee together to a home that was in all of them; none without rounds. Against readers of the weights the server's noise
+/// counts where it adds any, otherwise the homes'; against the server the home's own. Not in it: what a gate's decision tells, and what
+/// homes that evaluate count.
+#[must_use]
+pub fn stated_of_rounds(rounds: &[RoundNoise], delta: f64) -> Option<PrivacyStatement> {
+    let terms =
+        |of: fn(&RoundNoise, f64) -> PrivacyTerms| rounds.iter().map(|round| of(round, delta)).collect::<Vec<_>>();
+    let server = stated_over(&terms(RoundNoise::of_home))?.server;
+    Some(PrivacyStatement { server, ..stated_over(&terms(RoundNoise::published))? })
 }
 
 impl PrivacyStatement {
@@ -218,6 +311,33 @@ mod tests {
         assert!(
             masked.for_resident().ends_with("The server sees sums of at least 16 homes, never your home's part alone.")
         );
+    }
+
+    #[test]
+    fn rounds_compose_as_if_they_were_one_and_one_without_noise_spoils_all() {
+        let round = |noise| PrivacyTerms { rounds: 1, noise, ..central(1000) };
+        let (ten, once) = (stated(&central(1000)), stated_over(&[round(3.0); 10]).unwrap());
+        assert!((ten.published.epsilon - once.published.epsilon).abs() < 1e-9);
+        assert_eq!(once.for_operator(), ten.for_operator());
+        let mixed = stated_over(&[round(3.0), round(6.0)]).unwrap();
+        let five = stated(&PrivacyTerms { noise: 6.0, rounds: 5, ..central(1000) });
+        assert!((mixed.published.epsilon - five.published.epsilon).abs() < 1e-9, "a quarter of the noise's square");
+        assert_eq!(stated_over(&[round(3.0), round(0.0)]).unwrap().published.strength(), Strength::Nothing);
+        assert_eq!(stated_over(&[]), None);
+    }
+
+    #[test]
+    fn homes_noise_adds_up_only_where_deltas_are_added_up() {
+        let summed = RoundNoise { clip: 1.0, by_home: 1.0, by_server: 0.0, homes: 100, adds_up: true };
+        let vetted = RoundNoise { adds_up: false, ..summed };
+        let over = |round| stated_of_rounds(&[round; 10], 1e-5).unwrap();
+        assert!(over(summed).published.epsilon < over(vetted).published.epsilon / 5.0);
+        assert_eq!((over(summed).server, over(vetted).terms.homes), (over(vetted).server, 100));
+        let at_server = RoundNoise { by_home: 0.0, by_server: 0.003, homes: 1_000, ..vetted };
+        let difference = over(at_server).published.epsilon - stated(&central(1_000)).published.epsilon;
+        assert!(difference.abs() < 1e-9, "{difference}");
+        assert!(!RoundNoise { by_home: 0.0, ..vetted }.any() && at_server.any());
+        assert_eq!(stated_of_rounds(&[], 1e-5), None);
     }
 
     #[test]
