@@ -30,6 +30,12 @@ pub struct DemoArguments {
     /// Decides faults, residents, ids and weights: the same seed gives the same table.
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
+    /// What the fleet learns from.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = demo::Learn::Labels)]
+    pub learn: demo::Learn,
+    /// Federated rounds with `--learn rounds`, one every other night of the second phase.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=i64::from(demo::ROUNDS_MAX)))]
+    pub rounds: u32,
     /// Folder of recordings; else $HEARTHWATCH_DATA, else ../shared/data, else the bundled sets.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
