@@ -119,7 +119,8 @@ impl Participant {
     }
 }
 
-/// The agent's detector service, which tells rounds what entities there are. The replay drives a detector of its own.
+/// The agent's detector service, which tells rounds what entities there are. The replay drives a detector of its own and writes the
+/// history; this service writes nothing more once it knows the entities.
 async fn detection(home: &SimulatedHome, history: &Path) -> anyhow::Result<DetectorHandle> {
     let parts = DetectorParts {
         model: Arc::new(Model::baseline()),

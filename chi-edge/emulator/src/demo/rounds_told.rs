@@ -89,15 +89,20 @@ impl FederatedRound {
         if let Some(figures) = self.figures {
             let [control, champion] = [figures.less_control, figures.less_champion].map(short);
             parts.push(format!(
-                "{} evaluated: recall {control} than replay alone, {champion} than the model in use",
+                "{} evaluated: recall against replay alone {control}, against the model in use {champion}",
                 self.evaluated
             ));
         }
-        let mut reasons = self.reason.split("; ").filter(|reason| !reason.is_empty());
-        let first = reasons.next().map(|reason| format!(": {reason}")).unwrap_or_default();
+        // Only the gate gives several reasons.
+        let limit = if self.figures.is_some() { usize::MAX } else { 1 };
+        let mut reasons = self.reason.splitn(limit, "; ").filter(|reason| !reason.is_empty());
+        // The interval of a reason stands in the line already, or under the table.
+        let first = reasons.next().and_then(|reason| reason.split(", interval").next());
+        let first = first.map(|reason| format!(": {reason}")).unwrap_or_default();
         let more = match reasons.count() {
             0 => String::new(),
-            more => format!("; {more} more"),
+            1 => "; 1 more reason".to_owned(),
+            more => format!("; {more} more reasons"),
         };
         format!("round {}: {}; {}{first}{more}", self.number, parts.join("; "), self.outcome.replace('_', " "))
     }
@@ -174,7 +179,7 @@ mod tests {
             norms: vec![0.61, 0.9, 1.204],
             evaluated: 12,
             outcome: "held".to_owned(),
-            reason: "what replay alone explains: recall against it is +0.003; another".to_owned(),
+            reason: "what replay alone explains: recall against it is +0.003, interval -0.017 to +0.023, not above zero; another".to_owned(),
             figures: Some(Figures {
                 candidate: (0.41, 0.5),
                 control: (0.407, 0.5),
@@ -190,9 +195,9 @@ mod tests {
     fn a_line_has_reporters_norms_the_difference_in_recall_and_the_gates_first_reason() {
         assert_eq!(
             round().line(),
-            "round 2: 6 of 8 homes used, 1 left out, 1 silent, norms 0.61 to 1.20; 12 evaluated: recall +0.003 (-0.017 to +0.023) than \
-             replay alone, +0.010 (-0.010 to +0.030) than the model in use; held: what replay alone explains: recall against it is \
-             +0.003; 1 more"
+            "round 2: 6 of 8 homes used, 1 left out, 1 silent, norms 0.61 to 1.20; 12 evaluated: recall against replay alone +0.003 (-0.017 to \
+             +0.023), against the model in use +0.010 (-0.010 to +0.030); held: what replay alone explains: recall against it is +0.003; \
+             1 more reason"
         );
     }
 
@@ -210,7 +215,7 @@ mod tests {
         };
         assert_eq!(
             round.line(),
-            "round 2: 0 of 8 homes used, none left out; too few: 0 of 8 homes sent a delta; 1 more"
+            "round 2: 0 of 8 homes used, none left out; too few: 0 of 8 homes sent a delta; 4 are needed"
         );
     }
 
