@@ -35,8 +35,7 @@ pub async fn hold(
     screen: &Screen,
 ) -> anyhow::Result<FederatedRound> {
     let start = Instant::now();
-    let first = number == 1;
-    if first {
+    if number == 1 {
         // No round opens yet, and homes offer themselves by this clock.
         stage.round_clock.set(at);
     }
@@ -47,12 +46,12 @@ pub async fn hold(
     stage.aggregator.hold_rounds();
     let (row, asked) = ended(stage, number, agents, screen).await?;
     let mut told = FederatedRound::of(&row, &asked)?;
+    screen.say(format!("{} ({})", told.line(), spoken(start.elapsed())));
     if let Some(run) = &row.run {
         let version = released(stage, run).await?;
         update_all(version, homes, agents, screen).await?;
         told.released = Some(version.0);
     }
-    screen.say(format!("{} ({})", told.line(), spoken(start.elapsed())));
     Ok(told)
 }
 
