@@ -2,23 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use hearthwatch_detector::network::Artifact;
-use hearthwatch_detector::network::Weights;
+use hearthwatch_detector::network::{Artifact, Weights};
 use hearthwatch_evaluation::evaluate::GateReport;
 use hearthwatch_federation::Rise;
-use hearthwatch_protocol::ModelVersion;
+use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_rounds::{ModelTrainer, ReplayStep, RoundTrainer, TrainerError};
 use hearthwatch_store::rounds::{RoundHomeRow, RoundRow, RoundStage};
 
 use super::agent::FleetAgent;
 use super::home::SimulatedHome;
+use super::learn;
 use super::rounds_told::FederatedRound;
 use super::stage::Stage;
 use super::teach::update_all;
 use crate::screen::{Screen, spoken};
 
-/// Longest wait for a step of a round; reached only where a part has failed.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// Longest wait for a round; reached only where a part has failed.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// How often the aggregator's store is looked at meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -26,7 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Holds round `number` at virtual time `at`, and lets every home take the model that it became, if it became one.
 ///
 /// # Errors
-/// When a home cannot put down what it lived through, no home can train, or a step of the round does not come.
+/// When a home cannot put down what it lived through, too few homes can train, or the round does not end.
 pub async fn hold(
     stage: &Stage,
     (number, at): (u64, i64),
@@ -40,7 +40,12 @@ pub async fn hold(
         stage.round_clock.set(at);
     }
     let able = tokio::task::block_in_place(|| remember(agents, homes))?;
-    offered(stage, agents, able).await?;
+    let (train, least) = (able.iter().filter(|home| learn::is_asked_to_train(home)).count(), stage.least());
+    anyhow::ensure!(
+        train >= least,
+        "{train} homes know a sensor for long enough to train, and a round needs {least}: ask for more --homes"
+    );
+    offered(stage, agents, able.len()).await?;
     // Turned only now: a round must not open before every home has put down its last days.
     stage.round_clock.set(at);
     stage.aggregator.hold_rounds();
@@ -55,22 +60,24 @@ pub async fn hold(
     Ok(told)
 }
 
-/// Every home writes what it has lived through, on every core. Returns how many can train or evaluate.
-fn remember(agents: &mut [FleetAgent], homes: &[SimulatedHome]) -> anyhow::Result<usize> {
+/// Every home writes what it has lived through, on every core. Returns those that can train or evaluate.
+fn remember(agents: &mut [FleetAgent], homes: &[SimulatedHome]) -> anyhow::Result<Vec<HomeId>> {
     let lane = homes.len().div_ceil(std::thread::available_parallelism().map_or(1, usize::from)).max(1);
     std::thread::scope(|scope| {
         let one = |(agents, homes): (&mut [FleetAgent], &[SimulatedHome])| {
-            let mut able = 0;
+            let mut able = Vec::new();
             for (agent, home) in agents.iter_mut().zip(homes) {
-                able += usize::from(agent.remember(home)?);
+                if agent.remember(home)? {
+                    able.push(home.id.clone());
+                }
             }
             anyhow::Ok(able)
         };
         let lanes: Vec<_> =
             agents.chunks_mut(lane).zip(homes.chunks(lane)).map(|lane| scope.spawn(move || one(lane))).collect();
-        let mut able = 0;
+        let mut able = Vec::new();
         for lane in lanes {
-            able += lane.join().map_err(|_| anyhow::anyhow!("the thread that writes histories broke"))??;
+            able.extend(lane.join().map_err(|_| anyhow::anyhow!("the thread that writes histories broke"))??);
         }
         Ok(able)
     })

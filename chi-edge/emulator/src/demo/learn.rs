@@ -75,9 +75,15 @@ pub fn trains(part: Part) -> bool {
     part == Part::Teaches
 }
 
+/// Whether the aggregator asks a home to train, rather than to evaluate.
+#[must_use]
+pub fn is_asked_to_train(home: &HomeId) -> bool {
+    !is_evaluator(home, EVALUATOR_SHARE)
+}
+
 /// Gives homes names by which the aggregator's hash has them train or evaluate as their part asks. Who fits already keeps its name.
 pub fn name(players: &mut [Player]) {
-    let fits = |player: &Player, id: &HomeId| is_evaluator(id, EVALUATOR_SHARE) != trains(player.part);
+    let fits = |player: &Player, id: &HomeId| is_asked_to_train(id) == trains(player.part);
     let mut free = (HOMES_MAX + 1..).filter_map(|number| HomeId::new(format!("home-{number:02}")).ok());
     let mut passed: BTreeSet<HomeId> = BTreeSet::new();
     for player in players {
@@ -127,7 +133,7 @@ mod tests {
         let before: Vec<HomeId> = players.iter().map(|player| player.id.clone()).collect();
         name(&mut players);
         for player in &players {
-            assert_eq!(is_evaluator(&player.id, EVALUATOR_SHARE), player.part != Part::Teaches, "{}", player.id);
+            assert_eq!(is_asked_to_train(&player.id), player.part == Part::Teaches, "{}", player.id);
         }
         let names: BTreeSet<&HomeId> = players.iter().map(|player| &player.id).collect();
         assert_eq!(names.len(), 20);

@@ -166,6 +166,12 @@ impl Stage {
         Ok(Self { layout, broker, aggregator, clock, round_clock, url, signer })
     }
 
+    /// Homes that must have sent a delta in a federated round.
+    #[must_use]
+    pub fn least(&self) -> usize {
+        self.aggregator.config().rounds.least as usize
+    }
+
     /// Makes a token that may do everything and keeps it in `file`, which only its owner can read. Returns that path.
     ///
     /// # Errors
