@@ -38,6 +38,9 @@ pub async fn hold(
     if number == 1 {
         // No round opens yet, and homes offer themselves by this clock.
         stage.round_clock.set(at);
+        if stage.aggregator.state().store.champion()?.is_none() {
+            screen.say("no model has passed the gate: rounds begin at the network that ships, and \"the model in use\" is that");
+        }
     }
     let able = tokio::task::block_in_place(|| remember(agents, homes))?;
     let (train, least) = (able.iter().filter(|home| learn::is_asked_to_train(home)).count(), stage.least());
