@@ -24,7 +24,7 @@ use hearthwatch_store::release::ReleaseError;
 use hearthwatch_store::{RunRow, RunTrigger, SqliteStore, Store, StoreError, StoreResult, blocking};
 use hearthwatch_supervision::{FaultPlan, PartFailed, Supervisor};
 use hearthwatch_telemetry::metrics::Metrics;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::config::{Config, MqttConfig, RolloutConfig};
@@ -44,15 +44,33 @@ pub struct Options {
     pub learner: Arc<dyn Learner>,
     /// Signs and publishes; without it a promoted model waits.
     pub hook: Option<Arc<dyn ReleaseHook>>,
-    /// Trains and judges on recordings in rounds; without it there are none.
-    pub round_trainer: Option<Arc<dyn RoundTrainer>>,
+    /// How rounds are held; without it there are none.
+    pub rounds: Option<RoundOptions>,
+}
+
+/// What rounds need beside their configuration.
+pub struct RoundOptions {
+    /// Trains and judges on recordings.
+    pub trainer: Arc<dyn RoundTrainer>,
+    /// The one that homes hold plans against: the machine's, except where homes are replayed.
+    pub clock: Arc<dyn Clock>,
+    /// Whether no round opens before [`Aggregator::hold_rounds`].
+    pub wait: bool,
+}
+
+impl RoundOptions {
+    /// By the machine's clock, from the start on.
+    #[must_use]
+    pub fn new(trainer: Arc<dyn RoundTrainer>) -> Self {
+        Self { trainer, clock: Arc::new(SystemClock), wait: false }
+    }
 }
 
 impl Options {
     /// The machine's clock, and nothing that signs.
     #[must_use]
     pub fn new(learner: Arc<dyn Learner>) -> Self {
-        Self { clock: Arc::new(SystemClock), learner, hook: None, round_trainer: None }
+        Self { clock: Arc::new(SystemClock), learner, hook: None, rounds: None }
     }
 }
 
@@ -94,6 +112,10 @@ pub struct Aggregator {
     progress: watch::Receiver<Progress>,
     link: Option<hearthwatch_link::LinkHandle>,
     parts: Supervisor,
+    /// Wakes whoever holds rounds.
+    round_wake: Arc<Notify>,
+    /// No round opens before it.
+    rounds_begin: CancellationToken,
     /// Nobody is left to ask for the end when this value is gone.
     _ends: DropGuard,
 }
@@ -127,7 +149,7 @@ impl Aggregator {
         metrics: Arc<Metrics>,
         parts: Supervisor,
     ) -> Result<Self, StartError> {
-        let Options { clock, learner, hook, round_trainer } = options;
+        let Options { clock, learner, hook, rounds: round_options } = options;
         let database = private_data(&config.data, DATABASE_FILE)?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&database)?);
         let artifact_store = ArtifactStore::new(&config.data);
@@ -164,11 +186,18 @@ impl Aggregator {
         let director = director(&config, &store, &metrics)?;
         // Offers are kept also where no rounds are held: a home sends one only now and then.
         let keys = Arc::new(CertifiedKeys::of(config.enrolment.as_deref()));
-        let answers = Arc::new(AnswerIntake::new(keys, Arc::new(SystemClock), Arc::clone(&metrics)));
+        let round_clock: Arc<dyn Clock> =
+            round_options.as_ref().map_or_else(|| Arc::new(SystemClock) as _, |options| Arc::clone(&options.clock));
+        let answers = Arc::new(AnswerIntake::new(keys, Arc::clone(&round_clock), Arc::clone(&metrics)));
+        let (round_wake, rounds_begin) = (answers.wake(), CancellationToken::new());
+        if !round_options.as_ref().is_some_and(|options| options.wait) {
+            rounds_begin.cancel();
+        }
+        let round_trainer = round_options.map(|options| options.trainer);
         let rounds = rounds(&config, round_trainer, |trainer, key, repository| RoundParts {
             store: Arc::clone(&store),
             metrics: Arc::clone(&metrics),
-            clock: Arc::new(SystemClock),
+            clock: round_clock,
             key: Arc::new(key),
             trainer,
             files: RoundFiles::new(artifact_store, repository),
@@ -195,7 +224,13 @@ impl Aggregator {
         if let Some(rounds) = rounds {
             let looks = Arc::default();
             health::rounds(&health, Arc::clone(&looks));
-            parts.vital("rounds", rounds.run(publisher.clone(), connections.clone(), looks, stop.clone()));
+            let (begin, stop, publisher) = (rounds_begin.clone(), stop.clone(), publisher.clone());
+            let connections = connections.clone();
+            parts.vital("rounds", async move {
+                if stop.run_until_cancelled(begin.cancelled()).await.is_some() {
+                    rounds.run(publisher, connections, looks, stop).await;
+                }
+            });
         }
         if let Some(director) = director.clone() {
             let looks = Arc::default();
@@ -207,7 +242,7 @@ impl Aggregator {
             config.http.as_ref().map_or_else(Arc::default, |http| http.trusted_proxies.as_slice().into());
         let state =
             AppState { store, metrics, clock, training, releases, director, health, repository, trusted_proxies };
-        Ok(Self { config, state, progress: seen, link, parts, _ends: stop.drop_guard() })
+        Ok(Self { config, state, progress: seen, link, parts, round_wake, rounds_begin, _ends: stop.drop_guard() })
     }
 
     /// The configuration that it was started with.
@@ -248,6 +283,13 @@ impl Aggregator {
     /// [`TrainingError`].
     pub async fn retrain_now(&self) -> Result<RunRow, TrainingError> {
         self.state.training.run(RunTrigger::Hand).await
+    }
+
+    /// Lets rounds begin where [`RoundOptions::wait`] holds them, and has whoever holds them look now: for programs that turn the clock
+    /// of rounds themselves.
+    pub fn hold_rounds(&self) {
+        self.rounds_begin.cancel();
+        self.round_wake.notify_one();
     }
 
     /// What the trainer is doing, now and from now on.

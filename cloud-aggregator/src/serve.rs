@@ -19,7 +19,7 @@ use hearthwatch_training::RetrainConfig;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::aggregator::{Aggregator, Options, StartError};
+use crate::aggregator::{Aggregator, Options, RoundOptions, StartError};
 use crate::config::Config;
 use crate::health;
 
@@ -141,7 +141,7 @@ pub async fn serve_under(config: Config, parts: Supervisor) -> Result<(), ServeE
             ModelLearner::new(corpora.clone()).with_seed(config.training.seed).on(config.training.device),
         ),
         hook: publisher.clone().map(|publisher| publisher as Arc<dyn ReleaseHook>),
-        round_trainer: Some(Arc::new(ModelTrainer::new(corpora, training))),
+        rounds: Some(RoundOptions::new(Arc::new(ModelTrainer::new(corpora, training)))),
     };
     let aggregator = Aggregator::start_under(config, options, metrics, parts.clone()).await?;
 

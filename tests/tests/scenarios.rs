@@ -8,9 +8,13 @@ use hearthwatch_tests::program;
 
 /// Runs the demo with a few homes into `out`; returns what it said and the folder of the run.
 fn demo(out: &Path, seed: &str, homes: &str) -> (Output, PathBuf) {
+    demo_with(out, &["--homes", homes, "--seed", seed])
+}
+
+fn demo_with(out: &Path, arguments: &[&str]) -> (Output, PathBuf) {
     let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chi-edge/emulator/data");
     let output = Command::new(program("hearthwatch-emulator"))
-        .args(["--homes", homes, "--seed", seed])
+        .args(arguments)
         .arg("--data")
         .arg(bundled)
         .arg("--out")
@@ -44,6 +48,36 @@ fn a_newcomer_sees_homes_learn_and_the_gate_give_its_reasons() {
         assert!(round.answers > 0, "{round:?}");
     }
     nothing_was_lost(&run);
+    every_key_is_private(&run.join("keys"));
+}
+
+#[test]
+fn homes_train_in_rounds_and_nothing_but_what_training_changed_leaves_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--learn", "rounds", "--rounds", "2", "--homes", "12", "--seed", "7"];
+    let (output, run) = demo_with(folder.path(), &arguments);
+    let (told, table) = (String::from_utf8(output.stderr).unwrap(), String::from_utf8(output.stdout).unwrap());
+    assert!(output.status.success(), "{told}");
+    for line in ["round 1: ", "round 2: ", "none left its home"] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    assert!(table.contains("Federated round 2: "), "{table}");
+
+    let report = report(&run);
+    // The first model is of recordings alone.
+    assert_eq!(report.rounds.iter().map(|round| round.answers).collect::<Vec<_>>(), [0]);
+    assert_eq!(report.federated.iter().map(|round| round.number).collect::<Vec<_>>(), [1, 2]);
+    for round in &report.federated {
+        assert!(round.asked > 0 && round.norms.iter().all(|norm| *norm > 0.0), "{round:?}");
+        assert_eq!(round.used + round.left_out.len() + round.silent.len(), round.asked, "{round:?}");
+        assert_eq!(round.outcome == "promoted", round.released.is_some(), "{round:?}");
+        assert_eq!(round.outcome == "promoted", round.reason.is_empty(), "{round:?}");
+        assert!(round.evaluated == 0 || round.figures.is_some(), "{round:?}");
+    }
+    let store = rusqlite::Connection::open(run.join("cloud/aggregator.db")).unwrap();
+    let count = |query: &str| store.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT (SELECT count(*) FROM feedback) + (SELECT count(*) FROM announced)"), 0);
+    assert_eq!(count("SELECT count(*) FROM rounds"), 2);
     every_key_is_private(&run.join("keys"));
 }
 
@@ -95,6 +129,15 @@ fn the_same_seed_gives_the_same_table() {
     assert_eq!(report(&first), report(&second));
     let alarms = |run: &Path| std::fs::read_to_string(run.join("alarms.csv")).unwrap();
     assert_eq!(alarms(&first), alarms(&second));
+}
+
+#[test]
+#[ignore = "two whole worlds: part of `cargo xtask test --full`"]
+fn the_same_seed_gives_the_same_table_in_rounds_too() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let arguments = ["--learn", "rounds", "--rounds", "2", "--homes", "12", "--seed", "3"];
+    let (first, second) = (demo_with(one.path(), &arguments).1, demo_with(other.path(), &arguments).1);
+    assert_eq!(report(&first), report(&second));
 }
 
 #[test]

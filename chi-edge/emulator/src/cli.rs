@@ -30,6 +30,12 @@ pub struct DemoArguments {
     /// Decides faults, residents, ids and weights: the same seed gives the same table.
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
+    /// What the fleet learns from.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = demo::Learn::Labels)]
+    pub learn: demo::Learn,
+    /// Federated rounds with `--learn rounds`, one every other night of the second phase.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=i64::from(demo::ROUNDS_MAX)))]
+    pub rounds: u32,
     /// Folder of recordings; else $HEARTHWATCH_DATA, else ../shared/data, else the bundled sets.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -75,5 +81,30 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Some(Task::Signer(task)) => demo::signer(&task),
         Some(Task::ChaosHome(task)) => chaos::home(&task),
         Some(Task::ChaosBroker(task)) => chaos::broker(&task),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demo(arguments: &[&str]) -> Result<(demo::Learn, u32), String> {
+        let all = ["hearthwatch-emulator"].iter().chain(arguments);
+        let parsed = Arguments::try_parse_from(all).map_err(|error| error.to_string())?;
+        Ok((parsed.demo.learn, parsed.demo.rounds))
+    }
+
+    #[test]
+    fn the_demonstration_learns_from_labels_unless_rounds_are_asked_for() {
+        assert_eq!(demo(&[]), Ok((demo::Learn::Labels, 5)));
+        assert_eq!(demo(&["--learn", "rounds", "--rounds", "3"]), Ok((demo::Learn::Rounds, 3)));
+    }
+
+    #[test]
+    fn more_rounds_than_the_phase_has_nights_for_are_refused_and_so_is_another_word() {
+        let refused = demo(&["--rounds", "11"]).unwrap_err();
+        assert!(refused.contains("11 is not in 1..=10"), "{refused}");
+        let refused = demo(&["--learn", "both"]).unwrap_err();
+        assert!(refused.contains("[possible values: labels, rounds]"), "{refused}");
     }
 }

@@ -81,6 +81,11 @@ impl Bar {
         self.screen.say(line);
     }
 
+    /// Takes the bar away.
+    pub fn clear(self) {
+        self.bar.finish_and_clear();
+    }
+
     fn tell(&self) {
         if self.screen.terminal {
             return;

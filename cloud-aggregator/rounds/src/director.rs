@@ -223,7 +223,12 @@ impl RoundDirector {
 
     /// Ends a round; whoever is still waited for is late.
     fn end(&self, case: &Case<'_>, row: &RoundRow) -> StoreResult<Done> {
-        let row = case.store.advance_round(row, &late(case))?;
+        self.end_with(case, row, Vec::new())
+    }
+
+    /// The same, with what became of these `homes`.
+    fn end_with(&self, case: &Case<'_>, row: &RoundRow, homes: Vec<RoundHomeRow>) -> StoreResult<Done> {
+        let row = case.store.advance_round(row, &[late(case), homes].concat())?;
         self.parts.trainer.rest();
         RoundEnded(&row).emit(&self.parts.metrics);
         Ok(Done { model: None })

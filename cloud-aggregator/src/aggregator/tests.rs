@@ -36,7 +36,7 @@ async fn start(directory: &tempfile::TempDir, puppet: Puppet, hook: &Arc<Hook>, 
         clock: Arc::new(ManualClock::new(NOW)),
         learner: Arc::new(puppet),
         hook: Some(Arc::clone(hook) as Arc<dyn ReleaseHook>),
-        round_trainer: None,
+        rounds: None,
     };
     let config = Config { data: directory.path().join("data"), ..config };
     Aggregator::start(config, options).await.unwrap()

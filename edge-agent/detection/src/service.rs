@@ -57,6 +57,7 @@ pub use replay_past::Relearning;
 pub use residents::AlarmPicture;
 use residents::Residents;
 use step::Steps;
+pub use step::remembered;
 pub use view::{Brief, HomeView, Month, MostUnusual, Notice, NoticeKind, ShownAlarm, unusual_percent, verdict_name};
 
 /// How much of the past is learned from at a start: the four weeks that rules look back on and the network is held to. The detector's

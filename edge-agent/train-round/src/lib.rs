@@ -5,7 +5,7 @@
 //! [`JobReport`] on standard output. History, windows and names of sensors are in none of them, nor in a crash.
 //!
 //! **Order:** a module uses only those before it: `error`, `limits`, `choice`, `history`, `model`, `faults`, `train`, `lasting`,
-//! `evaluate`, `body`, `supervise`.
+//! `evaluate`, `body`, `supervise`, `program`.
 //!
 //! [`RoundJob`]: hearthwatch_edge_core::round_job::RoundJob
 //! [`JobReport`]: hearthwatch_edge_core::round_job::JobReport
@@ -20,8 +20,10 @@ mod history;
 mod lasting;
 pub mod limits;
 mod model;
+mod program;
 mod supervise;
 mod train;
 
 pub use error::RoundError;
+pub use program::{PROGRAM, run};
 pub use supervise::{Crashed, read_job, report};

@@ -1,6 +1,6 @@
 //! An agent's way to the cloud: its own certificate, outbox, uplink and updater, all the product's own code.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 
 use super::home::SimulatedHome;
+use super::participant::{Joining, Participant};
 use super::stage::Stage;
 
 /// How long a signed order may take to reach an agent on the same machine.
@@ -40,6 +41,8 @@ pub struct FleetAgent {
     updater: Updater<ModelProof>,
     directors: Vec<PublicKey>,
     rng: ChaCha8Rng,
+    state: PathBuf,
+    participant: Option<Participant>,
 }
 
 impl FleetAgent {
@@ -47,13 +50,19 @@ impl FleetAgent {
     ///
     /// # Errors
     /// When a file of the home's bundle or its state folder cannot be used.
-    pub fn start(stage: &Stage, home: &HomeId, entities: usize, folder: &Path, seed: u64) -> anyhow::Result<Self> {
+    pub fn start(
+        stage: &Stage,
+        home: &HomeId,
+        entities: usize,
+        folder: &Path,
+        (seed, sharing): (u64, SharingLevel),
+    ) -> anyhow::Result<Self> {
         let files = stage.layout.home(home);
         let state = folder.join("homes").join(home.as_str());
         std::fs::create_dir_all(&state).with_context(|| format!("making {}", state.display()))?;
         let mut outbox = Outbox::open(&state.join("outbox.db"))?;
-        // These residents agreed: a network learns from windows alone.
-        outbox.configure_sharing(SharingLevel::Windows);
+        // What these residents agreed to.
+        outbox.configure_sharing(sharing);
         let outbox = uplink::share(outbox);
         let (status, status_seen) = watch::channel(AgentStatus {
             online: true,
@@ -87,7 +96,39 @@ impl FleetAgent {
         let now = jiff::Timestamp::now().as_second();
         let baseline = Arc::new(Model::baseline());
         let (updater, _) = Updater::boot(updates, ModelProof, baseline, ModelVersion::ROUTINE, now)?;
-        Ok(Self { uplink, outbox, status, updater, directors, rng: ChaCha8Rng::seed_from_u64(seed) })
+        let rng = ChaCha8Rng::seed_from_u64(seed);
+        Ok(Self { uplink, outbox, status, updater, directors, rng, state, participant: None })
+    }
+
+    /// Starts the home's part in federated rounds, in which `program` trains.
+    ///
+    /// # Errors
+    /// As [`Participant::start`].
+    pub async fn join_rounds(
+        &mut self,
+        stage: &Stage,
+        home: &SimulatedHome,
+        program: PathBuf,
+        seed: u64,
+    ) -> anyhow::Result<()> {
+        let (uplink, state, directors) = (&self.uplink, self.state.as_path(), self.directors.clone());
+        let joining = Joining { stage, home, uplink, directors, state, program, seed };
+        self.participant = Some(Participant::start(joining).await?);
+        Ok(())
+    }
+
+    /// Puts down what `home` lived through, for its part in rounds. Returns whether it can take part. Blocks.
+    ///
+    /// # Errors
+    /// As [`Participant::remember`].
+    pub fn remember(&mut self, home: &SimulatedHome) -> anyhow::Result<bool> {
+        self.participant.as_mut().map_or(Ok(false), |participant| participant.remember(home))
+    }
+
+    /// Whether the home's part in rounds has ended before its time.
+    #[must_use]
+    pub fn has_left_rounds(&self) -> bool {
+        self.participant.as_ref().is_some_and(Participant::has_ended)
     }
 
     /// Puts announcements and answers into the outbox, one after the other; the uplink sends them.
@@ -167,7 +208,15 @@ impl FleetAgent {
     }
 
     /// Says farewell to the broker.
-    pub async fn stop(self) {
+    ///
+    /// # Errors
+    /// Why the home's part in rounds had ended before.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let left = match self.participant {
+            Some(participant) => participant.stop().await,
+            None => Ok(()),
+        };
         self.uplink.stop().await;
+        left
     }
 }

@@ -1,6 +1,6 @@
 //! One simulated home: a recording with faults in it, the agent's detector, and the people who answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hearthwatch_detector::alarm::{Alarm, AlarmEvent, Verdict};
@@ -40,10 +40,12 @@ pub struct SimulatedHome {
     habits: Habits,
     seed: u64,
     speaks_from: i64,
+    start: i64,
     step: i64,
     cursor: usize,
     pending: BTreeMap<i64, Vec<(String, Verdict)>>,
-    answered: BTreeSet<String>,
+    /// The last answer to each alarm, and when it was given.
+    answered: BTreeMap<String, (Verdict, i64)>,
     /// What was announced of each alarm when it was raised.
     announced: BTreeMap<String, Announcement>,
 }
@@ -74,10 +76,11 @@ impl SimulatedHome {
             habits,
             seed,
             speaks_from,
+            start,
             step: start,
             cursor: 0,
             pending: BTreeMap::new(),
-            answered: BTreeSet::new(),
+            answered: BTreeMap::new(),
             announced: BTreeMap::new(),
         }
     }
@@ -92,6 +95,18 @@ impl SimulatedHome {
     #[must_use]
     pub fn detector(&self) -> &HomeDetector {
         &self.detector
+    }
+
+    /// When it moved in and the end of its last step, Unix seconds.
+    #[must_use]
+    pub fn lived(&self) -> (i64, i64) {
+        (self.start, self.step)
+    }
+
+    /// What residents answered to an alarm, and when.
+    #[must_use]
+    pub fn answer_to(&self, alarm_id: &str) -> Option<(Verdict, i64)> {
+        self.answered.get(alarm_id).copied()
     }
 
     /// Another model takes charge; histories and answers stay. What it says of the home's last weeks is looked at, as the agent does.
@@ -189,7 +204,7 @@ impl SimulatedHome {
             for (alarm_id, verdict) in answers {
                 // The agent's list of alarms is bounded: what it has forgotten can no longer be answered.
                 if self.detector.answer(&alarm_id, verdict, at).is_ok()
-                    && self.answered.insert(alarm_id.clone())
+                    && self.answered.insert(alarm_id.clone(), (verdict, at)).is_none()
                     && let Some(record) = self.record(&alarm_id, verdict, at)
                 {
                     words.push(ToFleet::Answer(record));

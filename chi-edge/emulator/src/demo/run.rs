@@ -5,28 +5,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
-use hearthwatch_detector::grid::STEP_SECONDS;
-use hearthwatch_edge_detection::service::ToFleet;
 use hearthwatch_evaluation::dataset::DATA_SETS;
-use hearthwatch_evaluation::evaluate::{GateReport, GateVerdict};
 use hearthwatch_learning::training::{Corpora, ModelLearner};
-use hearthwatch_protocol::messages::UpdateResult;
 use hearthwatch_protocol::{HomeId, ModelVersion};
-use hearthwatch_store::RunRow;
-use hearthwatch_training::Corpus;
+use hearthwatch_rounds::ModelTrainer;
+use hearthwatch_train_round::PROGRAM;
+use hearthwatch_training::{Corpus, RetrainConfig};
 
 use super::agent::FleetAgent;
 use super::cast::{self, HOMES_MAX, Player};
+use super::federated::{KeptTrainer, hold};
 use super::home::SimulatedHome;
-use super::pace::Pace;
+use super::learn::{self, Learn};
+use super::replay::Replay;
 use super::resident::Habits;
-use super::stage::Stage;
+use super::rounds_told::FederatedRound;
+use super::stage::{Rounds, Stage};
 use super::table::{Report, Round, Row};
 use super::tally::Tally;
-use super::timeline::{EPOCH, Timeline, WEEK};
+use super::teach::teach;
+use super::timeline::{EPOCH, Timeline};
 use crate::cli::DemoArguments;
 use crate::data;
-use crate::screen::{Bar, Screen, spoken};
+use crate::screen::{Screen, spoken};
 
 /// Longest name in the table; some sets name homes by UUID.
 const NAME_CHARS_MAX: usize = 14;
@@ -48,6 +49,10 @@ pub struct Settings {
     pub timeline: Timeline,
     /// How residents behave.
     pub habits: Habits,
+    /// What the fleet learns from.
+    pub learn: Learn,
+    /// Federated rounds, where it learns in such.
+    pub rounds: u32,
 }
 
 impl Settings {
@@ -55,7 +60,8 @@ impl Settings {
     #[must_use]
     pub fn new(folder: PathBuf, seed: u64) -> Self {
         let (timeline, habits) = (Timeline::default(), Habits::default());
-        Self { folder, data: None, homes: HOMES_MAX, speed: 0.0, seed, timeline, habits }
+        let (learn, rounds) = (Learn::Labels, 0);
+        Self { folder, data: None, homes: HOMES_MAX, speed: 0.0, seed, timeline, habits, learn, rounds }
     }
 }
 
@@ -70,6 +76,8 @@ pub fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
         data: arguments.data.clone(),
         homes: arguments.homes.unwrap_or(HOMES_MAX),
         speed: arguments.speed,
+        learn: arguments.learn,
+        rounds: arguments.rounds,
         ..Settings::new(folder.clone(), arguments.seed)
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -103,50 +111,115 @@ pub fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
 /// Whatever part failed, by name.
 pub async fn world(settings: &Settings, screen: &Screen) -> anyhow::Result<(Report, Stage)> {
     let timeline = &settings.timeline;
-    let players = load(settings, screen)?;
-    let ids: Vec<HomeId> = players.iter().map(|player| player.id.clone()).collect();
+    let mut players = load(settings, screen)?;
+    if settings.learn == Learn::Rounds {
+        learn::name(&mut players);
+    }
     let corpus = cast::corpus(&players);
     // Exchanged at every barrier: a run sees nothing that lies in the homes' future.
     let known = Arc::new(Mutex::new(Arc::new(corpus.until(timeline.history_end()))));
-    let learner = Arc::new(ModelLearner::new(Corpora::Exchanged(Arc::clone(&known))).with_seed(settings.seed));
-    let program = std::env::current_exe().context("finding this program")?;
-    let stage = Stage::build(&program, &settings.folder, &ids, learner, settings.seed, timeline.history_end()).await?;
+    let stage = build(settings, &players, &corpus, &known).await?;
     screen.say(format!(
         "  broker on port {} (TLS, client certificates, one access list), aggregator and signed repository at {}",
         stage.broker.port(),
         stage.url
     ));
-    let whole = async {
-        let mut homes: Vec<SimulatedHome> = Vec::new();
-        let mut agents: Vec<FleetAgent> = Vec::new();
-        for player in &players {
-            let (id, lived) = (player.id.clone(), player.lived.clone());
-            agents.push(FleetAgent::start(&stage, &id, lived.entities.len(), &settings.folder, settings.seed)?);
-            let speaks = timeline.speaks_from(player.moves_in);
-            homes.push(SimulatedHome::new(id, lived, settings.habits, settings.seed, player.moves_in, speaks));
-        }
-        let mut rounds = Vec::new();
-        for phase in 0..timeline.phases {
-            let (from, until) = timeline.phase(phase);
-            let from = if phase == 0 { EPOCH } else { from };
-            homes = replay(homes, &agents, &stage, (from, until), phase, settings, screen).await?;
-            if phase + 1 < timeline.phases {
-                exchange(&known, corpus.until(until));
-                rounds.push(teach(&stage, &mut homes, &mut agents, screen).await?);
-            }
-        }
-        for agent in agents {
-            agent.stop().await;
-        }
-        Ok::<_, anyhow::Error>((homes, rounds))
-    };
-    let (homes, rounds) = tokio::select! {
+    let (homes, rounds, federated) = tokio::select! {
         failed = stage.aggregator.failed() => return Err(failed.into()),
-        whole = whole => whole?,
+        whole = live_through(settings, &players, &corpus, &known, &stage, screen) => whole?,
     };
-    let report = report(settings, &players, &homes, rounds);
+    let report = Report { federated, ..report(settings, &players, &homes, rounds) };
     write(&settings.folder, &report, &homes)?;
     Ok((report, stage))
+}
+
+async fn build(
+    settings: &Settings,
+    players: &[Player],
+    corpus: &Corpus,
+    known: &Arc<Mutex<Arc<Corpus>>>,
+) -> anyhow::Result<Stage> {
+    let ids: Vec<HomeId> = players.iter().map(|player| player.id.clone()).collect();
+    let rounds = (settings.learn == Learn::Rounds).then(|| {
+        // What homes live through stays with them: the aggregator has what was recorded before the world began.
+        let past = Arc::new(corpus.until(EPOCH));
+        exchange(known, corpus.until(EPOCH));
+        let config = RetrainConfig { seed: settings.seed, ..RetrainConfig::default() };
+        let trainer = Arc::new(KeptTrainer(ModelTrainer::new(Corpora::Given(past), config)));
+        Rounds { config: learn::config(players), trainer }
+    });
+    let learner = Arc::new(ModelLearner::new(Corpora::Exchanged(Arc::clone(known))).with_seed(settings.seed));
+    let program = std::env::current_exe().context("finding this program")?;
+    let now = (settings.seed, settings.timeline.history_end());
+    Stage::build_with(&program, &settings.folder, &ids, learner, now, rounds).await
+}
+
+type Lived = (Vec<SimulatedHome>, Vec<Round>, Vec<FederatedRound>);
+
+async fn live_through(
+    settings: &Settings,
+    players: &[Player],
+    corpus: &Corpus,
+    known: &Mutex<Arc<Corpus>>,
+    stage: &Stage,
+    screen: &Screen,
+) -> anyhow::Result<Lived> {
+    let timeline = &settings.timeline;
+    let (mut homes, mut agents) = move_in(settings, players, stage).await?;
+    let by_labels = settings.learn == Learn::Labels;
+    let (mut rounds, mut federated) = (Vec::new(), Vec::new());
+    for phase in 0..timeline.phases {
+        let (from, until) = timeline.phase(phase);
+        let from = if phase == 0 { EPOCH } else { from };
+        let in_rounds = !by_labels && learn::phase_of_rounds(timeline) == Some(phase);
+        let moments = if in_rounds { learn::moments(timeline, settings.rounds) } else { Vec::new() };
+        let mut replay = Replay::new(screen, phase, (from, until), &homes, settings.speed);
+        for (number, at) in (1..).zip(moments) {
+            homes = replay.until(at, homes, &agents, stage).await?;
+            federated.push(hold(stage, (number, at), &mut homes, &mut agents, screen).await?);
+        }
+        homes = replay.until(until, homes, &agents, stage).await?;
+        replay.finish(&homes, if by_labels { "every one stored by the aggregator" } else { "none left its home" })?;
+        if phase + 1 < timeline.phases && !in_rounds {
+            if by_labels {
+                exchange(known, corpus.until(until));
+            }
+            rounds.push(teach(stage, &mut homes, &mut agents, screen).await?);
+        }
+    }
+    for agent in agents {
+        agent.stop().await?;
+    }
+    Ok((homes, rounds, federated))
+}
+
+async fn move_in(
+    settings: &Settings,
+    players: &[Player],
+    stage: &Stage,
+) -> anyhow::Result<(Vec<SimulatedHome>, Vec<FleetAgent>)> {
+    let (mut homes, mut agents) = (Vec::new(), Vec::new());
+    let trainer = (settings.learn == Learn::Rounds).then(|| train_program(&settings.folder)).transpose()?;
+    for player in players {
+        let (id, lived) = (player.id.clone(), player.lived.clone());
+        let shares = (settings.seed, settings.learn.sharing());
+        let mut agent = FleetAgent::start(stage, &id, lived.entities.len(), &settings.folder, shares)?;
+        let speaks = settings.timeline.speaks_from(player.moves_in);
+        let home = SimulatedHome::new(id, lived, settings.habits, settings.seed, player.moves_in, speaks);
+        if let Some(program) = &trainer {
+            agent.join_rounds(stage, &home, program.clone(), settings.seed).await?;
+        }
+        homes.push(home);
+        agents.push(agent);
+    }
+    Ok((homes, agents))
+}
+
+/// This program under the name of the one that homes train with.
+fn train_program(folder: &Path) -> anyhow::Result<PathBuf> {
+    let (own, named) = (std::env::current_exe().context("finding this program")?, folder.join(PROGRAM));
+    std::os::unix::fs::symlink(own, &named).with_context(|| format!("making {}", named.display()))?;
+    Ok(named)
 }
 
 fn exchange(known: &Mutex<Arc<Corpus>>, corpus: Corpus) {
@@ -167,183 +240,6 @@ fn load(settings: &Settings, screen: &Screen) -> anyhow::Result<Vec<Player>> {
     screen.say(format!("  {} homes, {entities} entities, {faults} labelled events to come", players.len()));
     anyhow::ensure!(!players.is_empty(), "no home has a recording; leave --homes away or ask for at least 1");
     Ok(players)
-}
-
-/// Lets every home live through a phase, week by week; what residents answer goes out at once.
-async fn replay(
-    mut homes: Vec<SimulatedHome>,
-    agents: &[FleetAgent],
-    stage: &Stage,
-    (from, until): (i64, i64),
-    phase: usize,
-    settings: &Settings,
-    screen: &Screen,
-) -> anyhow::Result<Vec<SimulatedHome>> {
-    let steps = u64::try_from((until - from) / STEP_SECONDS).unwrap_or_default() * homes.len() as u64;
-    let bar = Arc::new(screen.bar("replay", steps));
-    let pace = Pace::new(settings.speed, from);
-    let start = Instant::now();
-    let (mut alarms_before, mut answers) = (alarms_of(&homes), 0);
-    let mut at = from;
-    while at < until {
-        at = (at + WEEK).min(until);
-        pace.reach(at).await;
-        let told;
-        (homes, told) = live(homes, at, &bar).await?;
-        stage.clock.set(at);
-        for (agent, words) in agents.iter().zip(told) {
-            answers += words.iter().filter(|word| matches!(word, ToFleet::Answer(_))).count();
-            agent.say(words).await?;
-        }
-        let alarms = alarms_of(&homes) - alarms_before;
-        bar.message(format!("{alarms} alarms, {answers} answers"));
-    }
-    for agent in agents {
-        agent.all_stored().await?;
-    }
-    alarms_before = alarms_of(&homes) - alarms_before;
-    let bar = Arc::try_unwrap(bar).map_err(|_| anyhow::anyhow!("the replay still holds its bar"))?;
-    bar.finish(format!(
-        "phase {}: {} weeks of {} homes in {}: {alarms_before} alarms, {answers} answers, every one stored by the aggregator",
-        phase + 1,
-        (until - from) / WEEK,
-        homes.len(),
-        spoken(start.elapsed())
-    ));
-    Ok(homes)
-}
-
-fn alarms_of(homes: &[SimulatedHome]) -> usize {
-    homes.iter().map(|home| home.alarms.len()).sum()
-}
-
-/// All homes until `at`, on every core; results in the order of the homes.
-async fn live(
-    homes: Vec<SimulatedHome>,
-    at: i64,
-    bar: &Arc<Bar>,
-) -> anyhow::Result<(Vec<SimulatedHome>, Vec<Vec<ToFleet>>)> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut lanes: Vec<Vec<(usize, SimulatedHome)>> = (0..cores).map(|_| Vec::new()).collect();
-    for (index, home) in homes.into_iter().enumerate() {
-        lanes[index % cores].push((index, home));
-    }
-    let lanes = lanes.into_iter().map(|lane| {
-        let bar = Arc::clone(bar);
-        tokio::task::spawn_blocking(move || {
-            let one = |(index, mut home): (usize, SimulatedHome)| {
-                let words = home.live_until(at, &mut |steps| bar.advance(steps));
-                (index, home, words)
-            };
-            lane.into_iter().map(one).collect::<Vec<_>>()
-        })
-    });
-    let mut done = Vec::new();
-    for lane in lanes.collect::<Vec<_>>() {
-        done.extend(lane.await.context("a home's thread")?);
-    }
-    done.sort_by_key(|(index, _, _)| *index);
-    Ok(done.into_iter().map(|(_, home, words)| (home, words)).unzip())
-}
-
-/// A barrier: retrain, let the gate judge, and if it promotes, let every home verify, swap and prove the new model.
-async fn teach(
-    stage: &Stage,
-    homes: &mut [SimulatedHome],
-    agents: &mut [FleetAgent],
-    screen: &Screen,
-) -> anyhow::Result<Round> {
-    let start = Instant::now();
-    let before = stage.aggregator.state().store.champion()?.map(|model| model.version);
-    let run = train(stage, screen).await?;
-    let report: GateReport = serde_json::from_str(run.report.as_deref().context("a finished run has a gate report")?)?;
-    let champion = stage.aggregator.state().store.champion()?.map(|model| model.version);
-    let released = champion.filter(|version| Some(*version) != before);
-    let verdict = match &report.verdict {
-        GateVerdict::Promote => "Promote".to_owned(),
-        GateVerdict::Hold { reasons } => format!("Hold: {}", reasons.join("; ")),
-    };
-    let learning_s = start.elapsed().as_secs_f64();
-    screen.say(format!("gate after {}: {verdict}", spoken(start.elapsed())));
-    let start = Instant::now();
-    if let Some(version) = released {
-        update_all(version, homes, agents, screen).await?;
-    }
-    let snapshot = stage.aggregator.state().store.snapshot(&run.snapshot)?.context("the run's snapshot is stored")?;
-    Ok(Round {
-        answers: usize::try_from(snapshot.rows).unwrap_or(usize::MAX),
-        snapshot: run.snapshot,
-        verdict,
-        figures: figures(&report),
-        gate: report,
-        released: released.map(|version| version.0),
-        learning_s,
-        updating_s: start.elapsed().as_secs_f64(),
-    })
-}
-
-async fn train(stage: &Stage, screen: &Screen) -> anyhow::Result<RunRow> {
-    let bar = screen.bar("learn", 1);
-    let mut status = stage.aggregator.training_status();
-    let mut training = std::pin::pin!(stage.aggregator.retrain_now());
-    let run = loop {
-        tokio::select! {
-            run = &mut training => break run?,
-            Ok(()) = status.changed() => {
-                let status = status.borrow_and_update().clone();
-                let loss = status.loss.map(|loss| format!(", loss {loss:.4}")).unwrap_or_default();
-                bar.message(format!("{}{loss}", status.phase));
-                bar.reach(status.done, status.total.max(1));
-            }
-        }
-    };
-    bar.finish("");
-    Ok(run)
-}
-
-/// Every agent verifies, swaps and proves the release; the homes go on with what proved itself.
-async fn update_all(
-    version: ModelVersion,
-    homes: &mut [SimulatedHome],
-    agents: &mut [FleetAgent],
-    screen: &Screen,
-) -> anyhow::Result<()> {
-    let start = Instant::now();
-    let bar = screen.bar("update", homes.len() as u64);
-    let mut installed = 0;
-    for (home, agent) in homes.iter_mut().zip(agents) {
-        let result = agent.update(home, version).await?;
-        match result {
-            UpdateResult::Installed => installed += 1,
-            UpdateResult::Refused { reason } => screen.say(format!("  {} refused model {version}: {reason}", home.id)),
-            UpdateResult::RolledBack { reason, to } => {
-                screen.say(format!("  {} went back to model {to}: {reason}", home.id));
-            }
-        }
-        bar.advance(1);
-    }
-    bar.finish(format!(
-        "model {version} signed, verified and in charge in {installed} of {} homes after {}",
-        homes.len(),
-        spoken(start.elapsed())
-    ));
-    Ok(())
-}
-
-/// The gate's figures in lines.
-fn figures(report: &GateReport) -> Vec<String> {
-    let mut lines =
-        vec![format!("candidate         {}", report.candidate), format!("routine detector  {}", report.baseline)];
-    lines.extend(report.champion.iter().map(|champion| format!("champion          {champion}")));
-    lines.extend(report.control.iter().map(|control| format!("without feedback  {control}")));
-    lines.extend(report.comparisons.iter().map(|comparison| {
-        let interval = comparison.recall;
-        format!(
-            "recall against the {}: {:+.3}, interval {:+.3} to {:+.3}",
-            comparison.against, interval.point, interval.low, interval.high
-        )
-    }));
-    lines
 }
 
 fn report(settings: &Settings, players: &[Player], homes: &[SimulatedHome], rounds: Vec<Round>) -> Report {
@@ -370,7 +266,7 @@ fn report(settings: &Settings, players: &[Player], homes: &[SimulatedHome], roun
     } else {
         format!("model {version}")
     };
-    Report { seed: settings.seed, before: "routine detector".to_owned(), after, rows, rounds }
+    Report { seed: settings.seed, before: "routine detector".to_owned(), after, rows, rounds, federated: Vec::new() }
 }
 
 fn write(folder: &Path, report: &Report, homes: &[SimulatedHome]) -> anyhow::Result<()> {

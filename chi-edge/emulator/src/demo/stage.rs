@@ -10,7 +10,7 @@ use clap::Args;
 use hearthwatch_api::http::Http;
 use hearthwatch_api::http::config::{HttpConfig, HttpTls};
 use hearthwatch_api::server::Bound;
-use hearthwatch_cloud::aggregator::{Aggregator, Options};
+use hearthwatch_cloud::aggregator::{Aggregator, Options, RoundOptions};
 use hearthwatch_cloud::config::{Config, MqttConfig, MqttTls, RolloutConfig};
 use hearthwatch_fleet::release::{Publisher, ReleaseConfig, RemoteSigner};
 use hearthwatch_fleet::rollout::Policy;
@@ -20,6 +20,7 @@ use hearthwatch_provision::enrol::Enroller;
 use hearthwatch_provision::signer::client::SignerClient;
 use hearthwatch_provision::signer::server::Server;
 use hearthwatch_provision::{Group, Layout, files, homes, init};
+use hearthwatch_rounds::{RoundTrainer, RoundsConfig};
 use hearthwatch_store::Role;
 use hearthwatch_store::clock::ManualClock;
 use hearthwatch_store::token;
@@ -45,6 +46,8 @@ pub struct Stage {
     pub aggregator: Aggregator,
     /// The virtual clock that the aggregator reads.
     pub clock: Arc<ManualClock>,
+    /// The clock of federated rounds, the aggregator's and the homes': turned when a round may open.
+    pub round_clock: Arc<ManualClock>,
     /// `https://localhost:PORT`.
     pub url: String,
     signer: Signer,
@@ -89,6 +92,14 @@ pub fn signer(arguments: &SignerArguments) -> anyhow::Result<()> {
     })
 }
 
+/// How the aggregator holds federated rounds.
+pub struct Rounds {
+    /// When, and with how many homes.
+    pub config: RoundsConfig,
+    /// Trains and judges on recordings.
+    pub trainer: Arc<dyn RoundTrainer>,
+}
+
 impl Stage {
     /// Builds everything under `folder`, for these homes. `program` is this project's emulator, which also plays the signer.
     ///
@@ -101,6 +112,21 @@ impl Stage {
         learner: Arc<dyn Learner>,
         seed: u64,
         now: i64,
+    ) -> anyhow::Result<Self> {
+        Self::build_with(program, folder, home_ids, learner, (seed, now), None).await
+    }
+
+    /// The same with a `seed` and a time of now, Unix seconds; federated rounds are held from [`Aggregator::hold_rounds`] on, if at all.
+    ///
+    /// # Errors
+    /// As [`Stage::build`].
+    pub async fn build_with(
+        program: &Path,
+        folder: &Path,
+        home_ids: &[HomeId],
+        learner: Arc<dyn Learner>,
+        (seed, now): (u64, i64),
+        rounds: Option<Rounds>,
     ) -> anyhow::Result<Self> {
         let layout = Layout::new(folder.join("keys"));
         let wall = jiff::Timestamp::now();
@@ -122,7 +148,12 @@ impl Stage {
         release.url = format!("{url}/tuf/").parse()?;
         let publisher = Publisher::open(release, Arc::new(RemoteSigner::new(&socket)), &Metrics::new()).await?;
         let clock = Arc::new(ManualClock::new(now));
-        let options = Options { clock: clock.clone(), learner, hook: Some(publisher), round_trainer: None };
+        let round_clock = Arc::new(ManualClock::new(now));
+        let rounds = rounds.map(|Rounds { config: asked, trainer }| {
+            config.rounds = asked;
+            RoundOptions { trainer, clock: round_clock.clone(), wait: true }
+        });
+        let options = Options { clock: clock.clone(), learner, hook: Some(publisher), rounds };
         let parts = Supervisor::new(CancellationToken::new(), FaultPlan::default());
         let metrics = Arc::new(Metrics::new());
         let aggregator = Aggregator::start_under(config, options, metrics, parts.clone()).await?;
@@ -132,7 +163,13 @@ impl Stage {
         let desk = Enroller::load(&layout, HOME_DAYS).context("the desk where homes enrol")?;
         let http = Http::new(aggregator.state().clone(), bound.tls()).with_enroller(desk);
         parts.vital("http", bound.serve(http, parts.stop().clone().cancelled_owned()));
-        Ok(Self { layout, broker, aggregator, clock, url, signer })
+        Ok(Self { layout, broker, aggregator, clock, round_clock, url, signer })
+    }
+
+    /// Homes that must have sent a delta in a federated round.
+    #[must_use]
+    pub fn least(&self) -> usize {
+        self.aggregator.config().rounds.least as usize
     }
 
     /// Makes a token that may do everything and keeps it in `file`, which only its owner can read. Returns that path.

@@ -6,6 +6,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use hearthwatch_evaluation::evaluate::GateReport;
 use serde::{Deserialize, Serialize};
 
+use super::rounds_told::FederatedRound;
 use super::tally::{Found, Tally};
 
 /// What a home's recording was used for besides being lived in.
@@ -60,6 +61,9 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// One line for each round at the gate.
     pub rounds: Vec<Round>,
+    /// Federated rounds, where the fleet learns in such.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub federated: Vec<FederatedRound>,
 }
 
 /// One round of retraining.
@@ -100,6 +104,9 @@ impl fmt::Display for Report {
             }
             let snapshot: String = round.snapshot.chars().take(12).collect();
             writeln!(f, "  snapshot {snapshot} with {} labelled records", round.answers)?;
+        }
+        for round in &self.federated {
+            write!(f, "\n{round}")?;
         }
         Ok(())
     }
@@ -166,7 +173,7 @@ mod tests {
         let (home, set) = ("home-1".to_owned(), "citylearn".to_owned());
         let row = Row { home, set, part: Part::HeldOut, entities: 4, before: tally, after: tally };
         let (before, after) = ("routine detector".to_owned(), "model 1".to_owned());
-        let report = Report { seed: 1, before, after, rows: vec![row], rounds: vec![] };
+        let report = Report { seed: 1, before, after, rows: vec![row], rounds: vec![], federated: vec![] };
         let text = report.to_string();
         let line = text.lines().find(|line| line.contains("home-1")).unwrap();
         let fields: Vec<&str> = line.split_whitespace().filter(|field| *field != "│").collect();

@@ -70,7 +70,10 @@ impl RoundDirector {
             return Ok(self.too_few(case, came, least)?);
         }
         if aggregated.used == 0 {
-            return Err(Fault::Final(format!("none of {came} deltas is usable: the strategy left all of them out")));
+            let reason = format!("none of {came} deltas is usable: the strategy left all of them out");
+            let row = RoundRow { reason, ..ended(case.round, RoundOutcome::Failed, case.now) };
+            // Each home's own reason is what an operator looks for then.
+            return Ok(self.end_with(case, &row, aggregated.homes)?);
         }
         self.report_aggregate(case, &aggregated);
         let made = self.make(case, &base, &aggregated.delta)?;

@@ -245,6 +245,10 @@ fn a_round_whose_deltas_are_all_left_out_ends_without_a_candidate() {
     let round = bench.round(1);
     let reason = "none of 4 deltas is usable: the strategy left all of them out";
     assert_eq!((round.outcome, round.reason.as_str()), (Some(RoundOutcome::Failed), reason));
+    for home in &bench.train {
+        let part = bench.part(home);
+        assert!(part.state == RoundHomeState::LeftOut && !part.reason.is_empty(), "{part:?}");
+    }
 }
 
 #[test]

@@ -63,31 +63,40 @@ impl OpenStep {
         let (now, later): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.received).into_iter().partition(|(reading, _)| reading.at <= step_end);
         self.received = later;
-        let mut numbers: BTreeMap<u32, Number> = BTreeMap::new();
-        let mut changes = Vec::new();
-        for (reading, class) in now {
-            match reading.value {
-                _ if class.is_binary() => {
-                    let on = match reading.value {
-                        Value::Binary(on) => Some(on),
-                        Value::Number(_) | Value::Gap => None,
-                    };
-                    changes.push(BinaryChange { at: reading.at, entity: reading.entity, on });
-                }
-                value => numbers.entry(reading.entity).or_default().take(value, class.counter()),
-            }
-        }
-        changes.truncate(CHANGES_MAX);
-        let mut rows: BTreeMap<u32, StepRow> = scores
-            .iter()
-            .filter(|score| score.score.is_some() || score.observed.is_some())
-            .map(|score| (score.entity, StepRow { judged: Some(judged(score)), ..StepRow::silent(score.entity) }))
-            .collect();
-        for (entity, number) in numbers {
-            rows.entry(entity).or_insert(StepRow::silent(entity)).received = Some(number.value());
-        }
-        (rows.into_values().collect(), changes)
+        remembered(now, scores)
     }
+}
+
+/// What a step's readings and scores leave to remember: of each numeric entity one number, of binary ones every change.
+#[must_use]
+pub fn remembered(
+    received: impl IntoIterator<Item = (Reading, DeviceClass)>,
+    scores: &[EntityScore],
+) -> (Vec<StepRow>, Vec<BinaryChange>) {
+    let mut numbers: BTreeMap<u32, Number> = BTreeMap::new();
+    let mut changes = Vec::new();
+    for (reading, class) in received {
+        match reading.value {
+            _ if class.is_binary() => {
+                let on = match reading.value {
+                    Value::Binary(on) => Some(on),
+                    Value::Number(_) | Value::Gap => None,
+                };
+                changes.push(BinaryChange { at: reading.at, entity: reading.entity, on });
+            }
+            value => numbers.entry(reading.entity).or_default().take(value, class.counter()),
+        }
+    }
+    changes.truncate(CHANGES_MAX);
+    let mut rows: BTreeMap<u32, StepRow> = scores
+        .iter()
+        .filter(|score| score.score.is_some() || score.observed.is_some())
+        .map(|score| (score.entity, StepRow { judged: Some(judged(score)), ..StepRow::silent(score.entity) }))
+        .collect();
+    for (entity, number) in numbers {
+        rows.entry(entity).or_insert(StepRow::silent(entity)).received = Some(number.value());
+    }
+    (rows.into_values().collect(), changes)
 }
 
 fn judged(score: &EntityScore) -> Judged {
