@@ -63,7 +63,9 @@ make_root() {
 
 if [[ ! -r $root/.made || $(<"$root/.made") != "${packages[*]}" ]]; then
     start=$SECONDS
-    (set -e; make_root) >"$log" 2>&1 || {
+    # In the background: before `||` bash would go on after a command that failed.
+    make_root >"$log" 2>&1 &
+    wait $! || {
         tail -n 20 "$log" >&2
         say "no Debian root could be made; HEARTHWATCH_DEBIAN_MIRROR names another archive"
         exit 1
