@@ -120,7 +120,8 @@ mod tests {
     #[test]
     fn of_two_deltas_the_levels_that_differ_are_counted() {
         let recipe = TrainRecipe { steps: 1, batch: 1, learning_rate: 1e-3, rise_steps: 1, seed: 1 };
-        let work = RoundWork::Train(TrainWork { base: RoundFile::of(&[]), recipe, clip: 1.0, noise: 0.0 });
+        let work =
+            RoundWork::Train(TrainWork { base: RoundFile::of(&[]), recipe, clip: 1.0, noise: 0.0, server_noise: 0.0 });
         let one = Quantised::of(&Delta::between(&initial_weights(1), &initial_weights(2)));
         let mut other = one.clone();
         // Of a tensor that changed: others have scale nought.
