@@ -2,6 +2,7 @@
 //! it with other programs.
 
 mod agent;
+mod bodies;
 mod round;
 mod stepper;
 mod train_step;

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's own tasks, so that a contributor and the CI run the very same commands.
 
 mod api_page;
+mod arm64;
 mod build;
 mod directions;
 mod endurance;

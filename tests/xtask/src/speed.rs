@@ -45,7 +45,12 @@ pub fn home(rest: &[String]) -> anyhow::Result<()> {
 pub fn round(rest: &[String]) -> anyhow::Result<()> {
     let package = "hearthwatch-train-round";
     shell::cargo(["build", "--profile", "dist", "--package", package, "--bin", package])?;
-    let program = std::path::absolute(target().join("dist").join(package))?;
+    time_round(&target().join("dist").join(package), rest)
+}
+
+/// One build of that process, and beside it the one that `rest` may name.
+pub fn time_round(program: &Path, rest: &[String]) -> anyhow::Result<()> {
+    let program = std::path::absolute(program)?;
     let run = ["run", "--release", "--package", PROGRAM, "--bin", PROGRAM, "--", "round", "--program"];
     let mut arguments = run.map(str::to_owned).to_vec();
     arguments.push(program.display().to_string());

@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use crate::install::{self, Part};
-use crate::{endurance, references, shell, supply, tidy};
+use crate::{arm64, endurance, references, shell, supply, tidy};
 
 /// What `cargo xtask test` takes.
 #[derive(Args)]
@@ -109,6 +109,12 @@ const SUITES: &[Suite] = &[
         endurance::fuzz(endurance::FUZZ_SECONDS_FULL)
     }),
     long("reproducible", "two release builds, byte for byte; the bill of materials", &[], supply::reproducible),
+    long(
+        "arm64",
+        "a home's part in a round, built for 64-bit ARM and run under emulation, against this machine's",
+        &[Part::Debootstrap],
+        arm64::check,
+    ),
     long("cuda", "the aggregator with its feature for GPUs compiles, without a toolkit", &[], cuda),
     long("full", "the newcomer's whole command, twice, compared", &[], demo_twice),
 ];
