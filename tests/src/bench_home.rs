@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use clap::Args;
-use serde_json::Value;
 
 use crate::double::Sensor;
 use crate::fleet::Fleet;
@@ -19,10 +18,6 @@ use crate::guest::{Guest, Membership};
 const REMEMBERED_SECONDS: i64 = 14 * 86_400;
 /// Between two recorded states of a sensor.
 const RECORDED_EVERY: i64 = 600;
-/// What no thermometer measures: the rule needs no second look.
-const IMPOSSIBLE: &str = "5000";
-/// The most that a resident can allow: every alarm must be said.
-const ALARMS_A_WEEK: &str = "14.0";
 /// How long the agent is left in peace, to see what it does at rest.
 const REST: Duration = Duration::from_secs(60);
 
@@ -80,8 +75,7 @@ pub async fn run(arguments: &HomeArguments) -> anyhow::Result<()> {
         arguments.entities,
         begun.elapsed().as_secs_f64()
     );
-    bench.guest.line.say("budget", ALARMS_A_WEEK).await?;
-    bench.guest.line.wait_for("budget", |budget| budget == ALARMS_A_WEEK).await?;
+    bench.guest.allow_alarms().await?;
 
     let busy = bench.guest.processor_seconds()?;
     tokio::time::sleep(REST).await;
@@ -134,19 +128,10 @@ impl Bench {
 
     /// Breaks a sensor; how long until its alarm is on the broker. Confirms it before the next.
     async fn time_alarm(&mut self, number: usize) -> anyhow::Result<Duration> {
-        let broken = name(number);
         let said = Instant::now();
-        self.guest.double.say([(broken.as_str(), IMPOSSIBLE.to_owned())]);
-        let about = |text: &str| {
-            let attributes: Value = serde_json::from_str(text).unwrap_or_default();
-            (attributes["watched_entity"] == broken.as_str()).then(|| attributes["alarm_id"].to_string())
-        };
-        let id = self.guest.line.wait_for_some("alarm/attributes", about).await?;
+        let id = self.guest.break_sensor(&name(number)).await?;
         let took = said.elapsed();
-        let answer = format!("{{\"alarm_id\":{id},\"verdict\":\"confirmed\"}}");
-        self.guest.line.say("answer", &answer).await?;
-        let confirmed = |text: &str| text.contains(&id) && text.contains("\"answer\":\"confirmed\"");
-        self.guest.line.wait_for("alarm/attributes", confirmed).await?;
+        self.guest.confirm(&id).await?;
         Ok(took)
     }
 
