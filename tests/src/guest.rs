@@ -1,7 +1,7 @@
 //! The real agent as a process beside a [stand-in](crate::double) for Home Assistant and a real mosquitto.
 
 mod alarms;
-mod rounds;
+pub mod rounds;
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpStream};

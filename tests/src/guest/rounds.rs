@@ -24,14 +24,21 @@ impl Guest {
     /// The process that trains for this home now.
     #[must_use]
     pub fn trainer(&self) -> Option<u32> {
-        let parent = self.process_id()?.to_string();
-        let processes = fs::read_dir("/proc").ok()?.flatten();
-        processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).find(|id| {
-            // Processes end while one looks.
-            let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-            let after = stat.split_once(PROGRAM).map(|(_, after)| after);
-            // State, then parent.
-            after.is_some_and(|after| after.split_whitespace().nth(1) == Some(parent.as_str()))
-        })
+        trainer_of(self.process_id()?)
     }
+}
+
+/// The process of the program that trains which this process, its `parent`, runs now.
+#[must_use]
+pub fn trainer_of(parent: u32) -> Option<u32> {
+    let parent = parent.to_string();
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).find(|id| {
+        // Processes end while one looks.
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let after = stat.split_once(PROGRAM).map(|(_, after)| after);
+        // State, then parent; one that has ended is not waited for yet.
+        let mut fields = after.unwrap_or_default().split_whitespace();
+        fields.next().is_some_and(|state| state != "Z") && fields.next() == Some(parent.as_str())
+    })
 }
