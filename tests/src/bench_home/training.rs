@@ -15,7 +15,7 @@ use hearthwatch_edge_core::round_job::{JobFigures, JobLimits, JobReport, RoundJo
 use hearthwatch_edge_rounds::process::{Ended, Running};
 use hearthwatch_protocol::round::{RoundFile, RoundWork, TrainRecipe, TrainWork};
 
-use super::{HomeArguments, name, percentile, recorded_since, sensors, summary};
+use super::{HomeArguments, name, percentile, recorded_since, sensors};
 use crate::guest::Guest;
 use crate::guest::rounds::trainer_of;
 
@@ -25,10 +25,14 @@ const SENSORS: usize = 24;
 const DAYS: i64 = 28;
 /// How often the program is looked at.
 const POLL: Duration = Duration::from_millis(20);
+/// Longest wait until a run has ended: the default limit of one.
+const RUN_MAX: Duration = Duration::from_secs(600);
 /// Longest wait until it has begun once more.
 const BEGIN_MAX: Duration = Duration::from_secs(60);
 /// What it makes itself.
 const NICE: i32 = 19;
+/// Alarms of one turn.
+const TURN: usize = 5;
 /// Alarms that a detector allows in four weeks.
 const ALARMS_MAX: usize = 160;
 
@@ -53,31 +57,42 @@ pub async fn run(arguments: &HomeArguments, trainer: &Path) -> anyhow::Result<()
     let folder = tempfile::tempdir()?;
     let job = job(&guest, folder.path())?;
     let mut home = Home { guest, broken: SENSORS, turn: 0, changes: arguments.changes };
-    let (mut all_without, mut all_with, mut runs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut all_without, mut all_with) = (Vec::new(), Vec::new());
     for repeat in 1..=repeats {
-        let mut without = home.time(alarms, None).await?;
-        let training = Training::begin(trainer.to_owned(), job.clone());
-        let with = home.time(alarms, Some(&training)).await;
-        let figures = training.end()?;
-        let mut with = with?;
-        println!("{repeat}. without training, {alarms} alarms: {}", summary(&mut without));
-        println!("   while it trains,  {alarms} alarms: {}; {}", summary(&mut with), ratio(&without, &with));
-        (all_without, all_with) = ([all_without, without].concat(), [all_with, with].concat());
-        runs.extend(figures);
+        let (mut without, mut with) = (Vec::new(), Vec::new());
+        // By short turns: whatever else the machine does falls on both.
+        while without.len() < alarms {
+            let turn = TURN.min(alarms - without.len());
+            without.extend(home.time(turn, None).await?);
+            let training = Training::begin(trainer.to_owned(), job.clone());
+            let timed = home.time(turn, Some(&training)).await;
+            training.end()?;
+            with.extend(timed?);
+        }
+        compare(&format!("repeat {repeat}"), &mut without, &mut with);
+        all_without.extend(without);
+        all_with.extend(with);
     }
-    println!("all without training: {}", summary(&mut all_without));
-    println!("all while it trains:  {}; {}", summary(&mut all_with), ratio(&all_without, &all_with));
-    let longest = runs.iter().map(|run| run.seconds).fold(0.0, f64::max);
-    let (entities, days) = runs.first().map_or((0, 0), |run| (run.entities, run.days));
-    ensure!(entities as usize == SENSORS, "it trained on {entities} sensors");
-    println!("{} whole runs beside them, at nice {NICE}, on {entities} sensors and {days} days, {longest:.1} s at the longest", runs.len());
+    compare("all", &mut all_without, &mut all_with);
+    let alone = Training::begin(trainer.to_owned(), job).first()?;
+    ensure!(alone.entities as usize == SENSORS, "it trained on {} sensors", alone.entities);
+    println!("a run alone: {} sensors, {} days, {:.1} s, nice {NICE}", alone.entities, alone.days, alone.seconds);
     Ok(())
 }
 
-/// Of times in order.
-fn ratio(without: &[Duration], with: &[Duration]) -> String {
+fn compare(name: &str, without: &mut [Duration], with: &mut [Duration]) {
+    for (title, times) in [("without training", &mut *without), ("while it trains", &mut *with)] {
+        println!("{name:<9} {title:<17} {} alarms: {}", times.len(), told(times));
+    }
     let at = |share| percentile(with, share) / percentile(without, share);
-    format!("p50 × {:.2}, p99 × {:.2}", at(0.5), at(0.99))
+    println!("{name:<9} ratio                        p50 {:.2}, p90 {:.2}", at(0.5), at(0.9));
+}
+
+/// Middle, upper tenth and end of some times.
+fn told(times: &mut [Duration]) -> String {
+    times.sort_unstable();
+    let at = |share| percentile(times, share) * 1000.0;
+    format!("p50 {:.1} ms, p90 {:.1} ms, longest {:.1} ms", at(0.5), at(0.9), at(1.0))
 }
 
 struct Home {
@@ -110,13 +125,11 @@ impl Home {
             let id = self.guest.break_sensor(&name(self.broken)).await?;
             let took = said.elapsed();
             self.broken += 1;
-            eprintln!("DEBUG {:>8.1} ms, training {:?} then {:?}", took.as_secs_f64() * 1e3, before, trainer_of(std::process::id()));
             if before.is_none_or(|before| trainer_of(std::process::id()) == Some(before)) {
                 times.push(took);
             }
             self.guest.confirm(&id).await?;
         }
-        times.sort_unstable();
         Ok(times)
     }
 }
@@ -124,35 +137,42 @@ impl Home {
 /// The program that trains, run after run, as the agent runs it.
 struct Training {
     stop: Arc<AtomicBool>,
-    runs: JoinHandle<anyhow::Result<Vec<JobFigures>>>,
+    /// Whether a run has ended.
+    whole: Arc<AtomicBool>,
+    /// Gives the figures of the first whole run, if one ended.
+    runs: JoinHandle<anyhow::Result<Option<JobFigures>>>,
 }
 
 impl Training {
     fn begin(program: PathBuf, job: RoundJob) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
+        let whole = Arc::new(AtomicBool::new(false));
+        let (told, tells) = (Arc::clone(&stop), Arc::clone(&whole));
         let runs = std::thread::spawn(move || {
-            let mut runs = Vec::new();
+            let mut first = None;
             while !told.load(Ordering::Relaxed) {
                 std::fs::create_dir_all(&job.out)?;
                 let mut running = Running::begin(&program, &job)?;
                 let ended = loop {
                     match running.poll() {
                         // Ended with the process.
-                        None if told.load(Ordering::Relaxed) => return Ok(runs),
+                        None if told.load(Ordering::Relaxed) => return Ok(first),
                         None => std::thread::sleep(POLL),
                         Some(ended) => break ended,
                     }
                 };
                 match ended {
-                    Ended::Report(JobReport::Done(figures)) => runs.push(figures),
+                    Ended::Report(JobReport::Done(figures)) => {
+                        first = first.or(Some(figures));
+                        tells.store(true, Ordering::Relaxed);
+                    }
                     other => bail!("it does not train: {other:?}"),
                 }
                 std::fs::remove_dir_all(&job.out)?;
             }
-            Ok(runs)
+            Ok(first)
         });
-        Self { stop, runs }
+        Self { stop, whole, runs }
     }
 
     /// Its process, once that has the lowest priority.
@@ -169,7 +189,19 @@ impl Training {
         }
     }
 
-    fn end(self) -> anyhow::Result<Vec<JobFigures>> {
+    /// Lets it go on until a run has ended; its figures.
+    fn first(self) -> anyhow::Result<JobFigures> {
+        let begun = Instant::now();
+        while !self.runs.is_finished() && begun.elapsed() < RUN_MAX {
+            std::thread::sleep(POLL);
+            if self.whole.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        self.end()?.context("no run has ended")
+    }
+
+    fn end(self) -> anyhow::Result<Option<JobFigures>> {
         self.stop.store(true, Ordering::Relaxed);
         match self.runs.join() {
             Ok(runs) => runs,
