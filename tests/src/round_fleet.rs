@@ -124,17 +124,7 @@ impl RoundFleet {
             let guest = Guest::start_as(member, &program("hearthwatch-edge"), sensors, recorder).await;
             homes.push((home.clone(), guest.with_context(|| home.to_string())?));
         }
-        Ok(Self {
-            layout,
-            homes,
-            aggregator,
-            config,
-            database,
-            port: mqtt,
-            _broker: broker,
-            _signer: signer,
-            folder,
-        })
+        Ok(Self { layout, homes, aggregator, config, database, port: mqtt, _broker: broker, _signer: signer, folder })
     }
 
     /// The first round that is as `wanted`, with its homes.

@@ -77,7 +77,11 @@ mod tests {
         bench.send_delta(&bench.train[0]);
         bench.decline(&bench.train[1]);
         let bench = bench.restart();
-        assert_eq!(told(&bench), [(bench.train[0].clone(), 1)], "who declined or is still waited for has nothing taken");
+        assert_eq!(
+            told(&bench),
+            [(bench.train[0].clone(), 1)],
+            "who declined or is still waited for has nothing taken"
+        );
     }
 
     #[test]
@@ -91,7 +95,11 @@ mod tests {
         bench.work();
         bench.work();
         let mut wanted: Vec<(HomeId, u64)> = bench.train[..3].iter().map(|home| (home.clone(), 1)).collect();
-        assert_eq!((bench.round(2).number, told(&bench)), (2, wanted.clone()), "round 2 is open, and nobody has answered");
+        assert_eq!(
+            (bench.round(2).number, told(&bench)),
+            (2, wanted.clone()),
+            "round 2 is open, and nobody has answered"
+        );
         bench.send_delta(&bench.train[1]);
         wanted.remove(1);
         wanted.insert(0, (bench.train[1].clone(), 2));

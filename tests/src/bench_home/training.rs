@@ -42,7 +42,10 @@ const ALARMS_MAX: usize = 160;
 /// The part that did not start or did not answer; a program that does not train.
 pub async fn run(arguments: &HomeArguments, trainer: &Path) -> anyhow::Result<()> {
     let (repeats, alarms) = (arguments.training_repeats, arguments.training_alarms);
-    ensure!(2 * repeats * alarms <= ALARMS_MAX && repeats * alarms > 0, "between one and {ALARMS_MAX} alarms, both ways together");
+    ensure!(
+        2 * repeats * alarms <= ALARMS_MAX && repeats * alarms > 0,
+        "between one and {ALARMS_MAX} alarms, both ways together"
+    );
     let begun = Instant::now();
     // Each timed alarm is another sensor's, and one beside which a run ended is timed again.
     let all = SENSORS + ALARMS_MAX;
@@ -53,7 +56,10 @@ pub async fn run(arguments: &HomeArguments, trainer: &Path) -> anyhow::Result<()
     };
     let mut guest = Guest::start(&arguments.agent, sensors(all), Box::new(recorder)).await?;
     guest.allow_alarms().await?;
-    println!("\na home that trains: {SENSORS} sensors with {DAYS} days of states, warm start {:.1} s", begun.elapsed().as_secs_f64());
+    println!(
+        "\na home that trains: {SENSORS} sensors with {DAYS} days of states, warm start {:.1} s",
+        begun.elapsed().as_secs_f64()
+    );
     let folder = tempfile::tempdir()?;
     let job = job(&guest, folder.path())?;
     let mut home = Home { guest, broken: SENSORS, turn: 0, changes: arguments.changes };
@@ -223,7 +229,8 @@ fn job(guest: &Guest, folder: &Path) -> anyhow::Result<RoundJob> {
     std::fs::write(&model, bytes).context("the model")?;
     let recipe = TrainRecipe { steps: 20, batch: 128, learning_rate: 1e-3, rise_steps: 5, seed: 1 };
     let work = TrainWork { base: RoundFile::of(bytes), recipe, clip: 2.0, noise: 0.0 };
-    let entity = |number| EntityInfo { entity_id: name(number), class: DeviceClass::Temperature, unit: "°C".to_owned() };
+    let entity =
+        |number| EntityInfo { entity_id: name(number), class: DeviceClass::Temperature, unit: "°C".to_owned() };
     Ok(RoundJob {
         history: guest.folder().join("state/history.sqlite"),
         entities: (0..SENSORS).map(entity).collect(),

@@ -76,9 +76,12 @@ const SUITES: &[Suite] = &[
         &[Part::PythonVenv],
         endurance::attacks,
     ),
-    suite("chaos", "kills, partitions, full disks, federated rounds: nothing lost, nothing twice", &[Part::Mosquitto], || {
-        chaos(endurance::CHAOS)
-    }),
+    suite(
+        "chaos",
+        "kills, partitions, full disks, federated rounds: nothing lost, nothing twice",
+        &[Part::Mosquitto],
+        || chaos(endurance::CHAOS),
+    ),
     suite("fuzz", "every decoder that faces the outside, briefly", &[Part::Cxx], || {
         endurance::fuzz(endurance::FUZZ_SECONDS)
     }),
@@ -104,7 +107,9 @@ const SUITES: &[Suite] = &[
         &[Part::Mosquitto],
         || integration("rounds", &[]),
     ),
-    long("chaos-long", "chaos, 1,000 rounds and 60 faults in federated ones", &[Part::Mosquitto], || chaos(endurance::CHAOS_FULL)),
+    long("chaos-long", "chaos, 1,000 rounds and 60 faults in federated ones", &[Part::Mosquitto], || {
+        chaos(endurance::CHAOS_FULL)
+    }),
     long("fuzz-long", "every decoder, ten minutes each", &[Part::Cxx], || {
         endurance::fuzz(endurance::FUZZ_SECONDS_FULL)
     }),

@@ -58,7 +58,8 @@ pub fn counted_wrong(round: u64, homes: &[RoundHomeRow], log: &str) -> Vec<Strin
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let of_round = |line: Value| Some(line["fields"].clone()).filter(|fields| fields["round"] == round);
     let (mut taken, mut found) = (BTreeMap::<String, u32>::new(), Vec::new());
-    let with = |state| homes.iter().filter(move |row| row.duty == RoundDuty::Train && row.state == state).count() as u64;
+    let with =
+        |state| homes.iter().filter(move |row| row.duty == RoundDuty::Train && row.state == state).count() as u64;
     for fields in lines.filter_map(of_round) {
         match fields["message"].as_str() {
             Some("delta taken" | "counts taken") => {

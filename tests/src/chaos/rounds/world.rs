@@ -84,8 +84,7 @@ impl RoundWorld {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chi-edge/emulator/data");
         // One sensor of each home breaks after each fault, and one at the start.
         let fresh = faults + 1;
-        let plan =
-            Plan { recordings, evaluators: EVALUATE, programs: &[], corpus: &corpus, fresh, rounds: ROUNDS };
+        let plan = Plan { recordings, evaluators: EVALUATE, programs: &[], corpus: &corpus, fresh, rounds: ROUNDS };
         let fleet = RoundFleet::start(plan).await?;
         let store = SqliteStore::open(&fleet.database)?;
         let talker = Talker::start(&fleet, &store)?;
