@@ -228,7 +228,7 @@ fn job(guest: &Guest, folder: &Path) -> anyhow::Result<RoundJob> {
     let model = folder.join("model");
     std::fs::write(&model, bytes).context("the model")?;
     let recipe = TrainRecipe { steps: 20, batch: 128, learning_rate: 1e-3, rise_steps: 5, seed: 1 };
-    let work = TrainWork { base: RoundFile::of(bytes), recipe, clip: 2.0, noise: 0.0 };
+    let work = TrainWork { base: RoundFile::of(bytes), recipe, clip: 2.0, noise: 0.0, server_noise: 0.0 };
     let entity =
         |number| EntityInfo { entity_id: name(number), class: DeviceClass::Temperature, unit: "°C".to_owned() };
     Ok(RoundJob {

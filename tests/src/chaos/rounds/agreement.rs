@@ -121,6 +121,8 @@ mod tests {
             clip: 1.0,
             model: [0; 32],
             cohort: 2,
+            least: 2,
+            server_noise: 0.0,
             outcome,
             reason: String::new(),
             picture: None,
