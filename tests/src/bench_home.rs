@@ -1,15 +1,16 @@
 //! `cargo xtask bench home`: the whole agent beside the [stand-in](crate::double) and a real mosquitto.
 //!
 //! Measured is what a resident would feel: from the event that completes the evidence, as Home Assistant sends it, to the
-//! alarm's attributes and state on the home's broker, also while the agent learns its routine anew; memory; processor time at rest
-//! and under load.
+//! alarm's attributes and state on the home's broker, also while the agent learns its routine anew and while the home trains in a round;
+//! memory; processor time at rest and under load.
+
+mod training;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use clap::Args;
-use serde_json::Value;
 
 use crate::double::Sensor;
 use crate::fleet::Fleet;
@@ -19,10 +20,6 @@ use crate::guest::{Guest, Membership};
 const REMEMBERED_SECONDS: i64 = 14 * 86_400;
 /// Between two recorded states of a sensor.
 const RECORDED_EVERY: i64 = 600;
-/// What no thermometer measures: the rule needs no second look.
-const IMPOSSIBLE: &str = "5000";
-/// The most that a resident can allow: every alarm must be said.
-const ALARMS_A_WEEK: &str = "14.0";
 /// How long the agent is left in peace, to see what it does at rest.
 const REST: Duration = Duration::from_secs(60);
 
@@ -54,6 +51,18 @@ pub struct HomeArguments {
     /// The agent that is measured.
     #[arg(long)]
     agent: PathBuf,
+    /// The program that trains, `hearthwatch-train-round`; alarms are timed beside it too.
+    #[arg(long)]
+    trainer: Option<PathBuf>,
+    /// How often alarms are timed without training and beside it, by turns.
+    #[arg(long, default_value_t = 3)]
+    training_repeats: usize,
+    /// Alarms each time.
+    #[arg(long, default_value_t = 25)]
+    training_alarms: usize,
+    /// Leaves out everything but alarms beside training.
+    #[arg(long, requires = "trainer")]
+    only_training: bool,
 }
 
 /// Measures and prints.
@@ -61,6 +70,16 @@ pub struct HomeArguments {
 /// # Errors
 /// The part that did not start or did not answer.
 pub async fn run(arguments: &HomeArguments) -> anyhow::Result<()> {
+    if !arguments.only_training {
+        whole(arguments).await?;
+    }
+    match &arguments.trainer {
+        Some(trainer) => training::run(arguments, trainer).await,
+        None => Ok(()),
+    }
+}
+
+async fn whole(arguments: &HomeArguments) -> anyhow::Result<()> {
     let timed = arguments.alarms + arguments.relearning_alarms;
     ensure!(timed < arguments.entities, "each timed alarm is another sensor's: ask for fewer --alarms");
     let sensors = sensors(arguments.entities);
@@ -80,8 +99,7 @@ pub async fn run(arguments: &HomeArguments) -> anyhow::Result<()> {
         arguments.entities,
         begun.elapsed().as_secs_f64()
     );
-    bench.guest.line.say("budget", ALARMS_A_WEEK).await?;
-    bench.guest.line.wait_for("budget", |budget| budget == ALARMS_A_WEEK).await?;
+    bench.guest.allow_alarms().await?;
 
     let busy = bench.guest.processor_seconds()?;
     tokio::time::sleep(REST).await;
@@ -134,19 +152,10 @@ impl Bench {
 
     /// Breaks a sensor; how long until its alarm is on the broker. Confirms it before the next.
     async fn time_alarm(&mut self, number: usize) -> anyhow::Result<Duration> {
-        let broken = name(number);
         let said = Instant::now();
-        self.guest.double.say([(broken.as_str(), IMPOSSIBLE.to_owned())]);
-        let about = |text: &str| {
-            let attributes: Value = serde_json::from_str(text).unwrap_or_default();
-            (attributes["watched_entity"] == broken.as_str()).then(|| attributes["alarm_id"].to_string())
-        };
-        let id = self.guest.line.wait_for_some("alarm/attributes", about).await?;
+        let id = self.guest.break_sensor(&name(number)).await?;
         let took = said.elapsed();
-        let answer = format!("{{\"alarm_id\":{id},\"verdict\":\"confirmed\"}}");
-        self.guest.line.say("answer", &answer).await?;
-        let confirmed = |text: &str| text.contains(&id) && text.contains("\"answer\":\"confirmed\"");
-        self.guest.line.wait_for("alarm/attributes", confirmed).await?;
+        self.guest.confirm(&id).await?;
         Ok(took)
     }
 
@@ -198,8 +207,13 @@ impl Bench {
 /// Middle, tail and end of some times.
 fn summary(times: &mut [Duration]) -> String {
     times.sort_unstable();
-    let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize].as_secs_f64() * 1000.0;
+    let at = |share| percentile(times, share) * 1000.0;
     format!("p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms", at(0.5), at(0.99), at(1.0))
+}
+
+/// Of times in order, in seconds.
+fn percentile(times: &[Duration], share: f64) -> f64 {
+    times[((times.len() - 1) as f64 * share).round() as usize].as_secs_f64()
 }
 
 fn share(seconds: f64, of: Duration) -> f64 {
@@ -216,11 +230,15 @@ fn sensors(count: usize) -> Vec<Sensor> {
     (0..count).map(one).collect()
 }
 
-/// A daily wave with some noise, every ten minutes.
 fn recorded(entity_id: &str, from: i64, until: i64) -> Vec<(i64, String)> {
+    recorded_since(entity_id, from, until, REMEMBERED_SECONDS)
+}
+
+/// A daily wave with some noise, every ten minutes, of the last `remembered` seconds.
+fn recorded_since(entity_id: &str, from: i64, until: i64, remembered: i64) -> Vec<(i64, String)> {
     let now = jiff::Timestamp::now().as_second();
     let number = entity_id.rsplit('_').next().and_then(|text| text.parse::<i64>().ok()).unwrap_or_default();
-    let first = from.max(now - REMEMBERED_SECONDS).div_euclid(RECORDED_EVERY) + 1;
+    let first = from.max(now - remembered).div_euclid(RECORDED_EVERY) + 1;
     let last = until.min(now).div_euclid(RECORDED_EVERY);
     let value = |step: i64| {
         let wave = (std::f64::consts::TAU * (step % 144) as f64 / 144.0).sin();

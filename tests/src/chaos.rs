@@ -3,10 +3,12 @@
 //! After each round everything is mended, and then every answer that a home's outbox took must be in the aggregator's store
 //! exactly once, the aggregator must run, and every home must run the newest model, with no word against any. The seed decides the faults and their order; times are the machine's own.
 
+mod answers;
 mod fault;
 mod mirror;
 mod process;
 mod proxy;
+mod rounds;
 mod world;
 
 use std::time::{Duration, Instant};
@@ -16,6 +18,7 @@ use clap::Parser;
 
 pub use fault::Fault;
 pub use process::Process;
+pub use rounds::RoundFault;
 use world::World;
 pub(crate) use world::mosquitto_process;
 
@@ -32,6 +35,9 @@ pub struct Options {
     /// Homes that answer five times a second.
     #[arg(long, default_value_t = 3)]
     pub homes: u32,
+    /// Faults in federated rounds, after those rounds; each home breaks a sensor after each, and may not break more.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=150))]
+    pub federated: u32,
 }
 
 /// Longest that a mended world may take until everything is stored. A lost message is sent again after half a minute.
@@ -58,6 +64,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             .with_context(|| format!("{broker}, seed {}", options.seed))?;
         total.add(&tally);
     }
+    if options.federated > 0 {
+        let tally = rounds::play(options.federated, options.seed)
+            .with_context(|| format!("federated rounds, seed {}", options.seed))?;
+        total.add(&tally);
+    }
     println!("\nround tally, seed {}, {} homes", options.seed, options.homes);
     for (fault, count) in &total.faults {
         println!("  {fault:<24} {count}");
@@ -66,6 +77,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     println!("stored exactly once        {}", total.stored);
     println!("lost                       0");
     println!("stored twice               0");
+    println!("taken in rounds struck     {}", total.taken);
     println!("largest process            {} MiB", total.memory_kib / 1024);
     println!("longest to settle          {:.1} s", total.settled_after.as_secs_f64());
     println!("took                       {:.0} s", began.elapsed().as_secs_f64());
@@ -80,6 +92,8 @@ struct Tally {
     faults: std::collections::BTreeMap<&'static str, u32>,
     accepted: usize,
     stored: usize,
+    /// Answers that the federated rounds took in which there was a fault.
+    taken: usize,
     memory_kib: u64,
     settled_after: Duration,
 }
@@ -91,6 +105,7 @@ impl Tally {
         }
         self.accepted += other.accepted;
         self.stored += other.stored;
+        self.taken += other.taken;
         self.memory_kib = self.memory_kib.max(other.memory_kib);
         self.settled_after = self.settled_after.max(other.settled_after);
     }

@@ -1,5 +1,8 @@
 //! The real agent as a process beside a [stand-in](crate::double) for Home Assistant and a real mosquitto.
 
+mod alarms;
+pub mod rounds;
+
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -145,6 +148,24 @@ impl Guest {
     pub async fn listens(&mut self) -> anyhow::Result<()> {
         let listens = self.line.wait_for("mode", |mode| mode.starts_with("listening to Home Assistant")).await;
         listens.with_context(|| self.log())
+    }
+
+    /// Its process; none while it is killed.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.agent.as_ref().map(|agent| agent.0.id())
+    }
+
+    /// Where its state, its log and its configuration lie.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Keeps its files where they are, and says where.
+    pub fn keep(&mut self) -> &Path {
+        self.folder.disable_cleanup(true);
+        self.folder.path()
     }
 
     /// What it has logged.

@@ -27,7 +27,7 @@ pub fn free_address() -> SocketAddr {
 
 /// Path of one of the project's programs, as it is built from this tree.
 ///
-/// Builds all of them together with the tests: one selection means one set of features, so nothing is compiled twice.
+/// Builds all of them, for a test together with the tests: one selection means one set of features, so nothing is compiled twice.
 ///
 /// # Panics
 /// When they do not build, or the test does not lie where cargo puts tests.
@@ -37,7 +37,10 @@ pub fn program(name: &str) -> PathBuf {
     let folder = BUILT.get_or_init(|| {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let build = ["build", "--release", "--quiet", "--locked", "--workspace", "--bins", "--tests"];
+        let own = std::env::current_exe().expect("a running program has a path");
+        let folder = own.parent().expect("it lies in a folder");
+        // A test lies in target/release/deps, a program in target/release.
+        let test = folder.ends_with("deps");
         let mut command = Command::new(cargo);
         // What cargo told us about this crate is not for this build: build scripts that watch these variables would compile
         // the encryption, and all that stands on it, anew.
@@ -50,12 +53,11 @@ pub fn program(name: &str) -> PathBuf {
             // As xtask does there: other flags would compile everything anew.
             command.arg("--config").arg(root.join("tests/ci.toml"));
         }
-        let status = command.args(build).current_dir(&root).status().expect("cargo starts");
+        command.args(["build", "--release", "--quiet", "--locked", "--workspace", "--bins"]);
+        command.args(test.then_some("--tests"));
+        let status = command.current_dir(&root).status().expect("cargo starts");
         assert!(status.success(), "the programs do not build");
-        let test = std::env::current_exe().expect("a running test has a path");
-        let folder = test.parent().expect("it lies in a folder");
-        // A test lies in target/release/deps, a program in target/release.
-        if folder.ends_with("deps") { folder.parent().expect("deps lies in a folder") } else { folder }.to_owned()
+        if test { folder.parent().expect("deps lies in a folder") } else { folder }.to_owned()
     });
     folder.join(name)
 }

@@ -41,8 +41,16 @@ pub struct Plan<'a> {
     pub programs: &'a [(usize, PathBuf)],
     /// Folder of recordings that the server trains on.
     pub corpus: &'a Path,
-    /// Lines of the aggregator's `[rounds]`.
+    /// Sensors without history that each home has besides, to be broken on purpose: [`fresh`] names them.
+    pub fresh: usize,
+    /// Lines of the aggregator's `[rounds]`, and tables after it.
     pub rounds: &'a str,
+}
+
+/// Name of a sensor without history.
+#[must_use]
+pub fn fresh(number: usize) -> String {
+    format!("sensor.fresh_{number:03}")
 }
 
 /// A fleet at work; everything ends with it.
@@ -51,13 +59,18 @@ pub struct RoundFleet {
     pub layout: Layout,
     /// The homes, those that evaluate last.
     pub homes: Vec<(HomeId, Guest)>,
-    /// The aggregator's process.
+    /// The aggregator's process. It logs as JSON.
     pub aggregator: Process,
-    database: PathBuf,
+    /// The aggregator's configuration.
+    pub config: PathBuf,
+    /// The aggregator's database.
+    pub database: PathBuf,
+    /// Where the fleet's broker listens.
+    pub port: u16,
     _broker: Process,
     _signer: Process,
     // Removed last.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl RoundFleet {
@@ -87,8 +100,9 @@ impl RoundFleet {
         hearthwatch_provision::files::make_dir(&data)?;
         let config = root.join("cloud.toml");
         std::fs::write(&config, cloud_toml(&layout, &data, (mqtt, https), &socket, &plan))?;
-        let arguments = ["serve".to_owned(), format!("--config={}", config.display())];
-        let mut aggregator = Process::new(program("hearthwatch-cloud"), arguments, root.join("cloud.log"));
+        let arguments = ["--log=json".to_owned(), "serve".to_owned(), format!("--config={}", config.display())];
+        let aggregator = Process::new(program("hearthwatch-cloud"), arguments, root.join("cloud.log"));
+        let mut aggregator = aggregator.with_level("info");
         let database = data.join(hearthwatch_cloud::aggregator::DATABASE_FILE);
         let names = names(plan.recordings.len(), plan.evaluators)?;
         {
@@ -104,12 +118,13 @@ impl RoundFleet {
             let given = plan.programs.iter().find(|(at, _)| *at == place).map(|(_, path)| path.clone());
             let train = given.unwrap_or_else(|| program("hearthwatch-train-round"));
             let tables = edge_tables(&layout, &home, (mqtt, https), &train);
-            let (sensors, recorder) = remembered(&recording);
+            let (mut sensors, recorder) = remembered(&recording);
+            sensors.extend((0..plan.fresh).map(thermometer));
             let member = Membership { node: home.as_str(), state: "state", tables: &tables };
             let guest = Guest::start_as(member, &program("hearthwatch-edge"), sensors, recorder).await;
             homes.push((home.clone(), guest.with_context(|| home.to_string())?));
         }
-        Ok(Self { layout, homes, aggregator, database, _broker: broker, _signer: signer, _folder: folder })
+        Ok(Self { layout, homes, aggregator, config, database, port: mqtt, _broker: broker, _signer: signer, folder })
     }
 
     /// The first round that is as `wanted`, with its homes.
@@ -150,6 +165,20 @@ impl RoundFleet {
     pub fn standing(&self, place: usize) -> anyhow::Result<Option<StandingRow>> {
         let standings = SqliteStore::open(&self.database)?.standings(None, 0)?;
         Ok(standings.into_iter().find(|row| row.home == self.homes[place].0))
+    }
+
+    /// Where everything of the fleet but the homes lies.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Keeps all files where they are, for whoever looks for a cause, and says where.
+    pub fn keep(&mut self) -> String {
+        self.folder.disable_cleanup(true);
+        let homes = self.homes.iter_mut().map(|(home, guest)| format!("{home}: {}", guest.keep().display()));
+        let homes: Vec<String> = homes.collect();
+        format!("{}, {}", self.folder.path().display(), homes.join(", "))
     }
 
     /// The ends of the aggregator's and the homes' logs.
@@ -217,6 +246,10 @@ fn remembered(recording: &RecordedHome) -> (Vec<Sensor>, Box<crate::double::Reco
         all.get(first..last).unwrap_or_default().to_vec()
     };
     (sensors, Box::new(recorder))
+}
+
+fn thermometer(number: usize) -> Sensor {
+    Sensor { entity_id: fresh(number), device_class: "temperature", unit: "°C", state: "20.0".to_owned() }
 }
 
 fn state(value: &hearthwatch_detector::reading::Value) -> Option<String> {

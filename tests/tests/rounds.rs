@@ -85,7 +85,8 @@ async fn a_fleet_trains_three_rounds_with_an_attacker_a_killed_home_one_that_wit
     let recordings: Vec<_> = recordings.into_iter().take(TRAIN + EVALUATE).map(lately).collect();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chi-edge/emulator/data");
     let programs = [(ATTACKER, program("hearthwatch-sign-flip-trainer"))];
-    let plan = Plan { recordings, evaluators: EVALUATE, programs: &programs, corpus: &corpus, rounds: ROUNDS };
+    let plan =
+        Plan { recordings, evaluators: EVALUATE, programs: &programs, corpus: &corpus, fresh: 0, rounds: ROUNDS };
     let mut fleet = RoundFleet::start(plan).await.unwrap();
 
     // The first rounds may come before every home has read its recorder.

@@ -28,6 +28,7 @@ use super::event::{RoundEnded, RoundWaits};
 use super::files::{FileFault, RoundFiles};
 use super::machine::{self, Step};
 use super::plans;
+use super::receipts;
 use super::settings::{self, RoundSettings};
 use super::trainer::{RoundTrainer, TrainerError};
 
@@ -155,8 +156,9 @@ impl RoundDirector {
             }
             let current = *connections.borrow_and_update();
             if current != connection {
-                // A broker that kept nothing needs everything again.
+                // A broker that kept nothing needs everything again, and the process before this one may not have said everything.
                 (connection, sent) = (current, BTreeSet::new());
+                self.tell_taken(publisher.as_ref()).await;
             }
             if let Some(publisher) = publisher.as_ref().filter(|_| connection > 0) {
                 plans::send(publisher, plans, &mut sent, &self.parts.metrics).await;
@@ -167,6 +169,17 @@ impl RoundDirector {
                 Ok(()) = connections.changed() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
+        }
+    }
+
+    /// Tells homes again that their answers were taken.
+    async fn tell_taken(&self, publisher: Option<&Arc<dyn MessagePublisher>>) {
+        let Some(publisher) = publisher else { return };
+        let store = Arc::clone(&self.parts.store);
+        let read = tokio::task::spawn_blocking(move || receipts::taken(store.as_ref())).await;
+        match read.map_err(|error| error.to_string()).and_then(|read| read.map_err(|error| error.to_string())) {
+            Ok(receipts) => receipts::send(publisher, receipts, &self.parts.metrics).await,
+            Err(cause) => RoundWaits { cause: &cause }.emit(&self.parts.metrics),
         }
     }
 

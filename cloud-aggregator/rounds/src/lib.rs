@@ -4,7 +4,7 @@
 //! decisions ([`cohort`], [`machine`], [`judge`]) stand beside the IO that uses them.
 //!
 //! **Order:** a module uses only those before it: `config`, `strategies`, `settings`, `privacy`, `trainer`, `model_trainer`, `event`,
-//! `keys`, `body`, `intake`, `cohort`, `machine`, `judge`, `files`, `reputation`, `aggregate`, `plans`, `director`.
+//! `keys`, `body`, `intake`, `cohort`, `machine`, `judge`, `files`, `reputation`, `aggregate`, `plans`, `receipts`, `director`.
 
 mod aggregate;
 #[cfg(test)]
@@ -24,6 +24,7 @@ pub mod machine;
 mod model_trainer;
 mod plans;
 pub mod privacy;
+mod receipts;
 pub mod reputation;
 mod settings;
 mod strategies;

@@ -95,7 +95,7 @@ pub enum RoundState {
     Refused(RoundRefusal),
 }
 
-/// Sent after what came is durably stored, and whenever a part comes again.
+/// Sent after what came is durably stored, whenever a part comes again, and for what was taken at each connection of the aggregator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundReceipt {
     /// The answer's round.

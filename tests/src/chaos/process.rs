@@ -18,13 +18,22 @@ pub struct Process {
     program: PathBuf,
     arguments: Vec<OsString>,
     log: PathBuf,
+    /// What is logged, as `RUST_LOG` has it.
+    level: &'static str,
     child: Option<Child>,
 }
 
 impl Process {
     /// A program that does not run yet; what it says goes to `log`.
     pub fn new<S: Into<OsString>>(program: PathBuf, arguments: impl IntoIterator<Item = S>, log: PathBuf) -> Self {
-        Self { program, arguments: arguments.into_iter().map(Into::into).collect(), log, child: None }
+        Self { program, arguments: arguments.into_iter().map(Into::into).collect(), log, level: "warn", child: None }
+    }
+
+    /// Has it log what is at this level; warnings only, otherwise.
+    #[must_use]
+    pub fn with_level(mut self, level: &'static str) -> Self {
+        self.level = level;
+        self
     }
 
     /// Starts it.
@@ -61,8 +70,8 @@ impl Process {
         self.kill();
         let log = OpenOptions::new().create(true).append(true).open(&self.log).context("a log")?;
         let child = command
-            .env("HEARTHWATCH_LOG", "warn")
-            .env("RUST_LOG", "warn")
+            .env("HEARTHWATCH_LOG", self.level)
+            .env("RUST_LOG", self.level)
             // Open as long as the process is held: orders may come by it.
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
@@ -134,9 +143,14 @@ impl Process {
         line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
     }
 
+    /// Its log, of all its lives.
+    pub fn log(&self) -> String {
+        File::open(&self.log).and_then(std::io::read_to_string).unwrap_or_default()
+    }
+
     /// The end of its log.
     pub fn tail(&self) -> String {
-        let text = File::open(&self.log).and_then(std::io::read_to_string).unwrap_or_default();
+        let text = self.log();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
     }

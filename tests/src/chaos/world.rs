@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
-use hearthwatch_protocol::{HomeId, Message, ModelVersion, decode};
+use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_provision::acl::Identity;
 use hearthwatch_provision::authority::Authority;
 use hearthwatch_provision::ledger::Ledger;
@@ -18,8 +18,8 @@ use hearthwatch_store::sqlite::SqliteStore;
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng};
-use rusqlite::{Connection, OpenFlags};
 
+use super::answers;
 use super::fault::Fault;
 use super::mirror::{Mirror, Shown};
 use super::process::Process;
@@ -287,15 +287,7 @@ impl World {
     /// # Errors
     /// When a journal cannot be read.
     pub fn accepted(&self) -> anyhow::Result<BTreeSet<String>> {
-        let mut accepted = BTreeSet::new();
-        for home in &self.homes {
-            let path = home.state.join("journal");
-            // A home that has not come so far has taken nothing.
-            let Ok(text) = std::fs::read_to_string(&path) else { continue };
-            let took = text.lines().filter_map(|line| line.strip_prefix("took "));
-            accepted.extend(took.map(|number| format!("{}-{number}", home.id)));
-        }
-        Ok(accepted)
+        answers::accepted(self.homes.iter().map(|home| (&home.id, home.state.as_path())))
     }
 
     /// How often each alarm's answer is in the aggregator's store.
@@ -303,16 +295,7 @@ impl World {
     /// # Errors
     /// When the store cannot be read.
     pub fn stored(&self) -> anyhow::Result<BTreeMap<String, u32>> {
-        let database = self.database()?;
-        let mut statement = database.prepare("SELECT payload FROM feedback")?;
-        let payloads = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
-        let mut stored = BTreeMap::new();
-        for payload in payloads {
-            if let Message::Feedback(record) = decode(&payload?).context("a stored answer")? {
-                *stored.entry(record.alarm.to_string()).or_default() += 1;
-            }
-        }
-        Ok(stored)
+        answers::stored(&answers::open(&self.database)?)
     }
 
     /// The homes of which the aggregator does not know that they run the newest model.
@@ -347,7 +330,7 @@ impl World {
 
     /// What homes said of models: who, of which, what.
     fn outcomes(&self) -> anyhow::Result<Vec<(String, ModelVersion, UpdateResult)>> {
-        let database = self.database()?;
+        let database = answers::open(&self.database)?;
         let mut statement = database.prepare("SELECT home, model_version, result FROM outcomes")?;
         let rows = statement
             .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?)))?;
@@ -356,12 +339,6 @@ impl World {
             Ok((home, ModelVersion(u64::try_from(version)?), serde_json::from_str(&result)?))
         })
         .collect()
-    }
-
-    fn database(&self) -> anyhow::Result<Connection> {
-        let database = Connection::open_with_flags(&self.database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        database.busy_timeout(Duration::from_secs(10))?;
-        Ok(database)
     }
 
     /// The largest resident memory of any process now.
@@ -396,7 +373,7 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-fn home_process(
+pub(super) fn home_process(
     layout: &Layout,
     id: &HomeId,
     state: &Path,

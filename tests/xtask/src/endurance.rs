@@ -17,10 +17,19 @@ const FUZZ_HANG_SECONDS: u32 = 10;
 /// Memory that a decoder may take, MiB: libFuzzer's own tables are most of it.
 const FUZZ_MEMORY_MIB: u32 = 1024;
 
-/// Rounds of chaos in CI: each fault three times.
-pub const CHAOS_ROUNDS: &str = "50";
-/// Rounds in the long run.
-pub const CHAOS_ROUNDS_FULL: &str = "1000";
+/// How long chaos goes on.
+#[derive(Clone, Copy)]
+pub struct Chaos {
+    /// Rounds of it, half of them on each broker.
+    pub rounds: u32,
+    /// Faults in federated rounds.
+    pub federated: u32,
+}
+
+/// In CI: each fault three times; in federated rounds, which take half a minute, twice.
+pub const CHAOS: Chaos = Chaos { rounds: 50, federated: 6 };
+/// The long run.
+pub const CHAOS_FULL: Chaos = Chaos { rounds: 1000, federated: 60 };
 
 /// Builds every program, then strikes them.
 pub fn chaos(rest: &[String]) -> anyhow::Result<()> {

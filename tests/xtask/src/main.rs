@@ -34,7 +34,7 @@ struct Arguments {
 enum Task {
     /// Install what the suites need, then run every suite; minutes are printed for each.
     Test(suite::TestArguments),
-    /// Strike real processes with faults and count what is lost or doubled: `--rounds 1000 --seed 7`.
+    /// Strike real processes with faults and count what is lost or doubled: `--rounds 1000 --federated 60 --seed 7`.
     Chaos {
         /// Passed on to the program.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -31,12 +31,14 @@ pub fn compare(what: &str, rest: &[String]) -> anyhow::Result<()> {
 /// The whole agent as it ships, beside a stand-in for Home Assistant and a real mosquitto.
 pub fn home(rest: &[String]) -> anyhow::Result<()> {
     install::ensure(Part::Mosquitto)?;
-    let package = "hearthwatch-edge";
-    shell::cargo(["build", "--profile", "dist", "--package", package, "--bin", package])?;
-    let agent = std::path::absolute(target().join("dist").join(package))?;
-    let run = ["run", "--release", "--bin", "hearthwatch-home-bench", "--", "--agent"];
+    let shipped = |package: &str| -> anyhow::Result<String> {
+        shell::cargo(["build", "--profile", "dist", "--package", package, "--bin", package])?;
+        Ok(std::path::absolute(target().join("dist").join(package))?.display().to_string())
+    };
+    let (agent, trainer) = (shipped("hearthwatch-edge")?, shipped("hearthwatch-train-round")?);
+    let run = ["run", "--release", "--bin", "hearthwatch-home-bench", "--"];
     let mut arguments = run.map(str::to_owned).to_vec();
-    arguments.push(agent.display().to_string());
+    arguments.extend(["--agent".to_owned(), agent, "--trainer".to_owned(), trainer]);
     arguments.extend_from_slice(rest);
     shell::cargo(arguments)
 }

@@ -76,9 +76,12 @@ const SUITES: &[Suite] = &[
         &[Part::PythonVenv],
         endurance::attacks,
     ),
-    suite("chaos", "kills, partitions, full disks: nothing lost, nothing twice", &[Part::Mosquitto], || {
-        chaos(endurance::CHAOS_ROUNDS)
-    }),
+    suite(
+        "chaos",
+        "kills, partitions, full disks, federated rounds: nothing lost, nothing twice",
+        &[Part::Mosquitto],
+        || chaos(endurance::CHAOS),
+    ),
     suite("fuzz", "every decoder that faces the outside, briefly", &[Part::Cxx], || {
         endurance::fuzz(endurance::FUZZ_SECONDS)
     }),
@@ -104,7 +107,9 @@ const SUITES: &[Suite] = &[
         &[Part::Mosquitto],
         || integration("rounds", &[]),
     ),
-    long("chaos-long", "chaos, 1,000 rounds", &[Part::Mosquitto], || chaos(endurance::CHAOS_ROUNDS_FULL)),
+    long("chaos-long", "chaos, 1,000 rounds and 60 faults in federated ones", &[Part::Mosquitto], || {
+        chaos(endurance::CHAOS_FULL)
+    }),
     long("fuzz-long", "every decoder, ten minutes each", &[Part::Cxx], || {
         endurance::fuzz(endurance::FUZZ_SECONDS_FULL)
     }),
@@ -258,8 +263,9 @@ fn mosquitto() -> anyhow::Result<()> {
     integration("uplink", &[])
 }
 
-fn chaos(rounds: &str) -> anyhow::Result<()> {
-    endurance::chaos(&["--rounds", rounds].map(str::to_owned))
+fn chaos(length: endurance::Chaos) -> anyhow::Result<()> {
+    let (rounds, federated) = (length.rounds.to_string(), length.federated.to_string());
+    endurance::chaos(&["--rounds", &rounds, "--federated", &federated].map(str::to_owned))
 }
 
 fn demo_twice() -> anyhow::Result<()> {

@@ -199,7 +199,9 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError`](crate::StoreError) when the store cannot be read; what is wrong with what it holds is in the report.
     pub fn verify_lineage(&self) -> StoreResult<LineageReport> {
-        let reader = self.read();
+        let lent = self.read();
+        // All of it as it was at one moment: an aggregator that runs beside this seals rows meanwhile.
+        let reader = lent.unchecked_transaction().map_err(engine("read lineage"))?;
         let (mut sealed, lines, head, mut findings) = chain(&reader).map_err(engine("read lineage"))?;
         let mut rows = Vec::new();
         for kind in &KINDS {

@@ -185,3 +185,20 @@ fn rows_from_before_there_were_seals_are_sealed_when_the_store_opens() {
     let store = SqliteStore::open(&file).unwrap();
     assert_eq!(found(&store), [""; 0]);
 }
+
+#[test]
+fn what_is_stored_while_it_is_verified_is_no_finding() {
+    let (_directory, file, store) = story();
+    let writes = std::thread::spawn(move || {
+        for sequence in 3..200 {
+            let feedback = vec![row(record("a", sequence))];
+            store.apply(&IngestBatch { feedback, at: NOW, ..IngestBatch::default() }).unwrap();
+        }
+    });
+    let other = SqliteStore::open(&file).unwrap();
+    while !writes.is_finished() {
+        assert_eq!(other.verify_lineage().unwrap().findings, []);
+    }
+    writes.join().unwrap();
+    assert_eq!(other.verify_lineage().unwrap().rows[0], ("answer", 199));
+}
