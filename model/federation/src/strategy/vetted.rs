@@ -12,7 +12,7 @@ use crate::sketch::{Sketch, Sketcher};
 const NOTHING: f64 = 0.05;
 /// Times that norm up to which a delta is taken: the norms of a round are alike, since the optimizer's steps do not depend on the size of a
 /// gradient.
-const LONGEST: f64 = 1.5;
+const LONGEST: f64 = 2.0;
 /// Most that a delta may raise the loss on the server's recordings, for each unit of its norm: honest ones raised it by up to .34, those
 /// learnt from flipped labels by 1.3 and more while the step size is large (docs/measurements/2026-11-30-attacks.md, as all figures here).
 const HARM_MAX: f64 = 0.6;
