@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_largest_group_fits_into_the_limits_of_every_message() {
-        let name = |home: usize| HomeId::new(format!("{home:0>width$}", width = ID_LENGTH_MAX)).unwrap();
+        let name = |home: usize| HomeId::new(format!("{home:0>ID_LENGTH_MAX$}")).unwrap();
         let plan =
             GroupPlan::new(u64::MAX, u32::MAX, [255; 16], (0..MASK_GROUP_MAX).map(name).collect(), GROUP_WORDS_MAX);
         let plan = plan.unwrap();

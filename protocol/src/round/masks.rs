@@ -202,6 +202,7 @@ mod tests {
             recipe: TrainRecipe { steps: 20, batch: 128, learning_rate: 1e-3, rise_steps: 5, seed: 7 },
             clip: 1.0,
             noise: 0.0,
+            server_noise: 0.0,
         };
         RoundPlan {
             home: HomeId::new("home-7").unwrap(),
