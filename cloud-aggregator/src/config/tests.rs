@@ -241,6 +241,13 @@ fn masks_need_groups_and_a_threshold_that_hide_single_homes() {
     let (key, problem, remedy) = fault("masked = true\nleast = 7\n");
     assert_eq!((key.as_str(), problem.as_str()), ("rounds.least", "7 homes are fewer than a group of 8"));
     assert_eq!(remedy, "at least 8, or a smaller group");
+    let noise = "masked = true\nstrategy = \"clipped-mean\"\nserver_noise = 0.01\n";
+    let (key, problem, remedy) = fault(noise);
+    assert_eq!(
+        (key.as_str(), problem.as_str()),
+        ("rounds.server_noise", "the server adds no noise where deltas are masked")
+    );
+    assert_eq!(remedy, "0, and noise of the homes; or masked = false");
     let (key, problem, _) = fault("masked = true\nexchange_minutes = 3341\n");
     assert_eq!((key.as_str(), problem.as_str()), ("rounds.exchange_minutes", "3341 is out of range"));
 }

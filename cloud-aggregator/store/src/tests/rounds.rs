@@ -175,7 +175,8 @@ fn groups_and_requests_go_with_the_round_and_an_exchange_takes_the_bodies_of_the
     );
     let masking = RoundRow { stage: RoundStage::Masking, ..sharing };
     let summed = GroupRow { sum: Some(vec![7]), ..group(b"two") };
-    let masking = store.advance_groups(&masking, &homes[..1], std::slice::from_ref(&summed), &[request("a", b"shares")]).unwrap();
+    let masking =
+        store.advance_groups(&masking, &homes[..1], std::slice::from_ref(&summed), &[request("a", b"shares")]).unwrap();
     assert_eq!(store.round_groups(1).unwrap(), [summed]);
     assert_eq!(store.round_requests(1).unwrap(), [request("a", b"shares")], "who is not asked has nothing to answer");
     assert_eq!(store.leave_round(&home("b"), "no_consent", NOW).unwrap(), Some(1));
