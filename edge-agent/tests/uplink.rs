@@ -14,10 +14,10 @@ use hearthwatch_edge_store::outbox::{Outbox, SharingLevel};
 use hearthwatch_link::{Backoff, LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication, open};
 use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::messages::{
-    AgentStatus, FeatureWindow, FeedbackRecord, Origin, Receipt, ReleaseNotice, RoundPart, RoundReceipt, RoundState,
-    UpdateOutcome, Verdict,
+    AgentStatus, FeatureWindow, FeedbackRecord, Origin, Receipt, ReleaseNotice, RoundPart, RoundReceipt, RoundRequest,
+    RoundState, UpdateOutcome, Verdict,
 };
-use hearthwatch_protocol::round::{SignedRoundAnswer, SignedRoundOffer, SignedRoundPlan};
+use hearthwatch_protocol::round::{SignedGroupRequest, SignedRoundAnswer, SignedRoundOffer, SignedRoundPlan};
 use hearthwatch_protocol::topic::{UP_FILTER, shared};
 use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, Topic, decode, encode};
 use tokio::sync::watch;
@@ -306,6 +306,10 @@ async fn a_rounds_plan_and_receipts_come_down_and_its_parts_go_up_after_everythi
     aggregator.until(|heard| heard.parts.len() == 3 && heard.offers == 1).await;
     assert_eq!(aggregator.parts, [(0, 5), (1, 5), (2, 5)], "after every answer");
     let receipt = RoundReceipt { round: 3, state: RoundState::Wanted(2) };
+    let request = RoundRequest { signed: SignedGroupRequest::from_bytes(vec![4; 8]), body: b"a group".to_vec() };
+    aggregator.publish(Topic::RoundRequest(self::home()), Message::RoundRequest(request.clone())).await;
+    let came = tokio::time::timeout(PATIENCE, rounds.request.wait_for(Option::is_some)).await.expect("in time");
+    assert_eq!(*came.unwrap(), Some(request));
     aggregator.publish(Topic::RoundReceipt(self::home()), Message::RoundReceipt(receipt)).await;
     let came = tokio::time::timeout(PATIENCE, rounds.receipt.wait_for(Option::is_some)).await.expect("in time");
     assert_eq!(*came.unwrap(), Some(receipt));

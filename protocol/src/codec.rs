@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::assignment::SignedAssignment;
 use crate::id::RecordKey;
-use crate::limits::{PAYLOAD_BYTES_MAX, RECEIPT_DIGESTS_MAX, REFUSALS_MAX, SEALED_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::limits::{
+    PAYLOAD_BYTES_MAX, RECEIPT_DIGESTS_MAX, REFUSALS_MAX, ROUND_REQUEST_BYTES_MAX, SEALED_BYTES_MAX, TEXT_BYTES_MAX,
+};
 use crate::manifest::SignedManifest;
 use crate::messages::{Message, UpdateResult};
 use crate::round::{SignedRoundOffer, SignedRoundPlan};
@@ -88,6 +90,12 @@ pub enum DecodeError {
         /// Bytes of the part.
         bytes: usize,
     },
+    /// A request of a masked round with a longer body than any group needs.
+    #[error("a request with {bytes} bytes, at most {ROUND_REQUEST_BYTES_MAX} are read")]
+    RoundRequest {
+        /// Bytes of the body.
+        bytes: usize,
+    },
     /// A list above its limit.
     #[error("{field} has more than {max} entries")]
     ListTooLong {
@@ -134,6 +142,7 @@ pub fn encode(message: &Message) -> Result<Vec<u8>, EncodeError> {
         Message::RoundPlan(signed) => Ok(signed.as_bytes().to_vec()),
         Message::RoundPart(body) => serde_cbor::to_vec(body),
         Message::RoundReceipt(body) => serde_cbor::to_vec(body),
+        Message::RoundRequest(body) => serde_cbor::to_vec(body),
     };
     let bytes = body
         .and_then(|body| serde_cbor::to_vec(&Envelope { v: SCHEMA_VERSION, kind: message.kind().to_owned(), body }))
@@ -172,6 +181,7 @@ pub fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
         "round_plan" => Message::RoundPlan(SignedRoundPlan::from_bytes(envelope.body)),
         "round_part" => Message::RoundPart(body("round_part", &envelope.body)?),
         "round_receipt" => Message::RoundReceipt(body("round_receipt", &envelope.body)?),
+        "round_request" => Message::RoundRequest(body("round_request", &envelope.body)?),
         other => return Err(DecodeError::UnknownKind(other.chars().take(32).collect())),
     };
     validate(&message)?;
@@ -222,6 +232,7 @@ fn validate(message: &Message) -> Result<(), DecodeError> {
         Message::RoundPlan(signed) => sealed_size(signed.as_bytes()),
         Message::RoundPart(part) => sealed_size(part.answer.as_bytes()).and_then(|()| part.validate()),
         Message::RoundReceipt(_) => Ok(()),
+        Message::RoundRequest(request) => sealed_size(request.signed.as_bytes()).and_then(|()| request.validate()),
     }
 }
 

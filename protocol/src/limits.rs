@@ -60,8 +60,18 @@ pub const ROUND_ENTITIES_MAX: usize = 24;
 pub const ROUND_CLASSES_MAX: usize = 64;
 
 /// Largest body of a round's answer, in bytes: a delta has 29,862 and some CBOR around it; counts of four models in 17 classes,
-/// 2 × 121 counts each of two bytes, would have 33 KB.
+/// 2 × 121 counts each of two bytes, would have 33 KB; a delta under masks has two bytes a value, 59,750 with what is around it.
 pub const ROUND_BODY_BYTES_MAX: usize = 60 * 1024;
+
+/// Fewest homes of a group in a masked round: the threshold is then 3, so that no sum has the deltas of fewer than three homes.
+pub const MASK_GROUP_MIN: usize = 4;
+
+/// Most homes of a group in a masked round: sums of 16 homes fit into 16 bits a value, and robust aggregation sees group sums only.
+pub const MASK_GROUP_MAX: usize = 16;
+
+/// Largest body of a request in a masked round, in bytes: for 16 homes their names (66 bytes each) and keys (92) have 2.6 KB, the shares for
+/// one home (210 from each) 3.4 KB.
+pub const ROUND_REQUEST_BYTES_MAX: usize = 8 * 1024;
 
 /// Bytes of a body in one message: a delta is sent in three. Brokers on small machines are often set to 16 KiB.
 pub const ROUND_PART_BYTES_MAX: usize = 12 * 1024;

@@ -20,7 +20,7 @@ pub use feedback::{FeatureWindow, FeedbackRecord, Origin, Verdict};
 pub use outcome::{UpdateOutcome, UpdateResult, UpdateStage};
 pub use receipt::{PAYLOAD_DIGEST_BYTES, PayloadDigest, Receipt, Refusal, RefusalReason, Said};
 pub use release::ReleaseNotice;
-pub use round::{RoundPart, RoundReceipt, RoundRefusal, RoundState};
+pub use round::{RoundPart, RoundReceipt, RoundRefusal, RoundRequest, RoundState};
 pub use status::AgentStatus;
 pub use withdrawal::{Withdrawal, WithdrawalReceipt, WithdrawalScope};
 
@@ -57,6 +57,8 @@ pub enum Message {
     RoundPart(RoundPart),
     /// What the aggregator has of that answer.
     RoundReceipt(RoundReceipt),
+    /// What a home of a group is asked for in an exchange of a masked round.
+    RoundRequest(RoundRequest),
 }
 
 impl Message {
@@ -79,6 +81,7 @@ impl Message {
             Self::RoundPlan(_) => "round_plan",
             Self::RoundPart(_) => "round_part",
             Self::RoundReceipt(_) => "round_receipt",
+            Self::RoundRequest(_) => "round_request",
         }
     }
 }

@@ -5,10 +5,14 @@
 //! bytes of a delta by their hash. History and windows are in none of them.
 
 mod answer;
+mod masks;
 mod offer;
 mod plan;
 
 pub use answer::{DeclineReason, RoundAnswer, RoundResult, SignedRoundAnswer};
+pub use masks::{
+    GroupRequest, MaskAnswer, MaskExchange, MaskTerms, MaskedTrainWork, RequestRefusal, SignedGroupRequest,
+};
 pub use offer::{ClassCount, RoundOffer, SignedRoundOffer};
 pub use plan::{
     AcceptedPlan, EvaluateWork, PlanRefusal, PlanSeen, ROUND_SECONDS_MAX, RoundPlan, RoundWork, SignedRoundPlan,

@@ -113,7 +113,7 @@ mod tests {
     use crate::assignment::Assignment;
     use crate::manifest::Manifest;
     use crate::renewal::{Renewal, SignedRenewal};
-    use crate::round::{RoundAnswer, RoundOffer, RoundPlan};
+    use crate::round::{GroupRequest, RoundAnswer, RoundOffer, RoundPlan};
 
     fn key() -> SigningKey {
         SigningKey::P256(Box::new(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap()))
@@ -146,8 +146,8 @@ mod tests {
 
     #[test]
     fn a_statement_of_one_kind_is_not_taken_for_one_of_another() {
-        let rounds = [RoundOffer::CONTEXT, RoundPlan::CONTEXT, RoundAnswer::CONTEXT];
-        let contexts = [[Assignment::CONTEXT, Manifest::CONTEXT, Renewal::CONTEXT], rounds].concat();
+        let rounds = [RoundOffer::CONTEXT, RoundPlan::CONTEXT, RoundAnswer::CONTEXT, GroupRequest::CONTEXT];
+        let contexts = [[Assignment::CONTEXT, Manifest::CONTEXT, Renewal::CONTEXT].as_slice(), &rounds].concat();
         for other in [[Assignment::CONTEXT, Manifest::CONTEXT].as_slice(), &rounds].concat() {
             assert_eq!(contexts.iter().filter(|context| **context == other).count(), 1);
             let key = key();

@@ -60,6 +60,8 @@ pub enum Topic {
     RoundPart(HomeId),
     /// Cloud → home: what of that answer is stored. QoS 1.
     RoundReceipt(HomeId),
+    /// Cloud → home: what it is asked for in an exchange of a masked round, signed by the director. QoS 1, retained.
+    RoundRequest(HomeId),
     /// Cloud → all: the newest release. QoS 1, retained.
     Release,
 }
@@ -96,6 +98,7 @@ impl Topic {
                     ("up", "round") => Self::RoundPart,
                     ("down", "plan") => Self::RoundPlan,
                     ("down", "round-receipt") => Self::RoundReceipt,
+                    ("down", "round-request") => Self::RoundRequest,
                     ("down", "receipt") => Self::Receipt,
                     ("down", "withdrawn") => Self::Withdrawn,
                     ("down", "contribution") => Self::Contribution,
@@ -124,7 +127,8 @@ impl Topic {
             | Self::RoundOffer(home)
             | Self::RoundPlan(home)
             | Self::RoundPart(home)
-            | Self::RoundReceipt(home) => Some(home),
+            | Self::RoundReceipt(home)
+            | Self::RoundRequest(home) => Some(home),
             Self::Release => None,
         }
     }
@@ -140,6 +144,7 @@ impl Topic {
                 | Self::Contribution(_)
                 | Self::RoundOffer(_)
                 | Self::RoundPlan(_)
+                | Self::RoundRequest(_)
                 | Self::Release
         )
     }
@@ -161,6 +166,7 @@ impl fmt::Display for Topic {
             Self::RoundPlan(home) => write!(f, "{ROOT}/home/{home}/down/plan"),
             Self::RoundPart(home) => write!(f, "{ROOT}/home/{home}/up/round"),
             Self::RoundReceipt(home) => write!(f, "{ROOT}/home/{home}/down/round-receipt"),
+            Self::RoundRequest(home) => write!(f, "{ROOT}/home/{home}/down/round-request"),
             Self::Release => write!(f, "{ROOT}/fleet/release"),
         }
     }
@@ -188,6 +194,7 @@ mod tests {
             home().prop_map(Topic::RoundPlan),
             home().prop_map(Topic::RoundPart),
             home().prop_map(Topic::RoundReceipt),
+            home().prop_map(Topic::RoundRequest),
             Just(Topic::Release),
         ]
     }

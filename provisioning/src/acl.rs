@@ -27,6 +27,7 @@ const AGGREGATOR: Grants = Grants {
         "home/+/down/assignment",
         "home/+/down/plan",
         "home/+/down/round-receipt",
+        "home/+/down/round-request",
         "fleet/release",
     ],
     receive: &["home/+/up/+", "fleet/release"],

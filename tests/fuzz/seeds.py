@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 KINDS = ["feedback", "receipt", "status", "outcome", "release", "assignment", "manifest", "withdrawal"]
 KINDS += ["withdrawal_receipt", "contribution", "announcement", "round_offer", "round_plan", "round_part", "round_receipt"]
+KINDS += ["round_request"]
 
 
 def put(target, name, data):
@@ -32,8 +33,9 @@ def messages():
         if envelope["kind"] in ("assignment", "manifest", "round_offer", "round_plan"):
             put("signed", name, envelope["body"])
             put("signed", f"{name}-payload", cbor2.loads(envelope["body"])[2])
-        if envelope["kind"] == "round_part":
-            answer = cbor2.loads(envelope["body"])["answer"]
+        if envelope["kind"] in ("round_part", "round_request"):
+            inner = "answer" if envelope["kind"] == "round_part" else "signed"
+            answer = cbor2.loads(envelope["body"])[inner]
             put("signed", name, answer)
             put("signed", f"{name}-payload", cbor2.loads(answer)[2])
     wish = bytes.fromhex((ROOT / "protocol/golden/renewal.cose.hex").read_text().strip())
@@ -49,6 +51,14 @@ def round_bodies():
     put("round-body", "delta-uneven", b"\x00" + cbor2.dumps({"scales": scales[:-1], "levels": levels}))
     one = {"temperature": {"days": [0, 3, 5], "faults": [0, 0, 0, 2]}}
     put("round-body", "counts", b"\x01" + cbor2.dumps([one, {}]))
+    keys = {"sealing": bytes(32), "masking": bytes(32)}
+    put("round-body", "keys", b"\x07" + cbor2.dumps(keys))
+    plan = {"round": 1, "group": 0, "nonce": bytes(16), "homes": [f"home-{n}" for n in range(1, 5)], "threshold": 3, "words": 4}
+    start = {"plan": plan, "roster": {"group": bytes(32), "keys": [[n, keys] for n in range(4)]}}
+    put("round-body", "group-start", b"\x07" + cbor2.dumps(start))
+    masked = {"group": bytes(32), "from": 0, "accused": [1], "words": bytes(8)}
+    put("round-body", "masked", b"\x07" + cbor2.dumps(masked))
+    put("round-body", "unmask", b"\x07" + cbor2.dumps({"group": bytes(32), "from": 0, "shares": [{"of": 1, "share": bytes(32)}]}))
     put("round-body", "counts-long", b"\x03" + cbor2.dumps([one, {}, {"power": {"days": [0] * 122, "faults": []}}, {}]))
 
 

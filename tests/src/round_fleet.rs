@@ -10,7 +10,7 @@ use hearthwatch_protocol::HomeId;
 use hearthwatch_provision::{Layout, homes, init};
 use hearthwatch_rounds::cohort::is_evaluator;
 use hearthwatch_store::Store as _;
-use hearthwatch_store::rounds::{RoundHomeRow, RoundRow, RoundStage, RoundStore as _};
+use hearthwatch_store::rounds::{RoundHomeRow, RoundOutcome, RoundRow, RoundStage, RoundStore as _};
 use hearthwatch_store::sqlite::SqliteStore;
 use hearthwatch_store::standings::{StandingRow, StandingStore as _};
 use jiff::Timestamp;
@@ -192,6 +192,48 @@ impl RoundFleet {
         }
         text
     }
+}
+
+/// Whether mosquitto is on this machine.
+///
+/// # Panics
+/// Where it is not, and `HEARTHWATCH_REQUIRE_MOSQUITTO` is set.
+#[must_use]
+pub fn has_mosquitto() -> bool {
+    let places = ["/usr/sbin/mosquitto", "/usr/bin/mosquitto", "/usr/local/sbin/mosquitto"];
+    if places.iter().any(|path| Path::new(path).exists()) {
+        return true;
+    }
+    assert!(std::env::var_os("HEARTHWATCH_REQUIRE_MOSQUITTO").is_none(), "mosquitto is required and not installed");
+    eprintln!("skipped: mosquitto is not installed");
+    false
+}
+
+/// One line a round, as an operator reads it.
+pub fn print(row: &RoundRow, homes: &[RoundHomeRow]) {
+    let outcome = row.outcome.map_or("open", RoundOutcome::as_str);
+    println!("round {}: {outcome}; {}", row.number, row.reason);
+    for home in homes {
+        println!(
+            "  {:<8} {:<8} {:<8} {:>6} bytes, norm {}, cosine {} {}",
+            home.home.as_str(),
+            home.duty.as_str(),
+            home.state.as_str(),
+            home.bytes,
+            home.norm.map_or("-".to_owned(), |norm| format!("{norm:.3}")),
+            home.similarity.map_or("-".to_owned(), |cosine| format!("{cosine:+.2}")),
+            home.reason,
+        );
+    }
+}
+
+/// The last ten weeks of a recording: what a recorder keeps, and more.
+#[must_use]
+pub fn lately(home: RecordedHome) -> RecordedHome {
+    let until = home.span().map_or(0, |(_, last)| last);
+    let mut home = home;
+    home.readings.retain(|reading| reading.at > until - 70 * 86_400);
+    home
 }
 
 /// Names of homes: those that train, then those that evaluate, as the aggregator's hash decides.

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use hearthwatch_emulator::data::{self, Source};
 use hearthwatch_protocol::messages::RoundRefusal;
-use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundOutcome, RoundRow};
+use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundOutcome};
 use hearthwatch_tests::program;
-use hearthwatch_tests::round_fleet::{Plan, RoundFleet};
+use hearthwatch_tests::round_fleet::{Plan, RoundFleet, has_mosquitto, lately, print};
 
 /// Homes that train, and those that evaluate.
 const TRAIN: usize = 6;
@@ -24,34 +24,6 @@ const WITHDRAWN: usize = 2;
 /// Small and quick: what is looked at is the loop.
 const ROUNDS: &str = "interval_hours = 0\ndeadline_minutes = 5\nevaluate_minutes = 5\nleast = 5\nleast_evaluators = 1\n\
     steps = 4\nbatch = 32\nreplay_steps = 2\nreplay_batch = 32\n";
-
-fn has_mosquitto() -> bool {
-    let places = ["/usr/sbin/mosquitto", "/usr/bin/mosquitto", "/usr/local/sbin/mosquitto"];
-    if places.iter().any(|path| Path::new(path).exists()) {
-        return true;
-    }
-    assert!(std::env::var_os("HEARTHWATCH_REQUIRE_MOSQUITTO").is_none(), "mosquitto is required and not installed");
-    eprintln!("skipped: mosquitto is not installed");
-    false
-}
-
-/// One line a round, as an operator reads it.
-fn print(row: &RoundRow, homes: &[RoundHomeRow]) {
-    let outcome = row.outcome.map_or("open", RoundOutcome::as_str);
-    println!("round {}: {outcome}; {}", row.number, row.reason);
-    for home in homes {
-        println!(
-            "  {:<8} {:<8} {:<8} {:>6} bytes, norm {}, cosine {} {}",
-            home.home.as_str(),
-            home.duty.as_str(),
-            home.state.as_str(),
-            home.bytes,
-            home.norm.map_or("-".to_owned(), |norm| format!("{norm:.3}")),
-            home.similarity.map_or("-".to_owned(), |cosine| format!("{cosine:+.2}")),
-            home.reason,
-        );
-    }
-}
 
 fn of<'a>(homes: &'a [RoundHomeRow], fleet: &RoundFleet, place: usize) -> Option<&'a RoundHomeRow> {
     homes.iter().find(|row| row.home == fleet.homes[place].0)
@@ -141,12 +113,4 @@ async fn a_fleet_trains_three_rounds_with_an_attacker_a_killed_home_one_that_wit
     assert!(standing.left_out == standing.rounds && standing.rounds >= 3, "{standing:?}");
     let withdrawn = fleet.standing(WITHDRAWN).unwrap().unwrap();
     assert!(withdrawn.way.iter().all(|byte| *byte == 0), "no sketch of who takes no part");
-}
-
-/// The last ten weeks of a recording: what a recorder keeps, and more.
-fn lately(home: hearthwatch_evaluation::dataset::RecordedHome) -> hearthwatch_evaluation::dataset::RecordedHome {
-    let until = home.span().map_or(0, |(_, last)| last);
-    let mut home = home;
-    home.readings.retain(|reading| reading.at > until - 70 * 86_400);
-    home
 }

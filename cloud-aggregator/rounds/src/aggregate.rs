@@ -10,7 +10,7 @@ use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
 
 /// Why a delta was left out where it was neither the strategy nor a person.
-const UNREADABLE: &str = "its body is not what was taken";
+pub(super) const UNREADABLE: &str = "its body is not what was taken";
 
 /// What homes' deltas became.
 pub(super) struct Aggregated {

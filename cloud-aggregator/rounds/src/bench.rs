@@ -87,11 +87,16 @@ impl Bench {
     }
 
     pub fn with(config: RoundsConfig, trainer: StubTrainer) -> Self {
+        Self::with_homes(config, trainer, 4)
+    }
+
+    /// So many homes that train and five that evaluate.
+    pub fn with_homes(config: RoundsConfig, trainer: StubTrainer, count: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let named: Vec<HomeId> = (0..40).map(|number| home(&format!("home-{number:02}"))).collect();
         let (evaluators, train): (Vec<HomeId>, Vec<HomeId>) =
             named.into_iter().partition(|home| is_evaluator(home, SHARE));
-        let (train, evaluators) = (train[..4].to_vec(), evaluators[..5].to_vec());
+        let (train, evaluators) = (train[..count].to_vec(), evaluators[..5].to_vec());
         let keys = (1..).zip(train.iter().chain(&evaluators)).map(|(seed, home)| (home.clone(), seed)).collect();
         let clock = Arc::new(ManualClock::new(NOW));
         let (store, intake, director) = open(&directory, &keys, &clock, &config, trainer);
@@ -124,7 +129,7 @@ impl Bench {
         self.clock.set(NOW + minutes * 60);
     }
 
-    fn now(&self) -> i64 {
+    pub fn now(&self) -> i64 {
         use hearthwatch_store::clock::Clock as _;
         self.clock.now()
     }
@@ -150,7 +155,12 @@ impl Bench {
 
     pub fn offer(&self, home: &HomeId, willing: bool) {
         let classes = vec![ClassCount { class: "temperature".to_owned(), entities: 8 }];
-        let offer = RoundOffer { home: home.clone(), willing, classes, at: self.now() };
+        let masks = self.config.masks.is_some();
+        self.say_offer(&RoundOffer { home: home.clone(), willing, classes, at: self.now(), masks });
+    }
+
+    pub fn say_offer(&self, offer: &RoundOffer) {
+        let home = &offer.home;
         self.intake.offer(self.store.as_ref(), home, &offer.sign(&self.key(home)).unwrap()).unwrap();
     }
 

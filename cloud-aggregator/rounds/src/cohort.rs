@@ -94,7 +94,7 @@ mod tests {
     fn offer(name: &str, classes: &[&str]) -> OfferRow {
         let class = |class: &&str| ClassCount { class: (*class).to_owned(), entities: 2 };
         let (classes, signed) = (classes.iter().map(class).collect(), SignedRoundOffer::from_bytes(vec![1]));
-        OfferRow { home: home(name), willing: true, classes, signed, at: NOW, heard_at: NOW }
+        OfferRow { home: home(name), willing: true, classes, masks: false, signed, at: NOW, heard_at: NOW }
     }
 
     fn homes(names: &[&str]) -> Vec<HomeRow> {

@@ -1,6 +1,28 @@
 //! `[rounds]`: whether, when and how homes are asked to train.
 
+use serde::{Deserialize, Serialize};
+
 use super::strategies::StrategyName;
+
+/// How deltas are masked, so that the server learns sums of groups only.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MaskSettings {
+    /// Fewest homes of a group, from [`MASK_GROUP_MIN`](hearthwatch_protocol::limits::MASK_GROUP_MIN) to [`GROUP_MAX`].
+    pub group: u8,
+    /// Share of a group's homes that must answer in each exchange, in (2/3, 1].
+    pub threshold: f64,
+    /// Minutes that homes have for each exchange after training.
+    pub exchange_minutes: u32,
+}
+
+/// Most homes that a group can be promised to have: of twice as many less one no two such groups can be made, and that must still be one.
+pub const GROUP_MAX: u8 = (hearthwatch_protocol::limits::MASK_GROUP_MAX / 2) as u8;
+
+impl Default for MaskSettings {
+    fn default() -> Self {
+        Self { group: 8, threshold: 0.7, exchange_minutes: 60 }
+    }
+}
 
 /// When and how rounds are held. Recipe and replay are those of `docs/measurements/2026-11-30-federated.md`, the strategy is the one that
 /// held best in `docs/measurements/2026-11-30-attacks.md`; the times and numbers of homes are choices.
@@ -32,7 +54,9 @@ pub struct RoundsConfig {
     pub server_noise: f64,
     /// Scale of the Laplace noise that homes add to each count; 0 for none.
     pub count_noise: f64,
-    /// How deltas become one.
+    /// How deltas are masked; none where the server sees each.
+    pub masks: Option<MaskSettings>,
+    /// How deltas become one; where they are masked, how the means of groups do.
     pub strategy: StrategyName,
     /// Share of homes that attack, for strategies that are set up for one (multi-Krum, trimmed mean), in [0, 0.5).
     pub attacker_share: f64,
@@ -68,6 +92,7 @@ impl Default for RoundsConfig {
             noise: 0.0,
             server_noise: 0.0,
             count_noise: 0.0,
+            masks: None,
             strategy: StrategyName::VettedMean,
             attacker_share: 0.3,
             steps: 20,

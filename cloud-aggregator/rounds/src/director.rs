@@ -3,6 +3,7 @@
 //! Background work without input: it looks at the store, does what is missing, and may be run again at any time. Plans are stored before
 //! they are sent, artifacts before they are named in a row.
 
+mod exchanges;
 mod opening;
 mod steps;
 
@@ -35,7 +36,7 @@ use super::trainer::{RoundTrainer, TrainerError};
 /// How often the director looks by itself; signals wake it earlier. Deadlines are hours away.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
-/// Steps of one look: a whole round has six, and somebody else may write meanwhile.
+/// Steps of one look: a whole round has six, a masked one nine, and somebody else may write meanwhile.
 const STEPS_MAX: usize = 12;
 
 /// Everything that rounds are held with.
@@ -214,7 +215,11 @@ impl RoundDirector {
         let done = match machine::next(round, &homes, settings.least, now) {
             Step::Wait => return Ok(None),
             Step::TooFew { came, least } => self.too_few(&case, came, least).map_err(Fault::from),
-            Step::CloseTraining => close(&case, RoundStage::Aggregating).map_err(Fault::from),
+            Step::CloseTraining => match &settings.masks {
+                None => close(&case, RoundStage::Aggregating).map_err(Fault::from),
+                Some(masks) => self.draw_groups(&case, masks),
+            },
+            Step::CloseExchange => self.close_exchange(&case, &settings.masks.unwrap_or_default()),
             Step::Aggregate => self.aggregate(&case),
             Step::CloseEvaluation => close(&case, RoundStage::Judging).map_err(Fault::from),
             Step::Judge => self.judge(&case),
@@ -241,7 +246,12 @@ impl RoundDirector {
 
     /// The same, with what became of these `homes`.
     fn end_with(&self, case: &Case<'_>, row: &RoundRow, homes: Vec<RoundHomeRow>) -> StoreResult<Done> {
-        let row = case.store.advance_round(row, &[late(case), homes].concat())?;
+        self.end_as(case, row, &[late(case), homes].concat())
+    }
+
+    /// Ends a round with all that changes in its homes: also of those who are late.
+    fn end_as(&self, case: &Case<'_>, row: &RoundRow, homes: &[RoundHomeRow]) -> StoreResult<Done> {
+        let row = case.store.advance_round(row, homes)?;
         self.parts.trainer.rest();
         RoundEnded(&row).emit(&self.parts.metrics);
         Ok(Done { model: None })
@@ -288,6 +298,8 @@ fn ended(round: &RoundRow, outcome: RoundOutcome, now: i64) -> RoundRow {
     RoundRow { stage: RoundStage::Ended, outcome: Some(outcome), ended_at: Some(now), ..round.clone() }
 }
 
+#[cfg(test)]
+mod masked_tests;
 #[cfg(test)]
 mod memory_tests;
 #[cfg(test)]

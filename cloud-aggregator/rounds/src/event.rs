@@ -1,7 +1,8 @@
 //! Notable happenings of rounds.
 
 use hearthwatch_protocol::HomeId;
-use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundRow};
+use hearthwatch_protocol::round::{MaskExchange, RoundResult};
+use hearthwatch_store::rounds::{RoundHomeRow, RoundRow};
 use hearthwatch_telemetry::event::Event;
 use hearthwatch_telemetry::metrics::{Metrics, count};
 use tracing::{error, info, warn};
@@ -50,14 +51,26 @@ impl Event for RoundOpened<'_> {
 }
 
 /// A home's answer is here, whole and sound.
-pub struct AnswerTaken<'a>(pub &'a RoundHomeRow);
+pub struct AnswerTaken<'a> {
+    /// The home's part in the round.
+    pub row: &'a RoundHomeRow,
+    /// What it sent.
+    pub result: &'a RoundResult,
+}
 
 impl Event for AnswerTaken<'_> {
     fn emit(&self, metrics: &Metrics) {
-        let Self(row) = self;
-        let kind = match row.duty {
-            RoundDuty::Train => "delta",
-            RoundDuty::Evaluate => "counts",
+        let Self { row, result } = self;
+        let kind = match result {
+            RoundResult::Delta(_) => "delta",
+            RoundResult::Counts(_) => "counts",
+            RoundResult::Declined(_) => "declined",
+            RoundResult::Masks(answer) => match answer.exchange {
+                MaskExchange::Keys => "keys",
+                MaskExchange::Shares => "shares",
+                MaskExchange::Masked => "masked",
+                MaskExchange::Opened => "opened",
+            },
         };
         count(&metrics.round_answers, kind);
         info!(home = row.home.as_str(), round = row.round, bytes = row.bytes, norm = row.norm, "{kind} taken");
@@ -127,6 +140,23 @@ impl Event for RoundAggregated<'_> {
             norm = self.norm,
             "deltas aggregated"
         );
+    }
+}
+
+/// A group of a masked round ended without a sum.
+pub struct GroupEnded<'a> {
+    /// Number of the round.
+    pub round: u64,
+    /// Number of the group.
+    pub group: u32,
+    /// Why, with the names of homes that are at fault.
+    pub reason: &'a str,
+}
+
+impl Event for GroupEnded<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        count(&metrics.round_answers, "group_ended");
+        warn!(round = self.round, group = self.group, reason = self.reason, "a group ended without a sum");
     }
 }
 

@@ -6,10 +6,12 @@ use hearthwatch_ingest::RoundIntake;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::limits::ROUND_PART_BYTES_MAX;
 use hearthwatch_protocol::messages::{RoundPart, RoundReceipt, RoundRefusal, RoundState};
-use hearthwatch_protocol::round::{DeclineReason, RoundAnswer, RoundResult, SignedRoundOffer};
+use hearthwatch_protocol::round::{
+    DeclineReason, MaskAnswer, MaskExchange, RoundAnswer, RoundResult, SignedRoundOffer,
+};
 use hearthwatch_protocol::statement::StatementRefusal;
 use hearthwatch_store::clock::Clock;
-use hearthwatch_store::rounds::{OfferRow, PartPut, RoundDuty, RoundHomeRow, RoundHomeState, RoundRow, RoundStage};
+use hearthwatch_store::rounds::{OfferRow, PartPut, RoundDuty, RoundHomeRow, RoundHomeState, RoundRow};
 use hearthwatch_store::{CLOCK_AHEAD_SECONDS_MAX, Store, StoreResult};
 use hearthwatch_telemetry::event::Event;
 use hearthwatch_telemetry::metrics::Metrics;
@@ -17,6 +19,7 @@ use tokio::sync::Notify;
 
 use super::body::{self, Body};
 use super::event::{AnswerDeclined, AnswerRefused, AnswerTaken, ConsentChanged};
+use super::groups;
 use super::keys::CertifiedKeys;
 use super::settings::{self, RoundSettings};
 
@@ -87,7 +90,11 @@ impl AnswerIntake {
         }
         match &case.answer.result {
             RoundResult::Declined(reason) => self.decline(store, part, case, *reason),
-            RoundResult::Delta(file) | RoundResult::Counts(file) => {
+            RoundResult::Delta(file) | RoundResult::Counts(file) | RoundResult::Masks(MaskAnswer { file, .. }) => {
+                // Before any of it is stored: in a masked round no delta may be here that is not under masks.
+                if !fits(case) {
+                    return self.close(store, case, RoundRefusal::Malformed);
+                }
                 let parts = file.length.div_ceil(ROUND_PART_BYTES_MAX as u64);
                 if parts != u64::from(part.parts) {
                     return self.close(store, case, RoundRefusal::Malformed);
@@ -114,17 +121,23 @@ impl AnswerIntake {
     /// All parts are here.
     fn take(&self, store: &dyn Store, case: &Case<'_>, row: RoundHomeRow) -> StoreResult<RoundState> {
         let bytes = store.round_body(row.round, &row.home)?;
-        let norm = match body::read(case.settings, row.duty, &case.answer.result, &bytes) {
-            Ok(Body::Delta(delta)) => Some(delta.norm()),
-            Ok(Body::Counts(_)) => None,
+        let read = match &case.answer.result {
+            RoundResult::Masks(answer) => groups::check(store, &row, answer, &bytes)?.map(|()| None),
+            result => body::read(case.settings, row.duty, result, &bytes).map(|body| match body {
+                Body::Delta(delta) => Some(delta.norm()),
+                Body::Counts(_) => None,
+            }),
+        };
+        let norm = match read {
+            Ok(norm) => norm,
             Err(reason) => return self.close(store, &Case { row: &row, ..*case }, reason),
         };
         let row = RoundHomeRow { state: RoundHomeState::Taken, norm, ..row };
         if !store.settle_round_home(&row)? {
             return Ok(self.refuse(&row.home, row.round, RoundRefusal::Late).state);
         }
-        AnswerTaken(&row).emit(&self.metrics);
-        Ok(RoundState::Taken)
+        AnswerTaken { row: &row, result: &case.answer.result }.emit(&self.metrics);
+        Ok(taken(&case.answer.result))
     }
 
     fn decline(
@@ -163,6 +176,34 @@ impl AnswerIntake {
     }
 }
 
+/// Whether an answer is of the kind that the home's plan asks for, and in a masked round of the exchange that is open.
+fn fits(case: &Case<'_>) -> bool {
+    match (case.row.duty, &case.answer.result) {
+        (RoundDuty::Train, RoundResult::Masks(answer)) => {
+            case.settings.masks.is_some() && case.round.stage.exchange() == Some(answer.exchange)
+        }
+        (RoundDuty::Train, RoundResult::Delta(_)) => case.settings.masks.is_none(),
+        // The form is looked at when all of it is here.
+        _ => true,
+    }
+}
+
+/// How an answer that is stored whole stands.
+fn taken(result: &RoundResult) -> RoundState {
+    match result {
+        // The home has more to send.
+        RoundResult::Masks(answer) if answer.exchange != MaskExchange::Opened => RoundState::Received(answer.exchange),
+        _ => RoundState::Taken,
+    }
+}
+
+/// Whether an answer is one of an exchange that is over, of a home that still takes part: it did not hear of the receipt.
+fn is_of_an_exchange_before(round: &RoundRow, row: &RoundHomeRow, result: &RoundResult) -> bool {
+    let goes_on = row.state.open() || row.state == RoundHomeState::Taken;
+    let before = |answer: &MaskAnswer| round.stage.exchange().is_some_and(|open| answer.exchange < open);
+    goes_on && matches!(result, RoundResult::Masks(answer) if before(answer))
+}
+
 /// What is known of an answer before its bytes are looked at; none where they are wanted. Pure.
 fn known(case: &Case<'_>) -> Option<RoundState> {
     let Case { round, row, answer, now, .. } = case;
@@ -172,18 +213,21 @@ fn known(case: &Case<'_>) -> Option<RoundState> {
     let file = answer.result.file();
     let same = file.map(|file| file.sha256) == row.digest;
     let late = RoundState::Refused(RoundRefusal::Late);
+    if is_of_an_exchange_before(round, row, &answer.result) {
+        return Some(taken(&answer.result));
+    }
     match row.state {
-        RoundHomeState::Taken | RoundHomeState::LeftOut if same => Some(RoundState::Taken),
+        RoundHomeState::Taken | RoundHomeState::LeftOut if same => Some(taken(&answer.result)),
         RoundHomeState::Taken | RoundHomeState::LeftOut => Some(RoundState::Refused(RoundRefusal::Duplicate)),
         RoundHomeState::Declined if file.is_none() => Some(RoundState::Taken),
         RoundHomeState::Declined | RoundHomeState::Late => Some(late),
         RoundHomeState::Refused => Some(RoundState::Refused(row.reason.parse().unwrap_or(RoundRefusal::Other))),
         RoundHomeState::Planned | RoundHomeState::Receiving => {
-            let (stage, deadline) = match row.duty {
-                RoundDuty::Train => (RoundStage::Training, Some(round.deadline)),
-                RoundDuty::Evaluate => (RoundStage::Evaluating, round.evaluate_deadline),
+            let deadline = match row.duty {
+                RoundDuty::Train => Some(round.deadline),
+                RoundDuty::Evaluate => round.evaluate_deadline,
             };
-            let open = round.stage == stage && deadline.is_some_and(|deadline| *now < deadline);
+            let open = round.stage.takes(row.duty) && deadline.is_some_and(|deadline| *now < deadline);
             (!open).then_some(late)
         }
     }
@@ -204,6 +248,7 @@ impl RoundIntake for AnswerIntake {
             home: home.clone(),
             willing: offer.willing,
             classes: offer.classes,
+            masks: offer.masks,
             signed: signed.clone(),
             // One from the future would be the newest for ever.
             at: offer.at.min(now.saturating_add(CLOCK_AHEAD_SECONDS_MAX)),

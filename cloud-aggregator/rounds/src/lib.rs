@@ -4,7 +4,8 @@
 //! decisions ([`cohort`], [`machine`], [`judge`]) stand beside the IO that uses them.
 //!
 //! **Order:** a module uses only those before it: `config`, `strategies`, `settings`, `privacy`, `trainer`, `model_trainer`, `event`,
-//! `keys`, `body`, `intake`, `cohort`, `machine`, `judge`, `files`, `reputation`, `aggregate`, `plans`, `receipts`, `director`.
+//! `keys`, `body`, `groups`, `intake`, `cohort`, `machine`, `judge`, `files`, `reputation`, `aggregate`, `sums`, `plans`, `receipts`,
+//! `director`.
 
 mod aggregate;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub mod event;
 mod files;
 #[doc(hidden)]
 pub mod fixtures;
+mod groups;
 mod intake;
 pub mod judge;
 mod keys;
@@ -28,11 +30,13 @@ mod receipts;
 pub mod reputation;
 mod settings;
 mod strategies;
+mod sums;
 mod trainer;
 
-pub use config::RoundsConfig;
+pub use config::{GROUP_MAX, MaskSettings, RoundsConfig};
 pub use director::{Parts, RoundDirector, RoundError};
 pub use files::RoundFiles;
+pub use groups::EXCHANGE_MINUTES_MAX;
 pub use intake::AnswerIntake;
 pub use keys::CertifiedKeys;
 pub use model_trainer::ModelTrainer;

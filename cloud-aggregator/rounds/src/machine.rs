@@ -8,8 +8,10 @@ use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundRo
 pub enum Step {
     /// Nothing, until something comes or the time has passed.
     Wait,
-    /// Take no more deltas, and make one of those that came.
+    /// Take no more deltas, and make one of those that came; where they are masked, make groups of the homes that have one.
     CloseTraining,
+    /// Close the exchange of a masked round that is open, and open the next.
+    CloseExchange,
     /// End: there are not as many deltas as needed.
     TooFew {
         /// Deltas that came.
@@ -40,6 +42,10 @@ pub fn next(round: &RoundRow, homes: &[RoundHomeRow], least: u32, now: i64) -> S
             } else {
                 Step::Wait
             }
+        }
+        RoundStage::Sharing | RoundStage::Masking | RoundStage::Unmasking => {
+            let open = of(RoundDuty::Train).any(|row| row.state.open());
+            if now >= round.deadline || !open { Step::CloseExchange } else { Step::Wait }
         }
         RoundStage::Aggregating => Step::Aggregate,
         RoundStage::Evaluating => {
@@ -127,6 +133,18 @@ mod tests {
         use RoundHomeState as State;
         let states = [State::Taken, State::Declined, State::Refused];
         assert_eq!(training(&states, NOW - 1), Step::TooFew { came: 1, least: 2 });
+    }
+
+    #[test]
+    fn an_exchange_closes_when_all_of_its_homes_have_answered_or_at_its_deadline() {
+        use RoundHomeState as State;
+        for stage in [RoundStage::Sharing, RoundStage::Masking, RoundStage::Unmasking] {
+            let round = RoundRow { deadline: NOW, ..round(1, stage) };
+            let with = |states: &[State], now| next(&round, &homes(states), 2, now);
+            assert_eq!(with(&[State::Taken, State::Planned], NOW - 1), Step::Wait);
+            assert_eq!(with(&[State::Taken, State::Late, State::Declined], NOW - 1), Step::CloseExchange);
+            assert_eq!(with(&[State::Receiving, State::Planned], NOW), Step::CloseExchange);
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Signs what homes are asked for, and sees that each has its plan.
+//! Signs what homes are asked for, and sees that each has its plan, and in masked rounds its requests.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,11 +6,12 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use hearthwatch_ingest::MessagePublisher;
 use hearthwatch_ingest::event::MessageUnsent;
-use hearthwatch_protocol::round::{ROUND_SECONDS_MAX, RoundPlan, RoundWork};
+use hearthwatch_protocol::messages::RoundRequest;
+use hearthwatch_protocol::round::{MaskExchange, ROUND_SECONDS_MAX, RoundPlan, RoundWork};
 use hearthwatch_protocol::seal::SigningKey;
 use hearthwatch_protocol::statement::Statement as _;
 use hearthwatch_protocol::{HomeId, Message, Topic, encode};
-use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundRow, RoundStage};
+use hearthwatch_store::rounds::{RequestRow, RoundDuty, RoundHomeRow, RoundHomeState};
 use hearthwatch_store::{Store, StoreResult};
 use hearthwatch_telemetry::event::Event;
 use hearthwatch_telemetry::metrics::Metrics;
@@ -45,7 +46,7 @@ pub(super) struct Asked<'a> {
 pub(super) fn sign(key: &SigningKey, homes: &[HomeId], asked: &Asked<'_>) -> Result<Vec<RoundHomeRow>, String> {
     let cohort = u32::try_from(homes.len()).unwrap_or(u32::MAX);
     let duty = match asked.work {
-        RoundWork::Train(_) => RoundDuty::Train,
+        RoundWork::Train(_) | RoundWork::MaskedTrain(_) => RoundDuty::Train,
         RoundWork::Evaluate(_) => RoundDuty::Evaluate,
     };
     let one = |home: &HomeId| {
@@ -81,46 +82,61 @@ pub(super) fn sign(key: &SigningKey, homes: &[HomeId], asked: &Asked<'_>) -> Res
     homes.iter().map(one).collect()
 }
 
-/// Plans of the open round whose answers are waited for. Blocks.
-pub(super) fn open(store: &dyn Store) -> StoreResult<Vec<RoundHomeRow>> {
-    let Some(round) = store.rounds(None, 1)?.pop() else { return Ok(Vec::new()) };
-    let Some(duty) = awaited(&round) else { return Ok(Vec::new()) };
-    let rows = store.round_homes(round.number, None, 0)?.into_iter();
-    Ok(rows.filter(|row| row.duty == duty && row.state.open()).collect())
+/// Something that a home is sent, once for each exchange of a round.
+pub(super) struct Outgoing {
+    key: SentKey,
+    message: Message,
 }
 
-fn awaited(round: &RoundRow) -> Option<RoundDuty> {
-    match round.stage {
-        RoundStage::Training => Some(RoundDuty::Train),
-        RoundStage::Evaluating => Some(RoundDuty::Evaluate),
-        RoundStage::Aggregating | RoundStage::Judging | RoundStage::Ended => None,
-    }
+/// By what something that was sent is known: the round, the exchange where it is masked, and the home.
+pub(super) type SentKey = (u64, Option<MaskExchange>, HomeId);
+
+/// What homes whose answers are waited for in the open round are sent. Blocks.
+pub(super) fn open(store: &dyn Store) -> StoreResult<Vec<Outgoing>> {
+    let Some(round) = store.rounds(None, 1)?.pop() else { return Ok(Vec::new()) };
+    let homes = store.round_homes(round.number, None, 0)?;
+    let open = homes.into_iter().filter(|row| round.stage.takes(row.duty) && row.state.open());
+    // Plans ask for the first exchange.
+    let Some(exchange) = round.stage.exchange().filter(|exchange| *exchange != MaskExchange::Keys) else {
+        let plan =
+            |row: RoundHomeRow| Outgoing { key: (row.round, None, row.home), message: Message::RoundPlan(row.signed) };
+        return Ok(open.map(plan).collect());
+    };
+    let open: BTreeSet<HomeId> = open.map(|row| row.home).collect();
+    let requests = store.round_requests(round.number)?.into_iter().filter(|row| open.contains(&row.home));
+    let request = |row: RequestRow| Outgoing {
+        key: (row.round, Some(exchange), row.home),
+        message: Message::RoundRequest(RoundRequest { signed: row.signed, body: row.body }),
+    };
+    Ok(requests.map(request).collect())
 }
 
 /// Hands `plans` to the broker, each once for what is remembered in `sent`.
 pub(super) async fn send(
     publisher: &Arc<dyn MessagePublisher>,
-    plans: Vec<RoundHomeRow>,
-    sent: &mut BTreeSet<(u64, HomeId)>,
+    plans: Vec<Outgoing>,
+    sent: &mut BTreeSet<SentKey>,
     metrics: &Metrics,
 ) {
     // Only the open round's: what was sent of earlier ones is of no use any more.
-    sent.retain(|(round, _)| plans.iter().any(|row| row.round == *round));
-    let new = plans.into_iter().filter(|row| !sent.contains(&(row.round, row.home.clone()))).collect::<Vec<_>>();
-    let done: Vec<(u64, HomeId)> = futures_util::stream::iter(new)
-        .map(|row| async move {
-            let payload = encode(&Message::RoundPlan(row.signed)).map_err(|error| error.to_string());
+    sent.retain(|(round, ..)| plans.iter().any(|one| one.key.0 == *round));
+    let new = plans.into_iter().filter(|one| !sent.contains(&one.key)).collect::<Vec<_>>();
+    let done: Vec<SentKey> = futures_util::stream::iter(new)
+        .map(|Outgoing { key, message }| async move {
+            let kind = message.kind();
+            let payload = encode(&message).map_err(|error| error.to_string());
             let result = match payload {
                 Ok(payload) => {
-                    let topic = Topic::RoundPlan(row.home.clone());
+                    let home = key.2.clone();
+                    let topic = if key.1.is_some() { Topic::RoundRequest(home) } else { Topic::RoundPlan(home) };
                     publisher.publish(&topic, payload).await.map_err(|error| error.to_string())
                 }
                 Err(cause) => Err(cause),
             };
             if let Err(cause) = &result {
-                MessageUnsent { kind: "round_plan", cause }.emit(metrics);
+                MessageUnsent { kind, cause }.emit(metrics);
             }
-            result.is_ok().then_some((row.round, row.home))
+            result.is_ok().then_some(key)
         })
         .buffer_unordered(IN_FLIGHT_MAX)
         .filter_map(std::future::ready)

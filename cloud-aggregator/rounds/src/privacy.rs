@@ -39,7 +39,9 @@ fn noise(row: &RoundRow, tally: &RoundTally) -> StoreResult<RoundNoise> {
         by_home: settings.noise,
         by_server: settings.server_noise,
         homes: u32::try_from(tally.used).unwrap_or(u32::MAX),
-        adds_up: matches!(settings.strategy, StrategyName::Mean | StrategyName::ClippedMean),
+        // Homes of a small group weigh more in the mean of groups than those of a large one.
+        adds_up: settings.masks.is_none()
+            && matches!(settings.strategy, StrategyName::Mean | StrategyName::ClippedMean),
     })
 }
 

@@ -7,11 +7,14 @@ use futures_util::StreamExt as _;
 use hearthwatch_ingest::MessagePublisher;
 use hearthwatch_ingest::event::MessageUnsent;
 use hearthwatch_protocol::messages::{RoundReceipt, RoundState};
+use hearthwatch_protocol::round::MaskExchange;
 use hearthwatch_protocol::{HomeId, Message, Topic, encode};
 use hearthwatch_store::rounds::RoundHomeState;
 use hearthwatch_store::{Store, StoreResult};
 use hearthwatch_telemetry::event::Event as _;
 use hearthwatch_telemetry::metrics::Metrics;
+
+use super::settings;
 
 /// Rounds that are looked at: the process may have ended one and opened the next before it reached a broker.
 const ROUNDS: usize = 2;
@@ -27,10 +30,15 @@ const IN_FLIGHT_MAX: usize = 16;
 pub(super) fn taken(store: &dyn Store) -> StoreResult<Vec<(HomeId, RoundReceipt)>> {
     let mut receipts: Vec<(HomeId, RoundReceipt)> = Vec::new();
     for round in store.rounds(None, ROUNDS)? {
+        // In the exchanges of a masked round a home has more to send: told that all is taken, it would leave its group.
+        let masked = settings::read(&round)?.masks.is_some();
+        let exchange = round.stage.exchange().filter(|exchange| masked && *exchange != MaskExchange::Opened);
         for row in store.round_homes(round.number, None, 0)? {
             let counts = matches!(row.state, RoundHomeState::Taken | RoundHomeState::LeftOut);
             if counts && receipts.iter().all(|(home, _)| *home != row.home) {
-                receipts.push((row.home, RoundReceipt { round: round.number, state: RoundState::Taken }));
+                let goes_on = exchange.filter(|_| row.state == RoundHomeState::Taken);
+                let state = goes_on.map_or(RoundState::Taken, RoundState::Received);
+                receipts.push((row.home, RoundReceipt { round: round.number, state }));
             }
         }
     }

@@ -6,7 +6,7 @@ use hearthwatch_store::{StoreError, StoreResult};
 use hearthwatch_training::RoundRecipe;
 use serde::{Deserialize, Serialize};
 
-use super::config::RoundsConfig;
+use super::config::{MaskSettings, RoundsConfig};
 use super::strategies::StrategyName;
 use super::trainer::ReplayStep;
 
@@ -27,6 +27,9 @@ pub struct RoundSettings {
     pub server_noise: f64,
     /// Scale of the noise on each count.
     pub count_noise: f64,
+    /// How deltas are masked; none where the server sees each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masks: Option<MaskSettings>,
     /// How deltas become one.
     pub strategy: StrategyName,
     /// Share of homes that attack, for strategies that are set up for one.
@@ -65,6 +68,7 @@ impl RoundSettings {
             noise: config.noise,
             server_noise: config.server_noise,
             count_noise: config.count_noise,
+            masks: config.masks,
             strategy: config.strategy,
             attacker_share: config.attacker_share,
             replay: ReplayStep { steps: config.replay_steps, batch: config.replay_batch, learning_rate, seed: number },

@@ -1,8 +1,9 @@
 //! `[rounds]`: whether, when and how homes are asked to train.
 
 use hearthwatch_configuration::{Faults, Section};
-use hearthwatch_protocol::limits::{ROUND_BATCH_MAX, ROUND_CLIP_MAX, ROUND_NOISE_MAX, ROUND_STEPS_MAX};
-use hearthwatch_rounds::{MINUTES_MAX, RoundsConfig, StrategyName};
+use hearthwatch_protocol::limits::{MASK_GROUP_MIN, ROUND_BATCH_MAX, ROUND_CLIP_MAX, ROUND_NOISE_MAX, ROUND_STEPS_MAX};
+use hearthwatch_protocol::round::MaskTerms;
+use hearthwatch_rounds::{EXCHANGE_MINUTES_MAX, GROUP_MAX, MINUTES_MAX, MaskSettings, RoundsConfig, StrategyName};
 use strum::VariantNames as _;
 
 /// Most homes of a round: each delta is 30 KB in the store, and one strategy holds all of them: 300 MB.
@@ -20,6 +21,7 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> RoundsConfi
         known.map_err(unknown).ok()
     });
     let enabled = section.flag("enabled", faults);
+    let masked = section.flag("masked", faults).unwrap_or(false);
     let auto_release = section.flag("auto_release", faults);
     let mut whole = |key, range, usual: u32| {
         let number = section.whole(key, range, faults).and_then(|number| u32::try_from(number).ok());
@@ -27,7 +29,10 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> RoundsConfi
     };
     let interval_hours = whole("interval_hours", 0..=8_784, usual.interval_hours);
     let deadline_minutes = whole("deadline_minutes", minutes.clone(), usual.deadline_minutes);
-    let evaluate_minutes = whole("evaluate_minutes", minutes, usual.evaluate_minutes);
+    let evaluate_minutes = whole("evaluate_minutes", minutes.clone(), usual.evaluate_minutes);
+    let masks = MaskSettings::default();
+    let group = whole("group", MASK_GROUP_MIN as u64..=u64::from(GROUP_MAX), masks.group.into());
+    let exchange_minutes = whole("exchange_minutes", 1..=EXCHANGE_MINUTES_MAX, masks.exchange_minutes);
     let cohort = whole("cohort", 1..=COHORT_MAX, usual.cohort);
     let least = whole("least", 1..=COHORT_MAX, usual.least);
     let least_evaluators = whole("least_evaluators", 0..=COHORT_MAX, usual.least_evaluators);
@@ -38,6 +43,7 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> RoundsConfi
     let replay_batch = whole("replay_batch", 1..=4_096, usual.replay_batch);
     let rounds_per_series = whole("rounds_per_series", 1..=1_000, usual.rounds_per_series);
     let mut number = |key, range, usual: f64| section.number(key, range, faults).unwrap_or(usual);
+    let threshold = number("threshold", 0.0..=1.0, masks.threshold);
     let evaluator_share = number("evaluator_share", 0.0..=0.9, usual.evaluator_share);
     let clip = number("clip", 1e-3..=ROUND_CLIP_MAX, usual.clip);
     let noise = number("noise", 0.0..=ROUND_NOISE_MAX, usual.noise);
@@ -48,6 +54,18 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> RoundsConfi
     if least > cohort {
         let remedy = format!("at most {cohort}, or a larger cohort");
         faults.add(section.key("least"), format!("{least} deltas cannot come from {cohort} homes"), remedy);
+    }
+    if !MaskTerms::is_threshold(threshold) {
+        let remedy = "more than two thirds, at most 1: of fewer a server could ask one part for the secrets of the other; 0.7 is usual";
+        faults.add(section.key("threshold"), format!("a threshold of {threshold} does not hide single homes"), remedy);
+    }
+    if masked && least < group {
+        let remedy = format!("at least {group}, or a smaller group");
+        faults.add(section.key("least"), format!("{least} homes are fewer than a group of {group}"), remedy);
+    }
+    if masked && server_noise > 0.0 {
+        let problem = "the server adds no noise where deltas are masked";
+        faults.add(section.key("server_noise"), problem, "0, and noise of the homes; or masked = false");
     }
     let strategy = strategy.unwrap_or(usual.strategy);
     if server_noise > 0.0 && strategy != StrategyName::ClippedMean {
@@ -70,6 +88,11 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> RoundsConfi
         noise,
         server_noise,
         count_noise,
+        masks: masked.then(|| MaskSettings {
+            group: u8::try_from(group).unwrap_or(masks.group),
+            threshold,
+            exchange_minutes,
+        }),
         strategy,
         attacker_share,
         steps,

@@ -214,3 +214,40 @@ fn rounds_need_those_who_sign_release_and_certify_and_values_that_homes_accept()
     let off = parse(&format!("{GOOD}[rounds]\nstrategy = \"coordinate-median\"\n"), &directory).unwrap().rounds;
     assert_eq!((off.enabled, off.strategy), (false, hearthwatch_rounds::StrategyName::CoordinateMedian));
 }
+
+#[test]
+fn masks_need_groups_and_a_threshold_that_hide_single_homes() {
+    let directory = directory();
+    let read = |rounds: &str| parse(&format!("{GOOD}[rounds]\n{rounds}"), &directory);
+    let fault = |rounds: &str| {
+        let mut list = read(rounds).unwrap_err();
+        assert_eq!(list.len(), 1, "{rounds}");
+        let fault = list.remove(0);
+        (fault.key, fault.problem, fault.remedy)
+    };
+    assert_eq!(read("group = 5\n").unwrap().rounds.masks, None, "off unless it is asked for");
+    let usual = read("masked = true\n").unwrap().rounds;
+    assert_eq!(usual.masks, Some(hearthwatch_rounds::MaskSettings { group: 8, threshold: 0.7, exchange_minutes: 60 }));
+    for threshold in ["0.5", "0.3", "0.66"] {
+        let (key, problem, remedy) = fault(&format!("masked = true\nthreshold = {threshold}\n"));
+        let said = format!("a threshold of {threshold} does not hide single homes");
+        assert_eq!((key.as_str(), problem), ("rounds.threshold", said));
+        assert!(remedy.starts_with("more than two thirds, at most 1"), "{remedy}");
+    }
+    for group in [2, 3, 9] {
+        let (key, problem, _) = fault(&format!("masked = true\ngroup = {group}\n"));
+        assert_eq!((key.as_str(), problem), ("rounds.group", format!("{group} is out of range")));
+    }
+    let (key, problem, remedy) = fault("masked = true\nleast = 7\n");
+    assert_eq!((key.as_str(), problem.as_str()), ("rounds.least", "7 homes are fewer than a group of 8"));
+    assert_eq!(remedy, "at least 8, or a smaller group");
+    let noise = "masked = true\nstrategy = \"clipped-mean\"\nserver_noise = 0.01\n";
+    let (key, problem, remedy) = fault(noise);
+    assert_eq!(
+        (key.as_str(), problem.as_str()),
+        ("rounds.server_noise", "the server adds no noise where deltas are masked")
+    );
+    assert_eq!(remedy, "0, and noise of the homes; or masked = false");
+    let (key, problem, _) = fault("masked = true\nexchange_minutes = 3341\n");
+    assert_eq!((key.as_str(), problem.as_str()), ("rounds.exchange_minutes", "3341 is out of range"));
+}

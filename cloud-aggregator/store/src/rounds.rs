@@ -1,6 +1,8 @@
 //! What the store keeps of federated rounds: offers, rounds, the homes that were asked, and the parts of their answers.
 
-use hearthwatch_protocol::round::{ClassCount, SignedRoundAnswer, SignedRoundOffer, SignedRoundPlan};
+use hearthwatch_protocol::round::{
+    ClassCount, MaskExchange, SignedGroupRequest, SignedRoundAnswer, SignedRoundOffer, SignedRoundPlan,
+};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 
 use super::StoreResult;
@@ -11,6 +13,12 @@ words! {
     RoundStage {
         /// Homes train, and their answers come in.
         Training,
+        /// Homes of a group deal out shares of their secrets: only in rounds whose deltas are masked, as the next two.
+        Sharing,
+        /// Homes send their deltas under masks.
+        Masking,
+        /// Homes open shares, which take the masks off the sum.
+        Unmasking,
         /// The deltas become one, and the server trains after them.
         Aggregating,
         /// Other homes judge the candidate.
@@ -66,6 +74,29 @@ words! {
     }
 }
 
+impl RoundStage {
+    /// What homes that train send in this stage of a masked round; none in stages in which they send nothing.
+    #[must_use]
+    pub fn exchange(self) -> Option<MaskExchange> {
+        match self {
+            Self::Training => Some(MaskExchange::Keys),
+            Self::Sharing => Some(MaskExchange::Shares),
+            Self::Masking => Some(MaskExchange::Masked),
+            Self::Unmasking => Some(MaskExchange::Opened),
+            Self::Aggregating | Self::Evaluating | Self::Judging | Self::Ended => None,
+        }
+    }
+
+    /// Whether answers of homes with this duty are taken in this stage.
+    #[must_use]
+    pub fn takes(self, duty: RoundDuty) -> bool {
+        match duty {
+            RoundDuty::Train => self.exchange().is_some(),
+            RoundDuty::Evaluate => self == Self::Evaluating,
+        }
+    }
+}
+
 impl RoundHomeState {
     /// Whether its answer is still waited for.
     #[must_use]
@@ -83,6 +114,8 @@ pub struct OfferRow {
     pub willing: bool,
     /// Sensors that it could train on, by class.
     pub classes: Vec<ClassCount>,
+    /// Whether it can mask what it sends.
+    pub masks: bool,
     /// The bytes that came.
     pub signed: SignedRoundOffer,
     /// When it was made, by the home's clock: the newest counts.
@@ -112,7 +145,7 @@ pub struct RoundRow {
     pub settings: String,
     /// When it opened.
     pub opened_at: i64,
-    /// Deltas that come later are not used.
+    /// Deltas that come later are not used; in a masked round, answers of the exchange that is open.
     pub deadline: i64,
     /// Counts that come later are not used; none before homes were asked to judge.
     pub evaluate_deadline: Option<i64>,
@@ -169,6 +202,34 @@ pub struct RoundHomeRow {
     pub at: Option<i64>,
 }
 
+/// A group of homes whose deltas are added under masks. It goes when the round ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRow {
+    /// Number of the round.
+    pub round: u64,
+    /// Number of the group in the round, from 0.
+    pub number: u32,
+    /// The server's side of the protocol, as it writes itself; empty once the group has ended without a sum.
+    pub state: Vec<u8>,
+    /// The sum of the homes' words, little-endian, once the masks are off it.
+    pub sum: Option<Vec<u8>>,
+    /// Why the group ended without a sum; empty where it did not.
+    pub reason: String,
+}
+
+/// What a home of a group is asked for, as it is sent. It goes when the round ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestRow {
+    /// Number of the round.
+    pub round: u64,
+    /// Who is asked.
+    pub home: HomeId,
+    /// The request's bytes.
+    pub signed: SignedGroupRequest,
+    /// What it is about.
+    pub body: Vec<u8>,
+}
+
 /// How many homes of a round stand how.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct RoundTally {
@@ -211,6 +272,19 @@ pub trait RoundStore {
     /// [`StoreError::Conflict`](crate::StoreError::Conflict) when somebody else wrote the round since, when a new round is not the
     /// one after the newest or another is still open, and when one of the homes answered or withdrew since.
     fn advance_round(&self, row: &RoundRow, homes: &[RoundHomeRow]) -> StoreResult<RoundRow>;
+    /// The same for the next exchange of a masked round, with its groups (new ones, or over what is there) and with all that homes are asked
+    /// for now. The bodies of the exchange before go.
+    fn advance_groups(
+        &self,
+        row: &RoundRow,
+        homes: &[RoundHomeRow],
+        groups: &[GroupRow],
+        requests: &[RequestRow],
+    ) -> StoreResult<RoundRow>;
+    /// The groups of a round, by number.
+    fn round_groups(&self, round: u64) -> StoreResult<Vec<GroupRow>>;
+    /// What homes of a round are asked for now, by home.
+    fn round_requests(&self, round: u64) -> StoreResult<Vec<RequestRow>>;
     /// The round of this number.
     fn round(&self, number: u64) -> StoreResult<Option<RoundRow>>;
     /// Rounds, newest first, at most `limit` (0 for all); only numbers below `before` if given.
@@ -233,7 +307,7 @@ pub trait RoundStore {
     /// Writes how a home's answer stands, if it is still waited for and the round is where the home's duty belongs; what is not taken
     /// loses its parts. Returns whether it was written.
     fn settle_round_home(&self, row: &RoundHomeRow) -> StoreResult<bool>;
-    /// Takes a home out of the open round, in which it may have answered: its parts go. Nothing happens once its delta is in the
-    /// candidate. Returns the number of the round that it was taken out of.
+    /// Takes a home out of the open round, in which it may have answered: its parts go. What is under masks in the sum of its group cannot be
+    /// taken out: that sum is not used then. Nothing happens once its delta is in the candidate. Returns the number of the round that it was taken out of.
     fn leave_round(&self, home: &HomeId, reason: &str, at: i64) -> StoreResult<Option<u64>>;
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hearthwatch_edge_cloud::off_the_workers;
-use hearthwatch_protocol::round::{RoundFile, RoundWork};
+use hearthwatch_protocol::round::{MaskedTrainWork, RoundFile, RoundWork};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
@@ -52,7 +52,7 @@ pub enum FetchError {
 #[must_use]
 pub fn files_of(work: &RoundWork) -> Vec<RoundFile> {
     match work {
-        RoundWork::Train(work) => vec![work.base],
+        RoundWork::Train(work) | RoundWork::MaskedTrain(MaskedTrainWork { train: work, .. }) => vec![work.base],
         RoundWork::Evaluate(work) => work.models.clone(),
     }
 }

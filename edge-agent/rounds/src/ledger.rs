@@ -1,7 +1,7 @@
 //! What residents can read of each round: when, what was sent, for which model, and what came of it.
 
 use hearthwatch_edge_core::round_job::JobFigures;
-use hearthwatch_protocol::round::{RoundPlan, RoundWork};
+use hearthwatch_protocol::round::{MaskedTrainWork, RoundPlan, RoundWork};
 use strum::{EnumString, IntoStaticStr};
 
 use crate::picture::Picture;
@@ -63,6 +63,9 @@ pub struct RoundEntry {
     pub least: u32,
     /// Noise that the server promises to add to each value of the mean; 0 for none.
     pub server_noise: f64,
+    /// Whether what is sent is masked, and how many homes are in the sum that the server sees: 0 before there is a group. None where the server
+    /// sees what this home sends.
+    pub masked: Option<u32>,
     /// How it stands.
     pub outcome: Outcome,
     /// Why, in a word or a line; empty where there is nothing to say.
@@ -76,7 +79,9 @@ impl RoundEntry {
     #[must_use]
     pub fn of(plan: &RoundPlan, now: i64) -> Self {
         let (evaluates, clip, server_noise, model) = match &plan.work {
-            RoundWork::Train(work) => (false, work.clip, work.server_noise, Some(&work.base)),
+            RoundWork::Train(work) | RoundWork::MaskedTrain(MaskedTrainWork { train: work, .. }) => {
+                (false, work.clip, work.server_noise, Some(&work.base))
+            }
             RoundWork::Evaluate(work) => (true, 0.0, 0.0, work.models.first()),
         };
         Self {
@@ -93,6 +98,7 @@ impl RoundEntry {
             cohort: plan.cohort,
             least: plan.least,
             server_noise,
+            masked: plan.work.masks().map(|_| 0),
             outcome: Outcome::Open,
             reason: String::new(),
             picture: None,

@@ -7,6 +7,7 @@ use hearthwatch_protocol::round::{DeclineReason, RoundPlan, SignedRoundAnswer};
 
 use crate::conditions::Unfit;
 use crate::ledger::Outcome;
+use crate::masks::Masks;
 
 /// Times that the program that trains is begun in a round: one that was killed by a restart or by the system gets a second chance.
 pub const TRIES_MAX: u8 = 2;
@@ -45,6 +46,25 @@ pub struct Work {
     pub plan: RoundPlan,
     /// How far it is.
     pub stage: Stage,
+    /// What a masked round needs from its first answer to its end.
+    pub masks: Option<Box<Masks>>,
+}
+
+impl Work {
+    /// A round that was just taken in hand.
+    #[must_use]
+    pub fn new(plan: RoundPlan) -> Self {
+        Self { plan, stage: Stage::Planned { begun: 0 }, masks: None }
+    }
+
+    /// When it is over for this home, whatever came of it, Unix seconds.
+    #[must_use]
+    pub fn until(&self) -> i64 {
+        match (&self.stage, self.plan.work.masks()) {
+            (Stage::Planned { .. }, _) | (_, None) => self.plan.deadline,
+            (_, Some(terms)) => terms.until,
+        }
+    }
 }
 
 /// How far a round is.
@@ -64,6 +84,8 @@ pub enum Stage {
         /// The parts before this one are stored by the aggregator.
         stored: u16,
     },
+    /// What a masked round asked for is there, and its next request is waited for.
+    Grouped,
 }
 
 /// Failures in a row, and when to try again.
@@ -142,18 +164,23 @@ pub enum Waits {
     Rest,
     /// The aggregator's receipt.
     Receipt,
+    /// What the aggregator asks of this home's group next.
+    Group,
 }
 
 /// The next step of the round in hand.
 #[must_use]
 pub fn next(work: Option<&Work>, around: &Around, now: i64) -> Next {
-    let Some(Work { plan, stage }) = work else { return Next::Rest };
+    let Some(work) = work else { return Next::Rest };
+    let (Work { plan, stage, .. }, over) = (work, work.until());
     let begun = match stage {
         Stage::Answered { body, .. } if !around.willing && !body.is_empty() => return Next::End(Outcome::Withdrawn),
-        _ if now >= plan.deadline => return Next::End(Outcome::Missed),
+        Stage::Grouped if !around.willing => return Next::End(Outcome::Withdrawn),
+        _ if now >= over => return Next::End(Outcome::Missed),
+        Stage::Grouped => return wait(over, Waits::Group, over),
         Stage::Answered { .. } => {
             let due = now >= around.sending.again_at;
-            return if due { Next::Send } else { wait(around.sending.again_at, Waits::Receipt, plan.deadline) };
+            return if due { Next::Send } else { wait(around.sending.again_at, Waits::Receipt, over) };
         }
         Stage::Planned { begun } => *begun,
     };

@@ -50,6 +50,7 @@ mod tests {
     /// Rounds in which this home trained, newest first.
     fn entries(count: u64, by_server: f64, least: u32, by_home: f64) -> Vec<RoundEntry> {
         let entry = |round: u64| RoundEntry {
+            masked: None,
             round,
             evaluates: false,
             planned_at: 1,

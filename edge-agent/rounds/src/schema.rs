@@ -13,7 +13,7 @@ const BUSY: Duration = Duration::from_secs(5);
 const CACHE_PAGES: i64 = 16;
 
 /// What each version of the tables added.
-const VERSIONS: [&str; 2] = [VERSION_1, VERSION_2];
+const VERSIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
 
 pub(crate) const VERSION_1: &str = "
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -33,14 +33,20 @@ ALTER TABLE ledger ADD COLUMN least INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE ledger ADD COLUMN server_noise REAL NOT NULL DEFAULT 0;
 ";
 
+/// What a home holds of a masked round until it ends, and whether a round was one.
+const VERSION_3: &str = "
+ALTER TABLE work ADD COLUMN masks BLOB;
+ALTER TABLE ledger ADD COLUMN masked INTEGER;
+";
+
 /// Every table of the newest version. What was seen and agreed to comes first: whatever is lost, that should not be.
 const LAYOUT: [Table; 3] = [
     Table { name: "notes", columns: "name, value", order: "rowid" },
-    Table { name: "work", columns: "round, plan, begun, answer, body, stored", order: "rowid" },
+    Table { name: "work", columns: "round, plan, begun, answer, body, stored, masks", order: "rowid" },
     Table {
         name: "ledger",
         columns: "round, evaluates, planned_at, trained_at, sent_at, ended_at, bytes, figures, clip, model, cohort, outcome, \
-                  reason, picture, least, server_noise",
+                  reason, picture, least, server_noise, masked",
         order: "rowid",
     },
 ];

@@ -5,7 +5,10 @@
 
 mod answer;
 mod consent;
+mod exchange;
 mod incoming;
+#[cfg(test)]
+mod masked_tests;
 #[cfg(test)]
 mod tests;
 mod training;
@@ -20,6 +23,7 @@ use hearthwatch_edge_cloud::pinned::{PinnedError, https_client};
 use hearthwatch_edge_cloud::uplink::{Clock, RoundChannels};
 use hearthwatch_edge_detection::service::{DetectorGone, DetectorHandle, HomeView};
 use hearthwatch_protocol::HomeId;
+use hearthwatch_protocol::messages::RoundRequest;
 use hearthwatch_protocol::round::{PlanSeen, SignedRoundPlan};
 use hearthwatch_protocol::seal::PublicKey;
 use tokio::sync::watch;
@@ -131,6 +135,8 @@ struct Service {
     work: Option<Work>,
     /// A plan that came and is not decided upon, and when it opens.
     pending: Option<SignedRoundPlan>,
+    /// A request of a masked round that came and is not decided upon.
+    asked: Option<RoundRequest>,
     opens_at: i64,
     /// Of the round in hand, since this start.
     fetching: Retry,
@@ -157,6 +163,7 @@ impl Service {
         // What came before this start of the part counts as new.
         parts.channels.plan.mark_changed();
         parts.channels.receipt.mark_changed();
+        parts.channels.request.mark_changed();
         Ok(Self {
             parts,
             state: Arc::new(Mutex::new(state)),
@@ -164,6 +171,7 @@ impl Service {
             seen,
             work,
             pending: None,
+            asked: None,
             opens_at: 0,
             fetching: Retry::default(),
             sending: Retry::default(),
@@ -176,16 +184,19 @@ impl Service {
 
     async fn live(&mut self) -> Result<Infallible, RoundsError> {
         loop {
+            // Seen before anything is decided by it: what is read meanwhile wakes the wait below at once.
+            let learns = self.learns();
             self.keep_offer().await?;
             self.take_plan().await?;
             self.take_receipt().await?;
+            self.take_request().await?;
             self.note_leaving().await?;
             let around = self.around().await;
             let step = next(self.work.as_ref(), &around, self.now());
             self.show(step);
             match step {
-                Next::Rest => self.news(LOOK_MAX).await?,
-                Next::Wait(until, _) => self.news(self.until(until)).await?,
+                Next::Rest => self.news(LOOK_MAX, learns).await?,
+                Next::Wait(until, _) => self.news(self.until(until), learns).await?,
                 Next::Fetch => self.fetch().await?,
                 Next::Train(seconds) => self.train(seconds).await?,
                 Next::Send => self.send(),
@@ -227,13 +238,12 @@ impl Service {
         off_the_workers(move || work(&mut state.lock().unwrap_or_else(PoisonError::into_inner))).await
     }
 
-    /// Waits until something changes, and for `longest` at most.
-    async fn news(&mut self, longest: Duration) -> Result<(), RoundsError> {
+    /// Waits until something changes, and for `longest` at most; where the home `learns`, until a first history is read.
+    async fn news(&mut self, longest: Duration, learns: bool) -> Result<(), RoundsError> {
         let longest = if self.pending.is_some() { longest.min(self.until(self.opens_at)) } else { longest };
         // What waits for the first history goes on as soon as that is read, not when something else happens.
-        let learns = self.learns();
         let RoundsParts { channels, view, .. } = &mut self.parts;
-        let RoundChannels { sharing, plan, receipt, left, .. } = channels;
+        let RoundChannels { sharing, plan, receipt, request, left, .. } = channels;
         let changed = tokio::select! {
             learnt = view.wait_for(|view| view.readiness.learnt() > 0), if learns => learnt.map(drop),
             changed = sharing.changed() => changed,
@@ -243,6 +253,10 @@ impl Service {
             }
             changed = receipt.changed() => {
                 receipt.mark_changed();
+                changed
+            }
+            changed = request.changed() => {
+                request.mark_changed();
                 changed
             }
             changed = left.changed() => changed,
@@ -268,7 +282,7 @@ impl Service {
             sending: self.sending,
         };
         // Sensors and files are read only where a run may begin.
-        let Some(Work { plan, stage: Stage::Planned { .. } }) = &self.work else { return quiet };
+        let Some(Work { plan, stage: Stage::Planned { .. }, .. }) = &self.work else { return quiet };
         let (files, folder, system) =
             (fetch::files_of(&plan.work), self.parts.folder.clone(), self.parts.system.clone());
         let (fetched, machine) =

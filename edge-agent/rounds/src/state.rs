@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, Transaction
 
 use crate::ledger::{Outcome, RoundEntry};
 use crate::machine::{Stage, Work};
+use crate::masks::Masks;
 use crate::picture::Picture;
 use crate::schema;
 
@@ -127,7 +128,7 @@ impl RoundState {
         let entry = RoundEntry::of(plan, now);
         tx.execute(
             "INSERT OR REPLACE INTO ledger (round, evaluates, planned_at, bytes, clip, model, cohort, outcome, reason,
-             least, server_noise) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, '', ?8, ?9)",
+             least, server_noise, masked) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, '', ?8, ?9, ?10)",
             params![
                 signed_of(entry.round),
                 entry.evaluates,
@@ -137,12 +138,16 @@ impl RoundState {
                 entry.cohort,
                 Outcome::Open.as_str(),
                 entry.least,
-                entry.server_noise
+                entry.server_noise,
+                entry.masked
             ],
         )?;
         let surplus = "DELETE FROM ledger WHERE round NOT IN (SELECT round FROM ledger ORDER BY planned_at DESC, round DESC LIMIT ?1)";
         tx.execute(surplus, [signed_of(ROUNDS_KEPT_MAX)])?;
         tx.commit()?;
+        if let Some(older) = older {
+            self.forget(older)?;
+        }
         Ok(())
     }
 
@@ -152,11 +157,13 @@ impl RoundState {
     /// # Errors
     /// [`StateError::Database`].
     pub fn work(&mut self, home: &HomeId, directors: &[PublicKey], now: i64) -> Result<Option<Work>, StateError> {
-        let select = "SELECT round, plan, begun, answer, body, stored FROM work";
+        let select = "SELECT round, plan, begun, answer, body, stored, masks FROM work";
         let row = self.database.query_row(select, [], |row| {
             let answer = database::bytes(row, 3)?.map(SignedRoundAnswer::from_bytes);
             let (begun, stored) = (row.get::<_, i64>(2)?, row.get::<_, i64>(5)?);
+            let masks = database::bytes(row, 6)?.and_then(|bytes| Masks::from_bytes(&bytes)).map(Box::new);
             let stage = match answer {
+                None if masks.is_some() => Stage::Grouped,
                 None => Stage::Planned { begun: u8::try_from(begun).unwrap_or(u8::MAX) },
                 Some(answer) => Stage::Answered {
                     answer,
@@ -164,11 +171,11 @@ impl RoundState {
                     stored: u16::try_from(stored).unwrap_or(0),
                 },
             };
-            Ok((number(row, 0)?, database::bytes(row, 1)?.unwrap_or_default(), stage))
+            Ok((number(row, 0)?, database::bytes(row, 1)?.unwrap_or_default(), stage, masks))
         });
-        let Some((round, plan, stage)) = row.optional()? else { return Ok(None) };
+        let Some((round, plan, stage, masks)) = row.optional()? else { return Ok(None) };
         match SignedRoundPlan::from_bytes(plan).read_of(home, directors) {
-            Ok(plan) => Ok(Some(Work { plan, stage })),
+            Ok(plan) => Ok(Some(Work { plan, stage, masks })),
             Err(refusal) => {
                 self.end(round, Outcome::Missed, Some(&refusal.to_string()), now)?;
                 Ok(None)
@@ -226,6 +233,50 @@ impl RoundState {
         Ok(())
     }
 
+    /// Keeps an answer of a masked round with what it names and with what the home then knows, before any of it is sent. With the `figures` of
+    /// training where it is the first.
+    ///
+    /// # Errors
+    /// [`StateError`]; then nothing has changed.
+    pub(crate) fn exchange(
+        &mut self,
+        round: u64,
+        (answer, body): (&SignedRoundAnswer, &[u8]),
+        masks: &Masks,
+        figures: Option<&JobFigures>,
+        now: i64,
+    ) -> Result<(), StateError> {
+        let known = masks.to_bytes().map_err(|_| rusqlite::Error::InvalidQuery)?;
+        let figures = figures.map(serde_json::to_string).transpose()?;
+        let tx = self.begin()?;
+        tx.execute(
+            "UPDATE work SET answer = ?1, body = ?2, stored = 0, masks = ?3 WHERE round = ?4",
+            params![answer.as_bytes(), body, known, signed_of(round)],
+        )?;
+        tx.execute(
+            "UPDATE ledger SET trained_at = coalesce(trained_at, ?1), bytes = bytes + ?2, figures = coalesce(?3, figures),
+             masked = ?4 WHERE round = ?5",
+            params![
+                now,
+                i64::try_from(body.len()).unwrap_or(i64::MAX),
+                figures,
+                masks.group_homes().unwrap_or(0),
+                signed_of(round)
+            ],
+        )?;
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// An answer of a masked round is stored by the aggregator: the next request is waited for.
+    ///
+    /// # Errors
+    /// [`StateError::Database`].
+    pub fn received(&mut self, round: u64) -> Result<(), StateError> {
+        let update = "UPDATE work SET answer = NULL, body = NULL, stored = 0 WHERE round = ?1 AND masks IS NOT NULL";
+        Ok(self.database.execute(update, [signed_of(round)]).map(drop)?)
+    }
+
     /// Keeps an answer that there is nothing, and why.
     ///
     /// # Errors
@@ -233,7 +284,7 @@ impl RoundState {
     pub fn decline(&mut self, round: u64, answer: &SignedRoundAnswer, reason: &str) -> Result<(), StateError> {
         let tx = self.begin()?;
         tx.execute(
-            "UPDATE work SET answer = ?1, body = x'', stored = 0 WHERE round = ?2",
+            "UPDATE work SET answer = ?1, body = x'', stored = 0, masks = NULL WHERE round = ?2",
             params![answer.as_bytes(), signed_of(round)],
         )?;
         tx.execute(
@@ -271,6 +322,16 @@ impl RoundState {
         let tx = self.begin()?;
         end(&tx, round, outcome, reason, now)?;
         tx.commit()?;
+        Ok(self.forget(round)?)
+    }
+
+    /// Empties the database's log after a masked round: it has the keys too, until it is begun anew.
+    fn forget(&self, round: u64) -> Result<(), rusqlite::Error> {
+        let masked = "SELECT count(*) FROM ledger WHERE round = ?1 AND masked IS NOT NULL";
+        let masked: i64 = self.database.query_row(masked, [signed_of(round)], |row| row.get(0))?;
+        if masked > 0 {
+            self.database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        }
         Ok(())
     }
 
@@ -281,7 +342,7 @@ impl RoundState {
     pub fn ledger(&self, count: u32) -> Result<Vec<RoundEntry>, StateError> {
         let mut select = self.database.prepare(
             "SELECT round, evaluates, planned_at, trained_at, sent_at, ended_at, bytes, figures, clip, model, cohort, outcome, reason,
-             picture, least, server_noise FROM ledger ORDER BY planned_at DESC, round DESC LIMIT ?1",
+             picture, least, server_noise, masked FROM ledger ORDER BY planned_at DESC, round DESC LIMIT ?1",
         )?;
         let rows = select.query_map([count], entry)?;
         Ok(database::readable(rows)?)
@@ -337,6 +398,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<RoundEntry> {
         picture: database::bytes(row, 13)?.and_then(|bytes| Picture::from_bytes(&bytes)),
         least: row.get(14)?,
         server_noise: row.get(15)?,
+        masked: row.get(16)?,
     })
 }
 

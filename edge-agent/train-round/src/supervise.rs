@@ -5,12 +5,13 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use hearthwatch_edge_core::round_job::{JobFigures, JobReport, RoundJob};
-use hearthwatch_protocol::round::RoundWork;
+use hearthwatch_protocol::round::{MaskedTrainWork, RoundWork};
 use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
 
 use crate::error::RoundError;
 use crate::history::{EVALUATED_DAYS_MAX, TRAINED_DAYS_MAX, read};
+use crate::train::Form;
 use crate::{body, evaluate, limits, model, train};
 
 /// Longest job that is read: a thousand sensors with ids of 255 letters and their units are 400 KB.
@@ -95,10 +96,11 @@ fn work(job: &RoundJob) -> Outcome {
     let mut noise =
         StdRng::try_from_rng(&mut SysRng).map_err(|_| RoundError::Machine("the system has no random numbers"))?;
     let (bytes, figures) = match &job.work {
-        RoundWork::Train(work) => {
+        RoundWork::Train(work) | RoundWork::MaskedTrain(MaskedTrainWork { train: work, .. }) => {
             let base = model::load(job, 0, &work.base)?;
             let seed = work.recipe.seed ^ job.seed;
-            train::train(read(job, TRAINED_DAYS_MAX, seed)?, base.weights(), work, seed, &mut noise)?
+            let form = if job.work.masks().is_some() { Form::Words } else { Form::Levels };
+            train::train(read(job, TRAINED_DAYS_MAX, seed)?, base.weights(), work, form, seed, &mut noise)?
         }
         RoundWork::Evaluate(work) => {
             let models = work.models.iter().enumerate().map(|(place, wanted)| model::load(job, place, wanted));

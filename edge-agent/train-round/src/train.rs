@@ -3,7 +3,7 @@
 use hearthwatch_detector::network::{DeviceKind, Weights};
 use hearthwatch_edge_core::round_job::JobFigures;
 use hearthwatch_evaluation::evaluate::HomePair;
-use hearthwatch_federation::{Delta, Quantised};
+use hearthwatch_federation::{Delta, FixedPoint, Quantised};
 use hearthwatch_protocol::round::{TrainRecipe, TrainWork};
 use hearthwatch_training::{HomeVerdict, RetrainConfig, RoundRecipe, TrainError, train_round};
 use rand::Rng;
@@ -15,6 +15,15 @@ use crate::history::LocalHome;
 /// Keeps the clip through rounding: sums of 29,000 squares of binary32 differ in the seventh digit.
 const CLIP_MARGIN: f64 = 1.0 - 1e-6;
 
+/// How a delta is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Eight bits a value, as it is sent.
+    Levels,
+    /// Sixteen bits a value, which the agent masks before anything is sent: they can be added.
+    Words,
+}
+
 /// Trains, and gives the body with its figures. `noise` draws the noise of the delta: it must not be predictable from outside.
 ///
 /// # Errors
@@ -23,6 +32,7 @@ pub fn train(
     home: LocalHome,
     start: &Weights,
     work: &TrainWork,
+    form: Form,
     seed: u64,
     noise: &mut impl Rng,
 ) -> Result<(Vec<u8>, JobFigures), RoundError> {
@@ -32,8 +42,14 @@ pub fn train(
         let device = DeviceKind::open_cpu().map_err(TrainError::from)?;
         train_round(start, &[pair], &[verdicts], &recipe(&work.recipe), seed, &device)?
     };
-    let (quantised, norms) = sent(Delta::between(start, &end), work, noise)?;
-    let body = quantised.to_bytes().map_err(|_| RoundError::Diverged)?;
+    let delta = Delta::between(start, &end);
+    let (body, norms) = match form {
+        Form::Levels => {
+            let (quantised, norms) = sent(delta, work, noise)?;
+            (quantised.to_bytes().map_err(|_| RoundError::Diverged)?, norms)
+        }
+        Form::Words => words(delta, work, noise)?,
+    };
     Ok((body, JobFigures { norm: norms.before, sent_norm: norms.sent, noise: work.noise, ..used }))
 }
 
@@ -61,6 +77,21 @@ struct Norms {
     before: f64,
     /// Of what eight bits leave of it after the clip, without noise.
     sent: f64,
+}
+
+/// Clips, then adds noise; little-endian words.
+fn words(delta: Delta, work: &TrainWork, noise: &mut impl Rng) -> Result<(Vec<u8>, Norms), RoundError> {
+    let before = delta.norm();
+    if !before.is_finite() {
+        return Err(RoundError::Diverged);
+    }
+    let mut clipped = delta.clipped(work.clip);
+    let norms = Norms { before, sent: clipped.norm() };
+    if work.noise > 0.0 {
+        clipped = clipped.noised(work.noise, noise);
+    }
+    let words = FixedPoint::of_clip(work.clip).with_noise(work.noise).words_of(&clipped);
+    Ok((words.into_iter().flat_map(u16::to_le_bytes).collect(), norms))
 }
 
 /// Clips so that also what eight bits leave is within the clip, then adds noise.

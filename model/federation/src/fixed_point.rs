@@ -16,10 +16,17 @@ const _: () = assert!(STEPS as usize * SUMMED_HOMES_MAX < 1 << 15);
 /// the clip, and rounding to steps moves a delta of 29,798 values by about √(29,798 / 12) steps, .003 clips.
 const RANGE_OF_CLIP: f64 = 0.125;
 
-/// The steps that all homes of a round have in common; they follow from the clip alone.
+/// Standard deviations of noise by which the range is wider; of the values of an honest noised delta one in 15,000 lies beyond them.
+const RANGE_OF_NOISE: f64 = 4.0;
+
+/// How far noise may lengthen a sum beyond its expected length: the length of 29,798 Gaussian values varies by .4 %.
+const NOISE_TOLERANCE: f64 = 1.05;
+
+/// The steps that all homes of a round have in common; they follow from the clip and the noise alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FixedPoint {
     clip: f64,
+    noise: f64,
 }
 
 /// Why words are no sum of honest homes' deltas. Which home is at fault cannot be determined.
@@ -62,20 +69,31 @@ impl FixedPoint {
     /// For deltas that are clipped to a norm of `clip`, above zero.
     #[must_use]
     pub fn of_clip(clip: f64) -> Self {
-        Self { clip }
+        Self { clip, noise: 0.0 }
+    }
+
+    /// For deltas to each value of which noise of this standard deviation is added after the clip, not below zero.
+    #[must_use]
+    pub fn with_noise(self, noise: f64) -> Self {
+        Self { noise, ..self }
     }
 
     /// What one step is worth.
     #[must_use]
     pub fn step(&self) -> f64 {
-        self.clip * RANGE_OF_CLIP / f64::from(STEPS)
+        (self.clip * RANGE_OF_CLIP + self.noise * RANGE_OF_NOISE) / f64::from(STEPS)
     }
 
     /// A home's delta, clipped, as words that can be added.
     #[must_use]
     pub fn words(&self, delta: Delta) -> Vec<u16> {
+        self.words_of(&delta.clipped(self.clip))
+    }
+
+    /// A home's delta as it is, which was clipped before noise was added to it.
+    #[must_use]
+    pub fn words_of(&self, delta: &Delta) -> Vec<u16> {
         let step = self.step();
-        let delta = delta.clipped(self.clip);
         delta
             .values()
             .iter()
@@ -104,7 +122,8 @@ impl FixedPoint {
         let mean = Delta::new(values).map_err(|_| SumError::Count { found: sum.len() })?;
         // Rounding makes each home's delta longer by half a step a value at most.
         let slack = 0.5 * step * (PARAMETER_COUNT as f64).sqrt();
-        let (norm, most) = (mean.norm() * count, (self.clip + slack) * count);
+        let noise = self.noise * (PARAMETER_COUNT as f64 * count).sqrt() * NOISE_TOLERANCE;
+        let (norm, most) = (mean.norm() * count, (self.clip + slack) * count + noise);
         if norm > most { Err(SumError::Norm { norm, most, homes }) } else { Ok(mean) }
     }
 }
@@ -149,6 +168,23 @@ mod tests {
         let deltas = vec![Delta::new(values).unwrap(); SUMMED_HOMES_MAX];
         let mean = grid.mean(&sum(&deltas, grid), SUMMED_HOMES_MAX).unwrap();
         assert!((mean.values()[0] - 0.125).abs() < 1e-6 && (mean.values()[1] + 0.125).abs() < 1e-6);
+    }
+
+    #[test]
+    fn noise_that_homes_add_after_the_clip_is_within_the_bounds_of_a_sum() {
+        let mut random = ChaCha8Rng::seed_from_u64(5);
+        let grid = FixedPoint::of_clip(0.2).with_noise(0.01);
+        let mut total = vec![0_u16; PARAMETER_COUNT];
+        for seed in 0..8 {
+            let noised = delta(seed).clipped(0.2).noised(0.01, &mut random);
+            for (sum, word) in total.iter_mut().zip(grid.words_of(&noised)) {
+                *sum = sum.wrapping_add(word);
+            }
+        }
+        let mean = grid.mean(&total, 8).unwrap();
+        assert!((mean.norm() - 0.61).abs() < 0.02, "as the noise of eight homes: {}", mean.norm());
+        let without = FixedPoint::of_clip(0.2);
+        assert!(matches!(without.mean(&total, 8), Err(SumError::Norm { homes: 8, .. })));
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! A group of homes whose words are added, and what it is bound to.
 
 use hearthwatch_protocol::HomeId;
+use hearthwatch_protocol::limits::{MASK_GROUP_MAX, MASK_GROUP_MIN};
 use rand::seq::SliceRandom as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// Fewest homes of a group: the threshold is then 3, so that no sum has the words of fewer than three homes. Two of three homes that conspire
 /// with the server know the third's words from the sum; larger groups need more of them.
-pub const GROUP_HOMES_MIN: usize = 4;
+pub const GROUP_HOMES_MIN: usize = MASK_GROUP_MIN;
 
 /// Most homes of a group. Robust aggregation sees group sums only: the larger a group, the fewer sums an attacker leaves untouched.
-pub const GROUP_HOMES_MAX: usize = 16;
+pub const GROUP_HOMES_MAX: usize = MASK_GROUP_MAX;
 
 /// Most words that are added: the network may have 30,000 parameters, one word each, 60 KB.
 pub const GROUP_WORDS_MAX: u32 = 30_000;

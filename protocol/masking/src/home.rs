@@ -66,12 +66,34 @@ impl From<NoKey> for HomeRefusal {
     }
 }
 
+/// A home's two keys before it knows its group, new for each round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyPairs {
+    sealing: Secret,
+    masking: Secret,
+}
+
+impl KeyPairs {
+    /// Draws them.
+    pub fn draw(rng: &mut impl CryptoRng) -> Self {
+        Self { sealing: Secret::draw(rng), masking: Secret::draw(rng) }
+    }
+
+    /// The halves that everybody may know.
+    ///
+    /// # Errors
+    /// [`HomeRefusal::Key`].
+    pub fn public(&self) -> Result<PublicKeys, HomeRefusal> {
+        Ok(PublicKeys { sealing: agreement::public(&self.sealing)?, masking: agreement::public(&self.masking)? })
+    }
+}
+
 /// One home in one group.
 ///
 /// A value that was written with serde and read again goes on where it stopped. It holds the home's secrets: only the home's own disk may
 /// have it. Write it before the message that it gave is sent: a home that forgot a message and makes another one could expose its words.
 /// A message is given once: where it is lost, the home drops out.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Home {
     plan: GroupPlan,
     group: GroupDigest,
@@ -87,7 +109,7 @@ pub struct Home {
 }
 
 /// Shares of one dealer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Held {
     masking: Secret,
     seed: Secret,
@@ -103,15 +125,30 @@ impl Home {
         home: &HomeId,
         rng: &mut impl CryptoRng,
     ) -> Result<(Self, AdvertiseKeys), HomeRefusal> {
+        let keys = KeyPairs::draw(rng);
+        let home = Self::enter(plan, home, keys, rng)?;
+        let keys = home.roster.get(&home.own).copied().ok_or(HomeRefusal::NotThisHome)?;
+        let message = AdvertiseKeys { group: home.group, from: home.own, keys };
+        Ok((home, message))
+    }
+
+    /// Takes part with keys that were advertised before there was a group.
+    ///
+    /// # Errors
+    /// [`HomeRefusal::Plan`], [`HomeRefusal::NotThisHome`], [`HomeRefusal::Key`].
+    pub fn enter(
+        plan: GroupPlan,
+        home: &HomeId,
+        keys: KeyPairs,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, HomeRefusal> {
         plan.check()?;
         let own = plan.place(home).ok_or(HomeRefusal::NotThisHome)?;
-        let (sealing, masking, seed) = (Secret::draw(rng), Secret::draw(rng), Secret::draw(rng));
-        let keys = PublicKeys { sealing: agreement::public(&sealing)?, masking: agreement::public(&masking)? };
         let group = plan.digest();
-        let roster = BTreeMap::from([(own, keys)]);
+        let roster = BTreeMap::from([(own, keys.public()?)]);
+        let (KeyPairs { sealing, masking }, seed) = (keys, Secret::draw(rng));
         let next = Exchange::Share;
-        let home = Self { plan, group, own, sealing, masking, seed, next, roster, held: BTreeMap::new() };
-        Ok((home, AdvertiseKeys { group, from: own, keys }))
+        Ok(Self { plan, group, own, sealing, masking, seed, next, roster, held: BTreeMap::new() })
     }
 
     /// Deals out shares of its secrets. The caller has checked who signed the keys of the roster.
@@ -213,6 +250,12 @@ impl Home {
         }
         self.next = Exchange::Done;
         Ok(message)
+    }
+
+    /// The group.
+    #[must_use]
+    pub fn plan(&self) -> &GroupPlan {
+        &self.plan
     }
 
     /// The exchange whose message this home gives next.

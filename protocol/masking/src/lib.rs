@@ -25,7 +25,10 @@
 //! secrets of one home the server needs as many shares of each as the threshold, and each other home gives it one of the two: it would
 //! need more than a third of the group on its side.
 //!
-//! **Order:** a module uses only those before it: `group`, `secret`, `agreement`, `sharing`, `words`, `messages`, `home`, `server`.
+//! **In rounds** homes draw their keys before there is a group: only homes that have something to send come into one. Then [`KeyPairs`]
+//! stand for the first exchange, and [`GroupStart`] brings plan and roster together ([`Home::enter`]).
+//!
+//! **Order:** a module uses only those before it: `group`, `secret`, `agreement`, `sharing`, `words`, `messages`, `wire`, `home`, `server`.
 
 mod agreement;
 mod group;
@@ -34,19 +37,21 @@ mod messages;
 mod secret;
 mod server;
 mod sharing;
+mod wire;
 mod words;
 
 pub use agreement::PublicKeys;
 pub use group::{
     GROUP_HOMES_MAX, GROUP_HOMES_MIN, GROUP_WORDS_MAX, GroupDigest, GroupPlan, Place, PlanFault, into_groups,
 };
-pub use home::{Home, HomeRefusal};
+pub use home::{Home, HomeRefusal, KeyPairs};
 pub use messages::{
-    AdvertiseKeys, DealtShares, Exchange, MaskedInput, OpenedShare, Roster, ShareDelivery, ShareFrom, ShareKeys,
-    Unmask, UnmaskRequest,
+    AdvertiseKeys, DealtShares, Exchange, GroupStart, MaskedInput, OpenedShare, Roster, ShareDelivery, ShareFrom,
+    ShareKeys, Unmask, UnmaskRequest,
 };
 pub use server::{Ended, GroupSum, Refused, Server, WrongShare};
 pub use sharing::ShareCommitments;
+pub use wire::{Body, BodyError, from_bytes, to_bytes};
 pub use words::Words;
 
 #[cfg(test)]

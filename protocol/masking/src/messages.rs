@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::agreement::PublicKeys;
-use super::group::{GroupDigest, Place};
+use super::group::{GroupDigest, GroupPlan, Place};
 use super::secret::Secret;
 use super::sharing::ShareCommitments;
 use super::words::Words;
@@ -42,6 +42,15 @@ pub struct Roster {
     pub group: GroupDigest,
     /// A home's keys each.
     pub keys: Vec<(Place, PublicKeys)>,
+}
+
+/// Server, after the first exchange, to homes that drew their keys before there was a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupStart {
+    /// The group.
+    pub plan: GroupPlan,
+    /// Everybody's keys.
+    pub roster: Roster,
 }
 
 /// Bytes of two sealed shares: 32 each and a tag of 16.

@@ -2,8 +2,10 @@
 
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize as _;
 
 /// A key, a seed or a share. Only the owner's state and the message that opens a share hold its bytes; it is never printed.
+/// Its bytes are overwritten when it goes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret(#[serde(with = "serde_bytes")] pub [u8; 32]);
 
@@ -12,6 +14,12 @@ impl Secret {
         let mut bytes = [0; 32];
         rng.fill_bytes(&mut bytes);
         Self(bytes)
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

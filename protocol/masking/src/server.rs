@@ -306,6 +306,17 @@ impl Server {
         Ok(())
     }
 
+    /// The group.
+    #[must_use]
+    pub fn plan(&self) -> &GroupPlan {
+        &self.plan
+    }
+
+    /// Homes whose words are in the sum.
+    pub fn masked(&self) -> impl Iterator<Item = Place> + '_ {
+        self.masked.keys().copied()
+    }
+
     /// The exchange that is open.
     #[must_use]
     pub fn open(&self) -> Exchange {

@@ -9,12 +9,12 @@ use crate::id::{AlarmId, HomeId, ModelVersion, Sequence};
 use crate::manifest::{Manifest, Vitals};
 use crate::messages::{
     AgentStatus, Announcement, Contribution, FeatureWindow, FeedbackRecord, Origin, PayloadDigest, Receipt, Refusal,
-    RefusalReason, ReleaseNotice, RoundPart, RoundReceipt, RoundRefusal, RoundState, UpdateOutcome, UpdateStage,
-    Verdict, Withdrawal, WithdrawalReceipt, WithdrawalScope,
+    RefusalReason, ReleaseNotice, RoundPart, RoundReceipt, RoundRefusal, RoundRequest, RoundState, UpdateOutcome,
+    UpdateStage, Verdict, Withdrawal, WithdrawalReceipt, WithdrawalScope,
 };
 use crate::round::{
-    ClassCount, DeclineReason, EvaluateWork, RoundAnswer, RoundFile, RoundOffer, RoundPlan, RoundResult, RoundWork,
-    TrainRecipe, TrainWork,
+    ClassCount, DeclineReason, EvaluateWork, GroupRequest, MaskAnswer, MaskExchange, MaskTerms, MaskedTrainWork,
+    RoundAnswer, RoundFile, RoundOffer, RoundPlan, RoundResult, RoundWork, TrainRecipe, TrainWork,
 };
 use crate::seal::SigningKey;
 use crate::statement::Statement as _;
@@ -139,12 +139,16 @@ fn kinds() -> Vec<Message> {
         Message::RoundPlan(round_plan().sign(&golden_key()).unwrap()),
         RoundPart::cut(&round_answer().sign(&golden_key()).unwrap(), b"a delta").pop().map(Message::RoundPart).unwrap(),
         Message::RoundReceipt(RoundReceipt { round: 3, state: RoundState::Wanted(1) }),
+        Message::RoundRequest(RoundRequest {
+            signed: group_request().sign(&golden_key()).unwrap(),
+            body: GROUP_BODY.to_vec(),
+        }),
     ]
 }
 
 fn round_offer() -> RoundOffer {
     let classes = vec![ClassCount { class: "temperature".to_owned(), entities: 6 }];
-    RoundOffer { home: HomeId::new("home-7").unwrap(), willing: true, classes, at: 1_700_000_000 }
+    RoundOffer { home: HomeId::new("home-7").unwrap(), willing: true, classes, at: 1_700_000_000, masks: false }
 }
 
 fn round_plan() -> RoundPlan {
@@ -182,12 +186,42 @@ fn round_answer() -> RoundAnswer {
     }
 }
 
-/// A home that sends nothing, and two other words of the aggregator.
-fn further_rounds() -> [(&'static str, Message); 4] {
+/// What a request of a masked round is about.
+const GROUP_BODY: &[u8] = b"a group";
+
+/// The second exchange of a masked round.
+fn group_request() -> GroupRequest {
+    GroupRequest {
+        home: HomeId::new("home-7").unwrap(),
+        round: 3,
+        nonce: [2; 16],
+        exchange: MaskExchange::Shares,
+        file: RoundFile::of(GROUP_BODY),
+        deadline: 1_700_090_000,
+    }
+}
+
+/// Work whose delta goes out under masks.
+fn masked_plan() -> RoundPlan {
+    let RoundWork::Train(train) = round_plan().work else { panic!("other work") };
+    let masks = MaskTerms { group: 8, threshold: 0.7, until: 1_700_100_000 };
+    RoundPlan { work: RoundWork::MaskedTrain(MaskedTrainWork { train, masks }), ..round_plan() }
+}
+
+/// A home that can mask, what it sends and is told in a masked round, a home that sends nothing, and two other words of the aggregator.
+fn further_rounds() -> [(&'static str, Message); 8] {
+    let offer = RoundOffer { masks: true, ..round_offer() };
+    let keys = MaskAnswer { exchange: MaskExchange::Keys, file: RoundFile::of(b"keys") };
+    let keys = RoundAnswer { result: RoundResult::Masks(keys), ..round_answer() };
+    let keys = RoundPart::cut(&keys.sign(&golden_key()).unwrap(), b"keys").remove(0);
     let declined = RoundAnswer { result: RoundResult::Declined(DeclineReason::HistoryTooShort), ..round_answer() };
     let declined = RoundPart::cut(&declined.sign(&golden_key()).unwrap(), &[]).remove(0);
     let receipt = |state| Message::RoundReceipt(RoundReceipt { round: 3, state });
     [
+        ("round_offer-masks", Message::RoundOffer(offer.sign(&golden_key()).unwrap())),
+        ("round_plan-masked", Message::RoundPlan(masked_plan().sign(&golden_key()).unwrap())),
+        ("round_part-keys", Message::RoundPart(keys)),
+        ("round_receipt-received", receipt(RoundState::Received(MaskExchange::Keys))),
         ("round_plan-evaluate", Message::RoundPlan(evaluation_plan().sign(&golden_key()).unwrap())),
         ("round_part-declined", Message::RoundPart(declined)),
         ("round_receipt-taken", receipt(RoundState::Taken)),
@@ -229,6 +263,23 @@ fn manifest() -> Manifest {
 }
 
 #[test]
+fn an_offer_from_before_masks_is_one_of_a_home_that_cannot_mask_and_an_aggregator_from_before_reads_a_new_one() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Before {
+        home: HomeId,
+        willing: bool,
+        classes: Vec<ClassCount>,
+        at: i64,
+    }
+    let body = serde_cbor::to_vec(&RoundOffer { masks: true, ..round_offer() }).unwrap();
+    let RoundOffer { home, willing, classes, at, .. } = round_offer();
+    assert_eq!(serde_cbor::from_slice::<Before>(&body).unwrap(), Before { home, willing, classes, at });
+    let before = serde_cbor::to_vec(&round_offer()).unwrap();
+    assert!(!before.windows(5).any(|bytes| bytes == b"masks"), "the bytes of a home that cannot are those from before");
+    assert!(!serde_cbor::from_slice::<RoundOffer>(&before).unwrap().masks);
+}
+
+#[test]
 fn the_golden_signatures_verify() {
     let golden = |kind: &str| {
         let path = format!("{}/golden/{kind}.cbor.hex", env!("CARGO_MANIFEST_DIR"));
@@ -243,6 +294,10 @@ fn the_golden_signatures_verify() {
     assert_eq!(signed.read(&keys), Ok(round_plan()));
     let Message::RoundOffer(signed) = golden("round_offer") else { panic!("another kind") };
     assert_eq!(signed.read(&keys), Ok(round_offer()));
+    let Message::RoundPlan(signed) = golden("round_plan-masked") else { panic!("another kind") };
+    assert_eq!(signed.read(&keys), Ok(masked_plan()));
+    let Message::RoundRequest(request) = golden("round_request") else { panic!("another kind") };
+    assert_eq!((request.signed.read(&keys), &*request.body), (Ok(group_request()), GROUP_BODY));
     let Message::RoundPart(part) = golden("round_part") else { panic!("another kind") };
     assert_eq!(part.answer.read(&keys), Ok(round_answer()));
 }

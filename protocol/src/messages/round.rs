@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::DecodeError;
-use crate::limits::{ROUND_BODY_BYTES_MAX, ROUND_PART_BYTES_MAX};
+use crate::limits::{ROUND_BODY_BYTES_MAX, ROUND_PART_BYTES_MAX, ROUND_REQUEST_BYTES_MAX};
 use crate::reason::reasons;
-use crate::round::SignedRoundAnswer;
+use crate::round::{MaskExchange, SignedGroupRequest, SignedRoundAnswer};
 
 /// One part of an answer. Each carries the whole signed answer, so that each can be refused by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +91,8 @@ pub enum RoundState {
     Wanted(u16),
     /// Stored whole, and used if the round comes about.
     Taken,
+    /// An exchange's answer of a masked round is stored whole: the request of the next exchange is to be waited for.
+    Received(MaskExchange),
     /// Not used; not to be sent again.
     Refused(RoundRefusal),
 }
@@ -104,20 +106,41 @@ pub struct RoundReceipt {
     pub state: RoundState,
 }
 
+/// What the director asks of a home of a group, with the bytes that it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundRequest {
+    /// The signed request; not verified yet.
+    #[serde(with = "sealed")]
+    pub signed: SignedGroupRequest,
+    /// The bytes that it names, at most [`ROUND_REQUEST_BYTES_MAX`].
+    #[serde(with = "crate::bytes::byte_string")]
+    pub body: Vec<u8>,
+}
+
+impl RoundRequest {
+    /// Checks what the types alone do not.
+    pub(crate) fn validate(&self) -> Result<(), DecodeError> {
+        if self.body.len() > ROUND_REQUEST_BYTES_MAX {
+            return Err(DecodeError::RoundRequest { bytes: self.body.len() });
+        }
+        Ok(())
+    }
+}
+
 mod sealed {
     //! A signed statement as a byte string.
     use serde::de::Deserializer;
     use serde::ser::Serializer;
 
     use crate::bytes::byte_string;
-    use crate::round::SignedRoundAnswer;
+    use crate::statement::{Signed, Statement};
 
-    pub fn serialize<S: Serializer>(answer: &SignedRoundAnswer, serializer: S) -> Result<S::Ok, S::Error> {
-        byte_string::serialize(answer.as_bytes(), serializer)
+    pub fn serialize<T: Statement, S: Serializer>(signed: &Signed<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        byte_string::serialize(signed.as_bytes(), serializer)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SignedRoundAnswer, D::Error> {
-        byte_string::deserialize(deserializer).map(SignedRoundAnswer::from_bytes)
+    pub fn deserialize<'de, T: Statement, D: Deserializer<'de>>(deserializer: D) -> Result<Signed<T>, D::Error> {
+        byte_string::deserialize(deserializer).map(Signed::from_bytes)
     }
 }
 
@@ -146,6 +169,15 @@ mod tests {
             let refused = DecodeError::RoundPart { part: number, parts, bytes: length };
             assert_eq!(part(number, parts, length).validate(), Err(refused));
         }
+    }
+
+    #[test]
+    fn a_request_with_a_longer_body_than_any_group_needs_is_refused() {
+        let signed = SignedGroupRequest::from_bytes(vec![1]);
+        let request = |length| RoundRequest { signed: signed.clone(), body: vec![0; length] };
+        assert_eq!(request(ROUND_REQUEST_BYTES_MAX).validate(), Ok(()));
+        let bytes = ROUND_REQUEST_BYTES_MAX + 1;
+        assert_eq!(request(bytes).validate(), Err(DecodeError::RoundRequest { bytes }));
     }
 
     #[test]

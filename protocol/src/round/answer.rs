@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RoundFile;
+use super::{MaskAnswer, RoundFile};
 use crate::id::HomeId;
 use crate::limits::ROUND_BODY_BYTES_MAX;
 use crate::reason::reasons;
@@ -29,6 +29,8 @@ reasons! {
         Diverged,
         /// The process that trains ended by itself or was killed, again after a second try.
         Crashed,
+        /// The group, or a message of it, could expose what the home sends under masks.
+        Group,
         /// A word that only newer programs know.
         #[serde(other)]
         Other,
@@ -43,6 +45,8 @@ pub enum RoundResult {
     Delta(RoundFile),
     /// Counts of scores by class.
     Counts(RoundFile),
+    /// What an exchange of a masked round asks for.
+    Masks(MaskAnswer),
     /// Nothing, and why.
     Declined(DeclineReason),
 }
@@ -53,6 +57,7 @@ impl RoundResult {
     pub fn file(&self) -> Option<&RoundFile> {
         match self {
             Self::Delta(file) | Self::Counts(file) => Some(file),
+            Self::Masks(answer) => Some(&answer.file),
             Self::Declined(_) => None,
         }
     }

@@ -26,6 +26,9 @@ pub struct RoundOffer {
     pub classes: Vec<ClassCount>,
     /// When, by the home's clock, Unix seconds.
     pub at: i64,
+    /// Whether its program can mask what it sends, so that the server learns sums only. Offers from before say nothing of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub masks: bool,
 }
 
 /// An offer as it travels.

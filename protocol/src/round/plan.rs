@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::RoundFile;
+use super::{MaskTerms, MaskedTrainWork, RoundFile};
 use crate::id::HomeId;
 use crate::limits::{
     ARTIFACT_BYTES_MAX, ROUND_BATCH_MAX, ROUND_CLIP_MAX, ROUND_MODELS_MAX, ROUND_NOISE_MAX, ROUND_STEPS_MAX,
@@ -68,6 +68,8 @@ pub enum RoundWork {
     Train(TrainWork),
     /// Judges: only homes that trained in no round of this model's.
     Evaluate(EvaluateWork),
+    /// Trains, and sends what changed under masks. Only homes that offered it are asked; older ones do not know the word.
+    MaskedTrain(MaskedTrainWork),
 }
 
 /// What one home is asked for in one round.
@@ -141,8 +143,29 @@ pub enum PlanRefusal {
     NotYet(i64),
 }
 
+impl RoundWork {
+    /// How the home trains; none where it judges.
+    #[must_use]
+    pub fn train(&self) -> Option<&TrainWork> {
+        match self {
+            Self::Train(work) => Some(work),
+            Self::MaskedTrain(work) => Some(&work.train),
+            Self::Evaluate(_) => None,
+        }
+    }
+
+    /// On which terms the delta is masked; none where nothing is.
+    #[must_use]
+    pub fn masks(&self) -> Option<&MaskTerms> {
+        match self {
+            Self::MaskedTrain(work) => Some(&work.masks),
+            Self::Train(_) | Self::Evaluate(_) => None,
+        }
+    }
+}
+
 impl TrainWork {
-    fn field_outside_limits(&self) -> Option<&'static str> {
+    pub(super) fn field_outside_limits(&self) -> Option<&'static str> {
         let TrainRecipe { steps, batch, learning_rate, rise_steps, .. } = self.recipe;
         let wrong = [
             ("base", !is_artifact(&self.base)),
@@ -192,6 +215,7 @@ impl Statement for RoundPlan {
         wrong.into_iter().find(|(_, wrong)| *wrong).map(|(field, _)| field).or_else(|| match &self.work {
             RoundWork::Train(work) => work.field_outside_limits(),
             RoundWork::Evaluate(work) => work.field_outside_limits(),
+            RoundWork::MaskedTrain(work) => work.field_outside_limits(self.deadline),
         })
     }
 }

@@ -64,7 +64,7 @@ fn an_aggregator_hears_every_home_alone_or_in_a_group_and_answers_with_receipts(
     assert!(!subscribe("aggregator", "$share//hw/v1/home/+/up/+"));
     assert!(!subscribe("aggregator", "$share/g+/hw/v1/home/+/up/+"));
     assert!(!subscribe("aggregator", "#"));
-    for topic in ["receipt", "withdrawn", "contribution", "assignment", "plan", "round-receipt"] {
+    for topic in ["receipt", "withdrawn", "contribution", "assignment", "plan", "round-receipt", "round-request"] {
         assert!(publish("aggregator", &format!("hw/v1/home/home-7/down/{topic}")));
         assert!(!publish("home-7", &format!("hw/v1/home/home-7/down/{topic}")));
     }

@@ -17,14 +17,21 @@ use hearthwatch_edge_home_assistant::home_assistant::entities::{EntitiesEvent, W
 use hearthwatch_edge_home_assistant::home_assistant::registry::{HomeAssistantState, PresentState};
 use hearthwatch_edge_replay::source::Source;
 use hearthwatch_federation::{HomeCounts, MODELS_MAX, Quantised};
+use hearthwatch_masking::{
+    GroupPlan, GroupStart, Home, KeyPairs, MaskedInput, PublicKeys, Server, ShareDelivery, ShareKeys, Unmask,
+    UnmaskRequest, Words, from_bytes,
+};
 use hearthwatch_protocol::assignment::{Assignment, SignedAssignment};
 use hearthwatch_protocol::manifest::{Manifest, SignedManifest};
 use hearthwatch_protocol::renewal::{Renewal, SignedRenewal};
 use hearthwatch_protocol::round::{
-    RoundAnswer, RoundOffer, RoundPlan, SignedRoundAnswer, SignedRoundOffer, SignedRoundPlan,
+    GroupRequest, RoundAnswer, RoundOffer, RoundPlan, SignedGroupRequest, SignedRoundAnswer, SignedRoundOffer,
+    SignedRoundPlan,
 };
 use hearthwatch_protocol::seal::{PublicKey, trusted_keys};
 use hearthwatch_protocol::{HomeId, SCHEMA_VERSION, Topic, decode, encode, peek_key};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha20Rng;
 use serde::de::DeserializeOwned;
 use serde_cbor::Value;
 
@@ -32,7 +39,7 @@ use serde_cbor::Value;
 const NOW: i64 = 1_800_000_000;
 
 /// Kinds of messages, as the envelope names them.
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 16] = [
     "feedback",
     "receipt",
     "status",
@@ -48,6 +55,7 @@ const KINDS: [&str; 15] = [
     "round_plan",
     "round_part",
     "round_receipt",
+    "round_request",
 ];
 
 pub(super) fn envelope(bytes: &[u8]) {
@@ -82,6 +90,7 @@ pub(super) fn signed(bytes: &[u8]) {
     let _ = SignedRoundPlan::from_bytes(bytes.to_vec()).accept(&keys, &home, None, NOW);
     let _ = SignedRoundAnswer::from_bytes(bytes.to_vec()).read_of(&home, &keys);
     let _ = SignedRoundOffer::from_bytes(bytes.to_vec()).read_of(&home, &keys);
+    let _ = SignedGroupRequest::from_bytes(bytes.to_vec()).read_of(&home, &keys);
     // What a thief of the key could sign.
     let _ = serde_cbor::from_slice::<Assignment>(bytes);
     let _ = serde_cbor::from_slice::<Manifest>(bytes);
@@ -89,6 +98,7 @@ pub(super) fn signed(bytes: &[u8]) {
     let _ = serde_cbor::from_slice::<RoundPlan>(bytes);
     let _ = serde_cbor::from_slice::<RoundAnswer>(bytes);
     let _ = serde_cbor::from_slice::<RoundOffer>(bytes);
+    let _ = serde_cbor::from_slice::<GroupRequest>(bytes);
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = (trusted_keys(text), Topic::parse(text));
     }
@@ -97,8 +107,9 @@ pub(super) fn signed(bytes: &[u8]) {
 /// The body of a home's answer in a round; the first byte chooses which.
 pub(super) fn round_body(bytes: &[u8]) {
     let Some((first, body)) = bytes.split_first() else { return };
-    match first % 2 {
-        0 => {
+    match first % 8 {
+        7 => exchange(body),
+        0 | 2 | 4 | 6 => {
             if let Ok(delta) = Quantised::from_bytes(body).and_then(|quantised| quantised.restore()) {
                 assert!(delta.norm().is_finite(), "what was taken can be added");
             }
@@ -110,6 +121,28 @@ pub(super) fn round_body(bytes: &[u8]) {
             }
         }
     }
+}
+
+/// What an exchange of a masked round carries, either way, to a server and to a home that wait for something.
+fn exchange(bytes: &[u8]) {
+    let homes =
+        ["home-1", "home-2", "home-3", "home-4"].map(|name| HomeId::new(name).expect("made of allowed characters"));
+    let plan = GroupPlan::new(1, 0, [1; 16], homes.to_vec(), 4).expect("within all limits");
+    let mut server = Server::new(plan.clone()).expect("a plan within all limits");
+    let mut random = ChaCha20Rng::seed_from_u64(1);
+    let (mut home, own) = Home::join(plan, &homes[0], &mut random).expect("the home is in the plan");
+    server.advertise(&own).expect("the home's own keys");
+    if let Ok(GroupStart { plan, roster }) = from_bytes(bytes) {
+        let _ = (plan.check(), Server::new(plan.clone()).is_ok());
+        let _ = home.share_keys(&roster, &mut random);
+        let _ = Home::enter(plan, &homes[0], KeyPairs::draw(&mut random), &mut random);
+    }
+    let _ = from_bytes::<PublicKeys>(bytes);
+    let _ = from_bytes::<ShareKeys>(bytes).map(|message| server.share_keys(message));
+    let _ = from_bytes::<ShareDelivery>(bytes).map(|message| home.mask(&message, Words(vec![0; 4])));
+    let _ = from_bytes::<MaskedInput>(bytes).map(|message| server.mask(&message));
+    let _ = from_bytes::<UnmaskRequest>(bytes).map(|message| home.unmask(&message));
+    let _ = from_bytes::<Unmask>(bytes).map(|message| server.unmask(&message));
 }
 
 pub(super) fn artifact(bytes: &[u8]) {

@@ -1,6 +1,6 @@
 //! How far apart two builds are in what they would send for the same job, without noise.
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use hearthwatch_federation::{Delta, HomeCounts, Quantised};
 use hearthwatch_protocol::round::RoundWork;
 
@@ -70,6 +70,7 @@ pub(crate) fn apart(work: &RoundWork, one: &[u8], other: &[u8]) -> anyhow::Resul
     }
     match work {
         RoundWork::Train(_) => deltas(&Quantised::from_bytes(one)?, &Quantised::from_bytes(other)?),
+        RoundWork::MaskedTrain(_) => bail!("words of a masked round are not compared"),
         RoundWork::Evaluate(work) => {
             let counts = |bytes| HomeCounts::from_bytes(bytes, work.models.len());
             histograms(&counts(one)?, &counts(other)?)

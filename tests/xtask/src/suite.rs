@@ -107,6 +107,12 @@ const SUITES: &[Suite] = &[
         &[Part::Mosquitto],
         || integration("rounds", &[]),
     ),
+    long(
+        "masked-rounds",
+        "rounds of which the server learns sums only, with real processes: a home killed in the exchanges, one that never answers",
+        &[Part::Mosquitto],
+        || integration("masked_rounds", &[]),
+    ),
     long("chaos-long", "chaos, 1,000 rounds and 60 faults in federated ones", &[Part::Mosquitto], || {
         chaos(endurance::CHAOS_FULL)
     }),

@@ -110,6 +110,7 @@ async fn ended(
         let Some(row) = store.round(number)? else { return Ok(None) };
         let (done, doing) = match row.stage {
             RoundStage::Training => (0, "homes train"),
+            RoundStage::Sharing | RoundStage::Masking | RoundStage::Unmasking => (0, "homes mask their deltas"),
             RoundStage::Aggregating => (1, "deltas become one, and replay"),
             RoundStage::Evaluating => (2, "other homes evaluate"),
             RoundStage::Judging => (3, "the gate"),

@@ -70,6 +70,7 @@ async fn what_homes_said_about_taking_part_comes_in_pages_by_name() {
     for (name, willing) in [("a", true), ("b", false)] {
         let class = |class: &str, entities| ClassCount { class: class.to_owned(), entities };
         let row = OfferRow {
+            masks: false,
             home: home(name),
             willing,
             classes: vec![class("temperature", 4), class("power", 3)],

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hearthwatch_detector::detector::Model;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::ModelVersion;
-use hearthwatch_protocol::round::{RoundWork, TrainWork};
+use hearthwatch_protocol::round::{MaskedTrainWork, RoundWork, TrainWork};
 use hearthwatch_store::rounds::{OfferRow, RoundRow, RoundStage};
 use hearthwatch_store::{Store, StoreError, StoreResult};
 use hearthwatch_telemetry::event::Event as _;
@@ -13,6 +13,7 @@ use hearthwatch_telemetry::event::Event as _;
 use super::{Done, RoundDirector, RoundError};
 use crate::cohort;
 use crate::event::RoundOpened;
+use crate::groups;
 use crate::machine;
 use crate::plans::{self, Asked};
 use crate::settings::RoundSettings;
@@ -43,8 +44,10 @@ impl RoundDirector {
         let (train, evaluate) = self.ask(store, &offers, now)?;
         let number = newest.map_or(1, |round| round.number.saturating_add(1));
         let homes = cohort::sample(&train, config.cohort as usize, number);
-        if homes.len() < config.least as usize {
-            tracing::debug!(homes = homes.len(), least = config.least, "too few homes take part for a round");
+        let group = config.masks.map_or(0, |masks| u32::from(masks.group));
+        let least = config.least.max(group);
+        if homes.len() < least as usize {
+            tracing::debug!(homes = homes.len(), least, "too few homes take part for a round");
             return Ok(None);
         }
         let champion = self.champion(store)?;
@@ -58,13 +61,17 @@ impl RoundDirector {
         let asked = u32::try_from(homes.len()).unwrap_or(u32::MAX);
         let settings = RoundSettings::of(config, start.number, start.place, asked, &champion.sha256);
         let deadline = now + i64::from(config.deadline_minutes) * 60;
-        let work = RoundWork::Train(TrainWork {
+        let train = TrainWork {
             base,
             recipe: settings.recipe,
             clip: settings.clip,
             noise: settings.noise,
             server_noise: settings.server_noise,
-        });
+        };
+        let work = match groups::terms(&settings, deadline) {
+            None => RoundWork::Train(train),
+            Some(masks) => RoundWork::MaskedTrain(MaskedTrainWork { train, masks }),
+        };
         let asked = Asked { round: start.number, work: &work, least: settings.least, now, deadline };
         let rows = plans::sign(&self.parts.key, &homes, &asked).map_err(RoundError::Plan)?;
         let row = RoundRow {
@@ -105,7 +112,9 @@ impl RoundDirector {
         let heard = i64::from(self.config.heard_hours) * 3_600;
         let eligible = cohort::eligible(&store.homes()?, offers, &excluded(store)?, now, heard);
         let evaluates = |offer: &&OfferRow| cohort::is_evaluator(&offer.home, self.config.evaluator_share);
-        let (evaluate, train) = eligible.into_iter().partition(evaluates);
+        let (evaluate, mut train): (Vec<&OfferRow>, Vec<&OfferRow>) = eligible.into_iter().partition(evaluates);
+        // Programs from before cannot mask what they send.
+        train.retain(|offer| self.config.masks.is_none() || offer.masks);
         Ok((train, evaluate))
     }
 

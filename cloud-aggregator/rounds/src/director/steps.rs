@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hearthwatch_detector::network::{Artifact, Weights};
-use hearthwatch_federation::{Delta, HomeCounts};
+use hearthwatch_federation::{Delta, FixedPoint, HomeCounts};
 use hearthwatch_protocol::round::{EvaluateWork, RoundFile, RoundWork, TrainRecipe};
 use hearthwatch_store::release::origin;
 use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundOutcome, RoundRow, RoundStage};
@@ -24,6 +24,7 @@ use crate::judge::{Evaluator, JudgePolicy, RoundVerdict, judge};
 use crate::plans::{self, Asked};
 use crate::reputation::Kept;
 use crate::strategies::Own;
+use crate::sums;
 use crate::trainer::ReplayStep;
 
 /// Keeps the draw of evaluators apart from that of homes that train.
@@ -47,13 +48,16 @@ impl RoundDirector {
         let taken = |row: &&RoundHomeRow| row.duty == RoundDuty::Train && row.state == RoundHomeState::Taken;
         let rows: Vec<RoundHomeRow> = case.homes.iter().filter(taken).cloned().collect();
         let least = case.settings.least;
-        if rows.len() < least as usize {
+        let masked = case.settings.masks.is_some();
+        if !masked && rows.len() < least as usize {
             return Ok(self.too_few(case, rows.len(), least)?);
         }
         let base = self.parts.files.artifact(&case.round.base)?;
         let settings = case.settings;
         let mut rng = StdRng::try_from_rng(&mut SysRng).map_err(|_| no_randomness())?;
-        let mut kept = if settings.strategy.vets() { Some(Kept::read(case.store, rng.random())?) } else { None };
+        // Of a masked round nothing is known of a home by which it could be known again.
+        let remembers = settings.strategy.vets() && !masked;
+        let mut kept = if remembers { Some(Kept::read(case.store, rng.random())?) } else { None };
         let known = kept.as_ref().map(Kept::names).unwrap_or_default();
         let weights = kept.as_ref().map(Kept::weights).unwrap_or_default();
         let own = || self.own(case, &base, weights, rng.random());
@@ -61,16 +65,24 @@ impl RoundDirector {
         let out = excluded(case.store)?;
         let (noise, now) = (settings.server_noise, case.now);
         let reputation = kept.as_mut().map(|kept| &mut kept.reputation);
-        let how = How { strategy, excluded: &out, reputation, noise, rng: &mut rng, now };
-        let Some(aggregated) = aggregate(case.store, rows, how)? else {
-            return Ok(self.too_few(case, 0, least)?);
+        let aggregated = if masked {
+            let groups = case.store.round_groups(case.round.number)?;
+            let grid = FixedPoint::of_clip(settings.clip).with_noise(settings.noise);
+            sums::aggregate(&groups, strategy, case.homes, &out, grid, now)?.map_err(Fault::Final)?
+        } else {
+            let how = How { strategy, excluded: &out, reputation, noise, rng: &mut rng, now };
+            match aggregate(case.store, rows, how)? {
+                Some(aggregated) => aggregated,
+                None => return Ok(self.too_few(case, 0, least)?),
+            }
         };
         let came = aggregated.homes.iter().filter(|row| !out.contains_key(&row.home)).count();
         if came < least as usize {
             return Ok(self.too_few(case, came, least)?);
         }
         if aggregated.used == 0 {
-            let reason = format!("none of {came} deltas is usable: the strategy left all of them out");
+            let what = if masked { "the means of groups" } else { "them" };
+            let reason = format!("none of {came} deltas is usable: the strategy left all of {what} out");
             let row = RoundRow { reason, ..ended(case.round, RoundOutcome::Failed, case.now) };
             // Each home's own reason is what an operator looks for then.
             return Ok(self.end_with(case, &row, aggregated.homes)?);

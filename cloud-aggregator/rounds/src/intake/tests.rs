@@ -177,8 +177,13 @@ fn consent_that_is_taken_back_takes_the_delta_with_it_and_an_older_word_does_not
 fn an_offer_that_is_not_signed_by_the_homes_key_is_not_believed() {
     let bench = training();
     let (one, other) = (bench.train[0].clone(), bench.train[1].clone());
-    let offer =
-        hearthwatch_protocol::round::RoundOffer { home: one.clone(), willing: false, classes: vec![], at: NOW + 9 };
+    let offer = hearthwatch_protocol::round::RoundOffer {
+        home: one.clone(),
+        willing: false,
+        classes: vec![],
+        at: NOW + 9,
+        masks: false,
+    };
     bench.intake.offer(bench.store.as_ref(), &one, &offer.sign(&key(99)).unwrap()).unwrap();
     bench.intake.offer(bench.store.as_ref(), &other, &offer.sign(&key(1)).unwrap()).unwrap();
     assert!([one, other].iter().all(|home| bench.store.offer(home).unwrap().unwrap().willing));

@@ -1,5 +1,7 @@
 //! Tables `offers`, `rounds`, `round_homes`, `round_parts`.
 
+mod groups;
+
 use hearthwatch_protocol::round::{ClassCount, SignedRoundAnswer, SignedRoundOffer, SignedRoundPlan};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use rusqlite::{Connection, Params, Transaction, params};
@@ -7,7 +9,8 @@ use rusqlite::{Connection, Params, Transaction, params};
 use super::query::{self, Fault, all, home, run, word};
 use super::{SqliteStore, StoreResult, corrupt, limited, lost, signed, standings};
 use crate::rounds::{
-    OfferRow, PartPut, RoundDuty, RoundHomeRow, RoundHomeState, RoundRow, RoundStage, RoundStore, RoundTally,
+    GroupRow, OfferRow, PartPut, RequestRow, RoundDuty, RoundHomeRow, RoundHomeState, RoundRow, RoundStage, RoundStore,
+    RoundTally,
 };
 
 impl RoundStore for SqliteStore {
@@ -31,6 +34,28 @@ impl RoundStore for SqliteStore {
 
     fn advance_round(&self, row: &RoundRow, homes: &[RoundHomeRow]) -> StoreResult<RoundRow> {
         self.write("advance round", |transaction| advance(transaction, row, homes))
+    }
+
+    fn advance_groups(
+        &self,
+        row: &RoundRow,
+        homes: &[RoundHomeRow],
+        groups: &[GroupRow],
+        requests: &[RequestRow],
+    ) -> StoreResult<RoundRow> {
+        self.write("advance groups", |transaction| {
+            let written = advance(transaction, row, homes)?;
+            groups::put(transaction, row.number, groups, requests)?;
+            Ok(written)
+        })
+    }
+
+    fn round_groups(&self, round: u64) -> StoreResult<Vec<GroupRow>> {
+        groups::groups(&self.read(), round)
+    }
+
+    fn round_requests(&self, round: u64) -> StoreResult<Vec<RequestRow>> {
+        groups::requests(&self.read(), round)
     }
 
     fn round(&self, number: u64) -> StoreResult<Option<RoundRow>> {
@@ -100,9 +125,12 @@ impl RoundStore for SqliteStore {
 fn put_offer(tx: &Transaction<'_>, row: &OfferRow) -> StoreResult<bool> {
     let classes: Vec<(&str, u32)> = row.classes.iter().map(|count| (count.class.as_str(), count.entities)).collect();
     let classes = serde_json::to_string(&classes).map_err(|error| corrupt("offers", error))?;
-    let insert = "INSERT INTO offers (home, willing, classes, signed, at, heard_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (home) DO UPDATE SET willing = ?2, classes = ?3, signed = ?4, at = ?5, heard_at = ?6 WHERE at <= ?5";
-    let values = params![row.home.as_str(), row.willing, classes, row.signed.as_bytes(), row.at, row.heard_at];
+    let insert =
+        "INSERT INTO offers (home, willing, classes, signed, at, heard_at, masks) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (home) DO UPDATE SET willing = ?2, classes = ?3, signed = ?4, at = ?5, heard_at = ?6, masks = ?7
+         WHERE at <= ?5";
+    let values =
+        params![row.home.as_str(), row.willing, classes, row.signed.as_bytes(), row.at, row.heard_at, row.masks];
     let stored = run(tx, "put offer", insert, values)? > 0;
     if stored && !row.willing {
         standings::erase_way(tx, &row.home)?;
@@ -111,7 +139,7 @@ fn put_offer(tx: &Transaction<'_>, row: &OfferRow) -> StoreResult<bool> {
 }
 
 fn select_offers(connection: &Connection, clause: &str, values: impl Params) -> StoreResult<Vec<OfferRow>> {
-    let select = format!("SELECT home, willing, classes, signed, at, heard_at FROM offers {clause}");
+    let select = format!("SELECT home, willing, classes, signed, at, heard_at, masks FROM offers {clause}");
     all(connection, "list offers", &select, values, |row| {
         let classes: Vec<(String, u32)> =
             serde_json::from_str(&row.get::<_, String>(2)?).map_err(|error| Fault::Row(corrupt("offers", error)))?;
@@ -122,6 +150,7 @@ fn select_offers(connection: &Connection, clause: &str, values: impl Params) -> 
             signed: SignedRoundOffer::from_bytes(row.get(3)?),
             at: row.get(4)?,
             heard_at: row.get(5)?,
+            masks: row.get(6)?,
         })
     })
 }
@@ -146,6 +175,7 @@ pub(super) fn advance(tx: &Transaction<'_>, row: &RoundRow, homes: &[RoundHomeRo
     }
     if row.stage == RoundStage::Ended {
         run(tx, "end round", "DELETE FROM round_parts WHERE round = ?1", [signed(row.number)])?;
+        groups::end(tx, row.number)?;
     }
     Ok(written)
 }
@@ -314,11 +344,7 @@ fn awaited(tx: &Transaction<'_>, row: &RoundHomeRow) -> StoreResult<bool> {
     let (Some(round), Some(now)) = (round(tx, row.round)?, round_home(tx, row.round, &row.home)?) else {
         return Ok(false);
     };
-    let stage = match now.duty {
-        RoundDuty::Train => RoundStage::Training,
-        RoundDuty::Evaluate => RoundStage::Evaluating,
-    };
-    Ok(now.state.open() && round.stage == stage)
+    Ok(now.state.open() && round.stage.takes(now.duty))
 }
 
 fn put_part(tx: &Transaction<'_>, row: &RoundHomeRow, (part, parts): (u16, u16), bytes: &[u8]) -> StoreResult<PartPut> {
@@ -349,10 +375,13 @@ fn leave(tx: &Transaction<'_>, home: &HomeId, reason: &str, at: i64) -> StoreRes
     let Some(open) = open else { return Ok(None) };
     let Some(part) = round_home(tx, open.number, home)? else { return Ok(None) };
     let still = match part.duty {
-        RoundDuty::Train => matches!(open.stage, RoundStage::Training | RoundStage::Aggregating),
+        RoundDuty::Train => open.stage.takes(RoundDuty::Train) || open.stage == RoundStage::Aggregating,
         RoundDuty::Evaluate => matches!(open.stage, RoundStage::Evaluating | RoundStage::Judging),
     };
-    if !still || !(part.state.open() || matches!(part.state, RoundHomeState::Taken | RoundHomeState::LeftOut)) {
+    // A home that was late may be in the sum of its group.
+    let grouped = part.state == RoundHomeState::Late && !groups::groups(tx, open.number)?.is_empty();
+    let takes_part = part.state.open() || matches!(part.state, RoundHomeState::Taken | RoundHomeState::LeftOut);
+    if !still || !(takes_part || grouped) {
         return Ok(None);
     }
     drop_parts(tx, open.number, home)?;

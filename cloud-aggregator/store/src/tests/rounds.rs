@@ -1,6 +1,6 @@
 //! Offers, rounds, and the parts of answers.
 
-use hearthwatch_protocol::round::{ClassCount, SignedRoundAnswer, SignedRoundOffer};
+use hearthwatch_protocol::round::{ClassCount, SignedGroupRequest, SignedRoundAnswer, SignedRoundOffer};
 
 use super::*;
 use crate::fixtures;
@@ -9,7 +9,7 @@ use crate::rounds::*;
 fn offer(name: &str, willing: bool, at: i64) -> OfferRow {
     let classes = vec![ClassCount { class: "temperature".to_owned(), entities: 4 }];
     let signed = SignedRoundOffer::from_bytes(vec![1, 2]);
-    OfferRow { home: home(name), willing, classes, signed, at, heard_at: NOW }
+    OfferRow { home: home(name), willing, classes, masks: at % 2 == 0, signed, at, heard_at: NOW }
 }
 
 fn round(number: u64) -> RoundRow {
@@ -148,6 +148,42 @@ fn a_home_that_withdraws_is_out_of_the_open_round_and_is_not_written_over(store:
     assert_eq!(store.leave_round(&home("b"), "no_consent", NOW).unwrap(), None, "its delta is in the candidate");
 }
 
+fn groups_and_requests_go_with_the_round_and_an_exchange_takes_the_bodies_of_the_one_before(store: &dyn Store) {
+    let first = opened(store);
+    store.put_round_part(&answered("a", 9), 0, 1, b"abcde").unwrap();
+    let group =
+        |state: &[u8]| GroupRow { round: 1, number: 0, state: state.to_vec(), sum: None, reason: String::new() };
+    let request = |name: &str, body: &[u8]| RequestRow {
+        round: 1,
+        home: home(name),
+        signed: SignedGroupRequest::from_bytes(vec![4]),
+        body: body.to_vec(),
+    };
+    let sharing = RoundRow { stage: RoundStage::Sharing, ..first };
+    let homes = ["a", "b"].map(|name| asked(1, name, RoundDuty::Train));
+    let requests = [request("a", b"roster"), request("b", b"roster")];
+    let sharing = store.advance_groups(&sharing, &homes, &[group(b"one")], &requests).unwrap();
+    assert_eq!(store.round_body(1, &home("a")).unwrap(), b"");
+    assert_eq!(
+        (store.round_groups(1).unwrap(), store.round_requests(1).unwrap()),
+        (vec![group(b"one")], requests.into())
+    );
+    assert_eq!(
+        store.put_round_part(&answered("a", 8), 0, 1, b"shares").unwrap(),
+        PartPut::Next(1),
+        "homes answer again"
+    );
+    let masking = RoundRow { stage: RoundStage::Masking, ..sharing };
+    let summed = GroupRow { sum: Some(vec![7]), ..group(b"two") };
+    let masking =
+        store.advance_groups(&masking, &homes[..1], std::slice::from_ref(&summed), &[request("a", b"shares")]).unwrap();
+    assert_eq!(store.round_groups(1).unwrap(), [summed]);
+    assert_eq!(store.round_requests(1).unwrap(), [request("a", b"shares")], "who is not asked has nothing to answer");
+    assert_eq!(store.leave_round(&home("b"), "no_consent", NOW).unwrap(), Some(1));
+    store.advance_round(&ended(&masking), &[]).unwrap();
+    assert_eq!((store.round_groups(1).unwrap(), store.round_requests(1).unwrap()), (vec![], vec![]));
+}
+
 on_every_engine!(
     rounds,
     nobody,
@@ -159,6 +195,7 @@ on_every_engine!(
         parts_are_kept_until_the_round_ends_and_then_only_the_digest,
         another_answer_takes_the_place_of_one_that_is_not_whole,
         nothing_is_taken_in_a_stage_that_is_not_the_homes,
+        groups_and_requests_go_with_the_round_and_an_exchange_takes_the_bodies_of_the_one_before,
         a_home_that_withdraws_is_out_of_the_open_round_and_is_not_written_over,
     ]
 );

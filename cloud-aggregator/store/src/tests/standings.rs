@@ -60,7 +60,8 @@ fn a_home_that_is_forgotten_or_included_again_begins_anew(store: &dyn Store) {
 fn of_a_home_that_takes_no_part_any_more_no_sketch_is_kept(store: &dyn Store) {
     remember(store, 1, &remembered(vec![standing("a", 0.8)]));
     let signed = SignedRoundOffer::from_bytes(vec![1]);
-    let offer = OfferRow { home: home("a"), willing: false, classes: Vec::new(), signed, at: 5, heard_at: NOW };
+    let offer =
+        OfferRow { home: home("a"), willing: false, classes: Vec::new(), masks: false, signed, at: 5, heard_at: NOW };
     store.put_offer(&offer).unwrap();
     assert_eq!(store.standings(None, 0).unwrap(), [StandingRow { way: vec![0, 0], ..standing("a", 0.8) }]);
 }

@@ -343,6 +343,9 @@ impl Task {
             (Ok(Topic::RoundReceipt(home)), Ok(Message::RoundReceipt(receipt))) if home == self.home => {
                 self.rounds.receipt.send_replace(Some(receipt));
             }
+            (Ok(Topic::RoundRequest(home)), Ok(Message::RoundRequest(request))) if home == self.home => {
+                self.rounds.request.send_replace(Some(request));
+            }
             (Ok(Topic::Withdrawn(home)), Ok(Message::WithdrawalReceipt(receipt))) if home == self.home => {
                 tracing::info!(home.id = %self.home, withdrawal.id = receipt.id, records.removed = receipt.removed,
                     "what was taken back is gone");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hearthwatch_edge_store::outbox::SharingLevel;
 use hearthwatch_link::Publication;
-use hearthwatch_protocol::messages::{RoundPart, RoundReceipt};
+use hearthwatch_protocol::messages::{RoundPart, RoundReceipt, RoundRequest};
 use hearthwatch_protocol::round::{SignedRoundOffer, SignedRoundPlan};
 use hearthwatch_protocol::{Message, Topic, encode};
 use tokio::sync::watch;
@@ -29,6 +29,7 @@ pub(super) struct TaskChannels {
     pub(super) delivery: watch::Receiver<Option<RoundDelivery>>,
     pub(super) plan: watch::Sender<Option<SignedRoundPlan>>,
     pub(super) receipt: watch::Sender<Option<RoundReceipt>>,
+    pub(super) request: watch::Sender<Option<RoundRequest>>,
     pub(super) left: watch::Sender<u64>,
 }
 
@@ -41,6 +42,8 @@ pub struct RoundChannels {
     pub plan: watch::Receiver<Option<SignedRoundPlan>>,
     /// The newest receipt of an answer.
     pub receipt: watch::Receiver<Option<RoundReceipt>>,
+    /// The newest request of a masked round as it came. Nothing in it is trusted.
+    pub request: watch::Receiver<Option<RoundRequest>>,
     /// Counts the parts that the broker took since the start.
     pub left: watch::Receiver<u64>,
     /// Published (retained), now and on each connection, until the next one.
@@ -53,9 +56,18 @@ pub struct RoundChannels {
 pub(super) fn channels(sharing: watch::Receiver<SharingLevel>) -> (TaskChannels, RoundChannels) {
     let ((offer, offered), (delivery, delivered)) = (watch::channel(None), watch::channel(None));
     let ((plan, planned), (receipt, received)) = (watch::channel(None), watch::channel(None));
-    let (left, has_left) = watch::channel(0);
-    let of_task = TaskChannels { offer: offered, delivery: delivered, plan, receipt, left };
-    (of_task, RoundChannels { sharing, plan: planned, receipt: received, left: has_left, offer, delivery })
+    let ((request, requested), (left, has_left)) = (watch::channel(None), watch::channel(0));
+    let of_task = TaskChannels { offer: offered, delivery: delivered, plan, receipt, request, left };
+    let of_rounds = RoundChannels {
+        sharing,
+        plan: planned,
+        receipt: received,
+        request: requested,
+        left: has_left,
+        offer,
+        delivery,
+    };
+    (of_task, of_rounds)
 }
 
 /// Which part is sent next.

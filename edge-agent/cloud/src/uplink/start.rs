@@ -177,6 +177,7 @@ fn subscriptions(home: &HomeId, directed: bool) -> Vec<String> {
             Topic::Assignment(home.clone()),
             Topic::RoundPlan(home.clone()),
             Topic::RoundReceipt(home.clone()),
+            Topic::RoundRequest(home.clone()),
         ]);
     }
     topics.iter().map(Topic::to_string).collect()

@@ -1,7 +1,8 @@
 //! Every way in which a round goes wrong in a home has its step, and all end by the deadline.
 
 use hearthwatch_protocol::HomeId;
-use hearthwatch_protocol::round::{RoundFile, RoundWork, TrainRecipe, TrainWork};
+use hearthwatch_protocol::round::{MaskTerms, MaskedTrainWork, RoundFile, RoundWork, TrainRecipe, TrainWork};
+use rand::SeedableRng as _;
 
 use super::*;
 
@@ -28,12 +29,12 @@ fn plan() -> RoundPlan {
 }
 
 fn planned(begun: u8) -> Work {
-    Work { plan: plan(), stage: Stage::Planned { begun } }
+    Work { stage: Stage::Planned { begun }, ..Work::new(plan()) }
 }
 
 fn answered(body: &[u8]) -> Work {
     let answer = SignedRoundAnswer::from_bytes(vec![1]);
-    Work { plan: plan(), stage: Stage::Answered { answer, body: body.to_vec(), stored: 0 } }
+    Work { stage: Stage::Answered { answer, body: body.to_vec(), stored: 0 }, ..Work::new(plan()) }
 }
 
 /// A willing home whose machine is idle and has the models.
@@ -140,4 +141,25 @@ fn at_the_deadline_every_round_ends() {
             assert_eq!(next(Some(&work), &good(), now), Next::End(Outcome::Missed));
         }
     }
+}
+
+#[test]
+fn a_masked_round_waits_for_requests_until_the_end_that_its_plan_names_and_ends_at_once_when_consent_is_taken_back() {
+    let RoundWork::Train(train) = plan().work else { panic!("other work") };
+    let until = DEADLINE + 14_400;
+    let masks = MaskTerms { group: 4, threshold: 0.7, until };
+    let masked = RoundPlan { work: RoundWork::MaskedTrain(MaskedTrainWork { train, masks }), ..plan() };
+    let mut random = rand::rngs::StdRng::seed_from_u64(1);
+    let (masks, _) = Masks::begin(&[1, 2], &mut random).unwrap();
+    let of = |stage| Work { stage, masks: Some(Box::new(masks.clone())), plan: masked.clone() };
+    let grouped = of(Stage::Grouped);
+    assert_eq!(next(Some(&grouped), &good(), DEADLINE), Next::Wait(until, Waits::Group));
+    assert_eq!(next(Some(&grouped), &good(), until), Next::End(Outcome::Missed));
+    let unwilling = Around { willing: false, ..good() };
+    assert_eq!(next(Some(&grouped), &unwilling, DEADLINE), Next::End(Outcome::Withdrawn));
+    let answer = SignedRoundAnswer::from_bytes(vec![1]);
+    let answered = of(Stage::Answered { answer, body: b"shares".to_vec(), stored: 0 });
+    assert_eq!(next(Some(&answered), &good(), DEADLINE), Next::Send, "exchanges go on after the plan's deadline");
+    let planned = Work { stage: Stage::Planned { begun: 0 }, ..Work::new(masked.clone()) };
+    assert_eq!(next(Some(&planned), &good(), DEADLINE), Next::End(Outcome::Missed), "training does not");
 }

@@ -9,7 +9,7 @@ use hearthwatch_protocol::round::{DeclineReason, RoundAnswer, RoundFile, RoundRe
 
 use super::{RoundsError, Service};
 use crate::ledger::Outcome;
-use crate::machine::{Stage, Work};
+use crate::machine::{Retry, Stage, Work};
 use hearthwatch_edge_cloud::identity::sign::sign;
 
 impl Service {
@@ -22,6 +22,10 @@ impl Service {
         tracing::info!(round, round.declined = reason.as_str(), "nothing is sent in this round: {why}");
         let kept = answer.clone();
         self.with_state(move |state| state.decline(round, &kept, &why)).await?;
+        // Nothing that was kept for a group is needed any more.
+        if let Some(work) = &mut self.work {
+            work.masks = None;
+        }
         self.answered(answer, Vec::new());
         Ok(())
     }
@@ -33,6 +37,8 @@ impl Service {
         let result = match work.plan.work {
             RoundWork::Train(_) => RoundResult::Delta(file),
             RoundWork::Evaluate(_) => RoundResult::Counts(file),
+            // The server gets none of it as it is.
+            RoundWork::MaskedTrain(_) => return self.keep_masked(&body, figures).await,
         };
         let (answer, now) = (self.signed(work, result)?, self.now());
         let (kept, bytes) = (answer.clone(), body.clone());
@@ -55,13 +61,15 @@ impl Service {
         Ok(())
     }
 
-    fn signed(&self, work: &Work, result: RoundResult) -> Result<SignedRoundAnswer, RoundsError> {
+    pub(super) fn signed(&self, work: &Work, result: RoundResult) -> Result<SignedRoundAnswer, RoundsError> {
         let (round, nonce) = (work.plan.round, work.plan.nonce);
         let answer = RoundAnswer { home: self.parts.home.clone(), round, nonce, result, at: self.now() };
         Ok(sign(&answer, &self.parts.key_file)?)
     }
 
-    fn answered(&mut self, answer: SignedRoundAnswer, body: Vec<u8>) {
+    pub(super) fn answered(&mut self, answer: SignedRoundAnswer, body: Vec<u8>) {
+        // It is another one than was sent before, and waits for no pause.
+        self.sending = Retry::default();
         if let Some(work) = &mut self.work {
             work.stage = Stage::Answered { answer, body, stored: 0 };
         }
@@ -93,7 +101,7 @@ impl Service {
 
     /// The aggregator has the parts before `part`.
     pub(super) async fn note_stored(&mut self, of_round: u64, part: u16) -> Result<(), RoundsError> {
-        let Some(Work { plan, stage: Stage::Answered { stored, .. } }) = &mut self.work else { return Ok(()) };
+        let Some(Work { plan, stage: Stage::Answered { stored, .. }, .. }) = &mut self.work else { return Ok(()) };
         if plan.round != of_round || *stored == part {
             return Ok(());
         }
@@ -123,7 +131,10 @@ impl Service {
     /// What the ledger says of a round that was missed.
     fn why_missed(&self, outcome: Outcome) -> Option<&'static str> {
         let answered = matches!(self.work.as_ref()?.stage, Stage::Answered { .. });
-        (outcome == Outcome::Missed).then_some(if answered {
+        let grouped = matches!(self.work.as_ref()?.stage, Stage::Grouped);
+        (outcome == Outcome::Missed).then_some(if grouped {
+            "its group came to no end in time"
+        } else if answered {
             "no receipt came before its end"
         } else {
             "this home was off or busy until its end"

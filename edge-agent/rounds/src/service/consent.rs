@@ -50,7 +50,7 @@ pub fn parting(
     if !state.exists() || !RoundState::open(state)?.has_offered()? {
         return Ok(None);
     }
-    let offer = RoundOffer { home: home.clone(), willing: false, classes: Vec::new(), at: now };
+    let offer = RoundOffer { home: home.clone(), willing: false, classes: Vec::new(), at: now, masks: false };
     Ok(Some(sign(&offer, key_file)?))
 }
 
@@ -69,7 +69,7 @@ impl Service {
             return Ok(());
         }
         let classes = if willing { self.classes().await? } else { Vec::new() };
-        let offer = RoundOffer { home: self.parts.home.clone(), willing, classes, at: now };
+        let offer = RoundOffer { home: self.parts.home.clone(), willing, classes, at: now, masks: willing };
         let signed = sign(&offer, &self.parts.key_file)?;
         self.with_state(|state| state.offering()).await?;
         self.parts.channels.offer.send_replace(Some(signed));

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{RoundsError, Service};
 use crate::ledger::Outcome;
-use crate::machine::{CLOCK_OFF_SECONDS, Stage, Work};
+use crate::machine::{CLOCK_OFF_SECONDS, Work};
 use crate::view::RefusedPlan;
 
 impl Service {
@@ -40,7 +40,7 @@ impl Service {
                 );
                 self.clear().await;
                 self.seen = Some(accepted.seen);
-                self.work = Some(Work { plan: accepted.plan, stage: Stage::Planned { begun: 0 } });
+                self.work = Some(Work::new(accepted.plan));
                 self.pending = None;
                 self.parts.show.send_if_modified(|view| view.refused.take().is_some());
             }
@@ -65,7 +65,7 @@ impl Service {
     }
 
     /// Logs and shows why a plan is not followed; once for each reason.
-    fn refuse(&self, word: &'static str, detail: String) {
+    pub(super) fn refuse(&self, word: &'static str, detail: String) {
         let at = self.now();
         self.parts.show.send_if_modified(|view| {
             if view.refused.as_ref().is_some_and(|before| before.word == word && before.detail == detail) {
@@ -91,6 +91,7 @@ impl Service {
         }
         match state {
             Receipt::Wanted(part) => self.note_stored(round, part).await?,
+            Receipt::Received(exchange) => self.note_received(round, exchange).await?,
             Receipt::Taken if in_hand => self.end_in_hand(Outcome::Taken, None).await?,
             Receipt::Refused(reason) if in_hand => {
                 tracing::warn!(

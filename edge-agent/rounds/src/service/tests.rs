@@ -24,14 +24,19 @@ use crate::scripts;
 use crate::view::RefusedPlan;
 
 /// Far beyond what anything here takes; only a failure waits for it.
-const PATIENCE: Duration = Duration::from_secs(120);
-const NOW: i64 = 1_790_000_000;
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const NOW: i64 = 1_790_000_000;
 const MODEL: &[u8] = b"weights";
 
 /// Finds the folder in its job, and leaves a body there.
 const TRAINS: &str = r#"out=$(sed 's/.*"out":"\([^"]*\)".*/\1/'); head -c 30000 /dev/zero > "$out/body"
 echo '{"done":{"entities":2,"days":28,"norm":2.5,"sent_norm":1.0,"noise":0.0,"seconds":1.5,"peak_kib":9}}'"#;
 const HANGS: &str = "exec sleep 600";
+
+/// Of another fleet.
+pub(super) fn other_director() -> SigningKey {
+    SigningKey::Ed25519(Box::new(Ed25519KeyPair::from_seed_unchecked(&[9; 32]).unwrap()))
+}
 
 /// A home in which so many sensors are learnt.
 fn learnt(sensors: usize) -> HomeView {
@@ -46,25 +51,26 @@ fn learnt(sensors: usize) -> HomeView {
 }
 
 /// A home, and the fleet's ends of its channels.
-struct World {
+pub(super) struct World {
     repository: TestRepository,
-    parts: RoundsParts,
-    director: SigningKey,
+    pub(super) parts: RoundsParts,
+    pub(super) director: SigningKey,
     key: SigningKey,
-    clock: Arc<AtomicI64>,
-    sharing: watch::Sender<SharingLevel>,
+    pub(super) clock: Arc<AtomicI64>,
+    pub(super) sharing: watch::Sender<SharingLevel>,
     plan: watch::Sender<Option<SignedRoundPlan>>,
-    receipt: watch::Sender<Option<RoundReceipt>>,
+    pub(super) receipt: watch::Sender<Option<RoundReceipt>>,
+    pub(super) request: watch::Sender<Option<RoundRequest>>,
     left: watch::Sender<u64>,
     offer: watch::Receiver<Option<SignedRoundOffer>>,
-    delivery: watch::Receiver<Option<RoundDelivery>>,
+    pub(super) delivery: watch::Receiver<Option<RoundDelivery>>,
     view: watch::Receiver<RoundsView>,
     home: watch::Sender<HomeView>,
     running: Option<(CancellationToken, JoinHandle<Result<(), RoundsError>>)>,
 }
 
 impl World {
-    async fn new(level: SharingLevel, script: &str) -> Self {
+    pub(super) async fn new(level: SharingLevel, script: &str) -> Self {
         let repository = TestRepository::new().await;
         let path = |name: &str| repository.directory.path().join(name);
         let rounds = path("repository").join("rounds");
@@ -86,11 +92,13 @@ impl World {
         let (sharing, sharing_seen) = watch::channel(level);
         let ((plan, plan_seen), (receipt, receipt_seen)) = (watch::channel(None), watch::channel(None));
         let ((left, left_seen), (offer, offered)) = (watch::channel(0), watch::channel(None));
+        let (request, request_seen) = watch::channel(None);
         let ((delivery, delivered), (show, view)) = (watch::channel(None), watch::channel(RoundsView::default()));
         let channels = RoundChannels {
             sharing: sharing_seen,
             plan: plan_seen,
             receipt: receipt_seen,
+            request: request_seen,
             left: left_seen,
             offer,
             delivery,
@@ -129,6 +137,7 @@ impl World {
             sharing,
             plan,
             receipt,
+            request,
             left,
             offer: offered,
             delivery: delivered,
@@ -140,13 +149,13 @@ impl World {
         world
     }
 
-    fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         let stop = CancellationToken::new();
         self.running = Some((stop.clone(), tokio::spawn(run(self.parts.clone(), stop))));
     }
 
     /// As the system does it: nothing is put in order.
-    async fn kill(&mut self) {
+    pub(super) async fn kill(&mut self) {
         let (_, task) = self.running.take().unwrap();
         task.abort();
         let _ = task.await;
@@ -154,18 +163,18 @@ impl World {
         self.parts.channels.delivery.send_replace(None);
     }
 
-    async fn stop(&mut self) {
+    pub(super) async fn stop(&mut self) {
         let (stop, task) = self.running.take().unwrap();
         stop.cancel();
         tokio::time::timeout(PATIENCE, task).await.expect("it ends").unwrap().unwrap();
         self.parts.channels.delivery.send_replace(None);
     }
 
-    fn program(&self, script: &str) {
+    pub(super) fn program(&self, script: &str) {
         scripts::write(self.parts.config.program.as_deref().unwrap(), script);
     }
 
-    fn plan(&self, round: u64) -> RoundPlan {
+    pub(super) fn plan(&self, round: u64) -> RoundPlan {
         RoundPlan {
             home: self.parts.home.clone(),
             round,
@@ -184,16 +193,16 @@ impl World {
         }
     }
 
-    fn ask(&self, plan: &RoundPlan) {
+    pub(super) fn ask(&self, plan: &RoundPlan) {
         self.plan.send_replace(Some(plan.sign(&self.director).unwrap()));
     }
 
-    fn say(&self, round: u64, state: Receipt) {
+    pub(super) fn say(&self, round: u64, state: Receipt) {
         self.receipt.send_replace(Some(RoundReceipt { round, state }));
     }
 
     /// Whether the home is willing, by the newest offer after it has said so.
-    async fn offers(&mut self, willing: bool) {
+    pub(super) async fn offers(&mut self, willing: bool) {
         let public = self.key.public();
         let says = |offer: &Option<SignedRoundOffer>| {
             offer.as_ref().is_some_and(|offer| offer.read(std::slice::from_ref(&public)).unwrap().willing == willing)
@@ -202,23 +211,27 @@ impl World {
     }
 
     /// The answer on its way, verified, and its body.
-    async fn answer(&mut self) -> (RoundAnswer, Vec<u8>) {
+    pub(super) async fn answer(&mut self) -> (RoundAnswer, Vec<u8>) {
         let delivered = tokio::time::timeout(PATIENCE, self.delivery.wait_for(Option::is_some)).await;
         let parts = delivered.expect("an answer").unwrap().as_ref().unwrap().parts.clone();
         let body = parts.iter().flat_map(|part| part.bytes.clone()).collect();
         (parts[0].answer.read_of(&self.parts.home, &[self.key.public()]).unwrap(), body)
     }
 
-    async fn refused(&mut self) -> RefusedPlan {
+    pub(super) async fn refused(&mut self) -> RefusedPlan {
         let refused = tokio::time::timeout(PATIENCE, self.view.wait_for(|view| view.refused.is_some())).await;
         refused.expect("a refusal").unwrap().refused.clone().unwrap()
     }
 
-    async fn does(&mut self, doing: Doing) {
+    pub(super) async fn does(&mut self, doing: Doing) {
         tokio::time::timeout(PATIENCE, self.view.wait_for(|view| view.doing == doing)).await.expect("it does").unwrap();
     }
 
-    fn newest(&self) -> RoundEntry {
+    pub(super) fn view(&mut self) -> &mut watch::Receiver<RoundsView> {
+        &mut self.view
+    }
+
+    pub(super) fn newest(&self) -> RoundEntry {
         RoundState::read_ledger(&self.parts.state, 1).unwrap().remove(0)
     }
 }

@@ -22,7 +22,7 @@ fn work(clip: f64, noise: f64) -> TrainWork {
 }
 
 fn trained(home: LocalHome, work: &TrainWork) -> Result<(Vec<u8>, JobFigures), RoundError> {
-    train(home, &initial_weights(1), work, 7, &mut StdRng::seed_from_u64(1))
+    train(home, &initial_weights(1), work, Form::Levels, 7, &mut StdRng::seed_from_u64(1))
 }
 
 #[test]
@@ -42,6 +42,21 @@ fn noise_is_added_after_the_clip_and_its_norm_is_not_in_the_figures() {
     // 0.01 × √29,654 values.
     assert!((1.5..2.0).contains(&restored.norm()), "{}", restored.norm());
     assert!(figures.sent_norm <= 0.05 && (figures.noise - 0.01).abs() < 1e-12);
+}
+
+#[test]
+fn words_are_the_same_delta_in_steps_that_can_be_added() {
+    for noise in [0.0, 0.01] {
+        let work = work(0.05, noise);
+        let trained = |form| train(home(), &initial_weights(1), &work, form, 7, &mut StdRng::seed_from_u64(1)).unwrap();
+        let (body, figures) = trained(Form::Words);
+        let levels = Quantised::from_bytes(&trained(Form::Levels).0).unwrap().restore().unwrap();
+        let words: Vec<u16> = body.as_chunks::<2>().0.iter().map(|word| u16::from_le_bytes(*word)).collect();
+        let grid = FixedPoint::of_clip(work.clip).with_noise(work.noise);
+        let delta = grid.mean(&words, 1).unwrap();
+        assert!(delta.cosine(&levels) > 0.999, "{noise}: {}", delta.cosine(&levels));
+        assert!(figures.sent_norm <= 0.05 + 1e-9 && figures.sent_norm > 0.045, "{figures:?}");
+    }
 }
 
 #[test]
@@ -81,6 +96,6 @@ fn weights_from_which_the_loss_is_no_number_diverge() {
         (name.to_owned(), NamedTensor { shape: tensor.shape.clone(), values })
     });
     let huge = Weights::new(huge.collect()).unwrap();
-    let refused = train(home(), &huge, &work(1.0, 0.0), 7, &mut StdRng::seed_from_u64(1));
+    let refused = train(home(), &huge, &work(1.0, 0.0), Form::Levels, 7, &mut StdRng::seed_from_u64(1));
     assert_eq!(refused.unwrap_err(), RoundError::Diverged);
 }

@@ -64,6 +64,7 @@ fn doing(view: &RoundsView, timezone: &TimeZone) -> Markup {
             Doing::Waiting(Waits::Fit(Unfit::Learning), _) => "A round waits until the history of your sensors is read.",
             Doing::Waiting(Waits::Models, at) => { "A round's model could not be downloaded; it is tried again " (until(at)) "." }
             Doing::Waiting(Waits::Rest, at) => { "Training ended early; it is tried once more " (until(at)) "." }
+            Doing::Waiting(Waits::Group, _) => "The change of this home is ready. It waits for other homes, whose sum with it is all that the server will see.",
             Doing::Waiting(Waits::Receipt, _) => "The answer of this home is being sent; no receipt has come yet.",
         }
     }
@@ -113,7 +114,16 @@ fn outcome(entry: &RoundEntry, timezone: &TimeZone) -> Markup {
             Outcome::Superseded => "replaced by a newer round",
         }
         @if let Some(at) = entry.ended_at { span.faint { " " (text::moment(at, timezone)) } }
+        @if let Some(homes) = entry.masked { span.faint { " · " (masked(homes)) } }
         @if !entry.reason.is_empty() { span.faint { " · " (entry.reason.replace('_', " ")) } }
+    }
+}
+
+/// What the server sees of a masked round.
+fn masked(homes: u32) -> String {
+    match homes {
+        0 => "masked: the server sees a sum of homes only".to_owned(),
+        homes => format!("masked: the server sees the sum of {homes} homes"),
     }
 }
 
@@ -153,6 +163,7 @@ mod tests {
             cohort: 12,
             least: 6,
             server_noise: 0.0,
+            masked: None,
             outcome: Outcome::Taken,
             reason: String::new(),
             picture: Some(Picture::of(&[0, 0, 0, 0, 0x80])),
@@ -178,6 +189,15 @@ mod tests {
         );
         assert!(page.contains("cannot be taken out of them again"));
         assert!(page.contains("No noise is added to what homes send"), "{page}");
+    }
+
+    #[test]
+    fn a_masked_round_says_that_the_server_sees_a_sum_and_of_how_many_homes() {
+        let of = |masked| shown(RoundEntry { masked, picture: None, bytes: 62_000, ..entry() });
+        assert!(of(Some(8)).contains("masked: the server sees the sum of 8 homes"));
+        assert!(of(Some(0)).contains("masked: the server sees a sum of homes only"));
+        assert!(!of(None).contains("masked"));
+        assert!(!of(Some(8)).contains("<rect"), "words under masks are noise: there is no picture of them");
     }
 
     #[test]

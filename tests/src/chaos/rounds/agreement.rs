@@ -110,6 +110,7 @@ mod tests {
 
     fn entry(outcome: Outcome) -> RoundEntry {
         RoundEntry {
+            masked: None,
             round: 3,
             evaluates: false,
             planned_at: 0,
