@@ -52,7 +52,7 @@ pub struct LeftOut {
     pub reason: Reason,
 }
 
-/// Norm of a delta, as a multiple of the server's own, that no honest home reached: 1.6 at most in
+/// Norm of a delta, as a multiple of the server's own, far beyond what honest homes reached: 1.6 at most in
 /// docs/measurements/2026-11-30-demonstration-rounds.md.
 const HONEST_LENGTH: f64 = 3.0;
 

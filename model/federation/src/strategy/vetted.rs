@@ -11,7 +11,7 @@ use crate::sketch::{Sketch, Sketcher};
 /// Share of the norm of the server's own delta up to which nothing was learnt.
 const NOTHING: f64 = 0.05;
 /// Times that norm up to which a delta is taken: the norms of a round are alike, since the optimizer's steps do not depend on the size of a
-/// gradient.
+/// gradient. Honest homes reached 1.6 times (docs/measurements/2026-11-30-demonstration-rounds.md); at 1.5 the attacks gave the same losses.
 const LONGEST: f64 = 2.0;
 /// Most that a delta may raise the loss on the server's recordings, for each unit of its norm: honest ones raised it by up to .34, those
 /// learnt from flipped labels by 1.3 and more while the step size is large (docs/measurements/2026-11-30-attacks.md, as all figures here).
