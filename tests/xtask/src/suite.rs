@@ -101,7 +101,7 @@ const SUITES: &[Suite] = &[
         &[Part::Mosquitto, Part::Debootstrap, Part::Chromium, Part::Buildah, Part::AppArmor],
         || integration("home_assistant", &[]),
     ),
-    long(
+    suite(
         "rounds",
         "federated rounds with real processes: an attacker, a killed home, one that withdraws, a killed aggregator",
         &[Part::Mosquitto],
