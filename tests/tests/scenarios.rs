@@ -32,9 +32,9 @@ fn report(run: &Path) -> Report {
 fn a_newcomer_sees_homes_learn_and_the_gate_give_its_reasons() {
     let folder = tempfile::tempdir().unwrap();
     let (output, run) = demo(folder.path(), "7", "12");
-    let (told, table) = (String::from_utf8(output.stderr).unwrap(), String::from_utf8(output.stdout).unwrap());
-    assert!(output.status.success(), "{told}");
-    assert!(told.contains("every one stored by the aggregator"), "{told}");
+    let (lines, table) = (String::from_utf8(output.stderr).unwrap(), String::from_utf8(output.stdout).unwrap());
+    assert!(output.status.success(), "{lines}");
+    assert!(lines.contains("every one stored by the aggregator"), "{lines}");
     assert!(table.contains("Gate, round 1: "), "{table}");
     assert!(table.contains(&format!("everything is in {}", run.canonicalize().unwrap().display())), "{table}");
 
@@ -56,10 +56,10 @@ fn homes_train_in_rounds_and_nothing_but_what_training_changed_leaves_them() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["--learn", "rounds", "--rounds", "2", "--homes", "12", "--seed", "7"];
     let (output, run) = demo_with(folder.path(), &arguments);
-    let (told, table) = (String::from_utf8(output.stderr).unwrap(), String::from_utf8(output.stdout).unwrap());
-    assert!(output.status.success(), "{told}");
+    let (lines, table) = (String::from_utf8(output.stderr).unwrap(), String::from_utf8(output.stdout).unwrap());
+    assert!(output.status.success(), "{lines}");
     for line in ["round 1: ", "round 2: ", "none left its home"] {
-        assert!(told.contains(line), "{line}: {told}");
+        assert!(lines.contains(line), "{line}: {lines}");
     }
     assert!(table.contains("Federated round 2: "), "{table}");
 

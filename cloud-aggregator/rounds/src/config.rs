@@ -1,5 +1,6 @@
 //! `[rounds]`: whether, when and how homes are asked to train.
 
+use hearthwatch_protocol::round::MaskTerms;
 use serde::{Deserialize, Serialize};
 
 use super::strategies::StrategyName;
@@ -13,6 +14,15 @@ pub struct MaskSettings {
     pub threshold: f64,
     /// Minutes that homes have for each exchange after training.
     pub exchange_minutes: u32,
+}
+
+impl MaskSettings {
+    /// Fewest homes whose sum the server may see.
+    #[must_use]
+    pub fn fewest(&self) -> u8 {
+        let terms = MaskTerms { group: self.group, threshold: self.threshold, until: 0 };
+        terms.threshold_of(self.group.into())
+    }
 }
 
 /// Most homes that a group can be promised to have: of twice as many less one no two such groups can be made, and that must still be one.

@@ -21,6 +21,8 @@ use hearthwatch_store::{Store, StoreError, StoreResult};
 use hearthwatch_supervision::Progress;
 use hearthwatch_telemetry::event::Event;
 use hearthwatch_telemetry::metrics::Metrics;
+use rand::SeedableRng as _;
+use rand::rngs::{StdRng, SysRng};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -80,6 +82,9 @@ pub enum RoundError {
     /// The recordings cannot be used now.
     #[error("recordings: {0}; see [training] corpus")]
     Trainer(String),
+    /// The system has no random numbers.
+    #[error("the system has no random numbers")]
+    Randomness,
     /// A plan cannot be signed.
     #[error("a plan cannot be signed: {0}; see [rounds] and [rollout] director_key")]
     Plan(String),
@@ -157,9 +162,9 @@ impl RoundDirector {
             }
             let current = *connections.borrow_and_update();
             if current != connection {
-                // A broker that kept nothing needs everything again, and the process before this one may not have said everything.
+                // A broker that kept nothing needs everything again, and the process before this one may not have sent every receipt.
                 (connection, sent) = (current, BTreeSet::new());
-                self.tell_taken(publisher.as_ref()).await;
+                self.send_receipts_again(publisher.as_ref()).await;
             }
             if let Some(publisher) = publisher.as_ref().filter(|_| connection > 0) {
                 plans::send(publisher, plans, &mut sent, &self.parts.metrics).await;
@@ -173,8 +178,8 @@ impl RoundDirector {
         }
     }
 
-    /// Tells homes again that their answers were taken.
-    async fn tell_taken(&self, publisher: Option<&Arc<dyn MessagePublisher>>) {
+    /// Sends the receipts of taken answers again.
+    async fn send_receipts_again(&self, publisher: Option<&Arc<dyn MessagePublisher>>) {
         let Some(publisher) = publisher else { return };
         let store = Arc::clone(&self.parts.store);
         let read = tokio::task::spawn_blocking(move || receipts::taken(store.as_ref())).await;
@@ -280,6 +285,11 @@ struct Case<'a> {
     settings: &'a RoundSettings,
     homes: &'a [RoundHomeRow],
     now: i64,
+}
+
+/// Seeded by the system: groups, noise and the seeds of sketches must not be known outside.
+fn unpredictable() -> Result<StdRng, RoundError> {
+    StdRng::try_from_rng(&mut SysRng).map_err(|_| RoundError::Randomness)
 }
 
 /// The round at its next stage.

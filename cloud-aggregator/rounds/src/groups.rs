@@ -69,14 +69,13 @@ pub(super) fn check(
     if answer.exchange == MaskExchange::Keys {
         return Ok(from_bytes::<PublicKeys>(bytes).map(drop).map_err(|_| RoundRefusal::Malformed));
     }
-    for group in store.round_groups(row.round)?.iter().filter(|group| !group.state.is_empty()) {
-        let mut server = server(group)?;
-        if let Some(place) = server.plan().place(&row.home) {
-            return Ok(take(&mut server, answer.exchange, place, bytes));
-        }
-    }
-    // Its group has ended.
-    Ok(Err(RoundRefusal::Late))
+    // Without a request, or without a state, its group has ended.
+    let Some(group) = store.round_group(row.round, &row.home)?.filter(|group| !group.state.is_empty()) else {
+        return Ok(Err(RoundRefusal::Late));
+    };
+    let mut server = server(&group)?;
+    let Some(place) = server.plan().place(&row.home) else { return Ok(Err(RoundRefusal::NotInCohort)) };
+    Ok(take(&mut server, answer.exchange, place, bytes))
 }
 
 /// The server's side of a stored group.

@@ -16,13 +16,21 @@ pub struct ModelTrainer {
     config: RetrainConfig,
     /// Traces of the recordings, some hundred megabytes, kept from one step of a round to the next.
     prepared: Mutex<Option<Arc<Prepared>>>,
+    /// Whether they stay also between rounds.
+    keeps: bool,
 }
 
 impl ModelTrainer {
     /// A trainer on these sets; `config` chooses homes, faults, device and what the gate asks for.
     #[must_use]
     pub fn new(corpora: Corpora, config: RetrainConfig) -> Self {
-        Self { corpora, config, prepared: Mutex::new(None) }
+        Self { corpora, config, prepared: Mutex::new(None), keeps: false }
+    }
+
+    /// Keeps its traces also between rounds: for rounds that follow one another at once, on the same sets.
+    #[must_use]
+    pub fn kept(self) -> Self {
+        Self { keeps: true, ..self }
     }
 
     fn prepared(&self) -> Result<Arc<Prepared>, TrainerError> {
@@ -73,6 +81,9 @@ impl RoundTrainer for ModelTrainer {
     }
 
     fn rest(&self) {
+        if self.keeps {
+            return;
+        }
         *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

@@ -33,6 +33,7 @@ pub struct RoundSettings {
     /// How deltas become one.
     pub strategy: StrategyName,
     /// Share of homes that attack, for strategies that are set up for one.
+    #[serde(alias = "liars")]
     pub attacker_share: f64,
     /// How the server trains after them.
     pub replay: ReplayStep,
@@ -102,5 +103,16 @@ mod tests {
         assert!((of(14).recipe.learning_rate - 1e-4).abs() < 1e-12 && (of(14).clip - 0.2).abs() < 1e-9);
         let again: RoundSettings = serde_json::from_str(&serde_json::to_string(&of(3)).unwrap()).unwrap();
         assert_eq!(again, of(3));
+    }
+
+    #[test]
+    fn a_round_that_a_program_before_this_one_stored_is_read() {
+        let stored = serde_json::to_value(RoundSettings::of(&RoundsConfig::default(), 7, 0, 12, "ab")).unwrap();
+        let mut before = stored.as_object().unwrap().clone();
+        let share = before.remove("attacker_share").unwrap();
+        before.insert("liars".to_owned(), share);
+        assert!(before.remove("server_noise").is_some() && !before.contains_key("masks"));
+        let read: RoundSettings = serde_json::from_value(before.into()).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), stored);
     }
 }

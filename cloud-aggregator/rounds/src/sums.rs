@@ -59,6 +59,7 @@ pub(super) fn aggregate(
         }
     }
     let (mut homes, mut used, mut hasher) = (Vec::new(), 0, Sha256::new());
+    let by_home: BTreeMap<&HomeId, &RoundHomeRow> = rows.iter().map(|row| (&row.home, row)).collect();
     for Summed { row, homes: members, left } in &summed {
         if left.is_none() {
             used += members.len();
@@ -70,7 +71,7 @@ pub(super) fn aggregate(
             hasher.update(Sha256::digest(row.sum.as_deref().unwrap_or_default()));
         }
         for home in members {
-            let Some(before) = rows.iter().find(|row| row.home == *home) else { continue };
+            let Some(before) = by_home.get(home).copied() else { continue };
             if before.state == RoundHomeState::Declined {
                 continue;
             }

@@ -224,6 +224,8 @@ pub struct RequestRow {
     pub round: u64,
     /// Who is asked.
     pub home: HomeId,
+    /// Number of its group.
+    pub group: u32,
     /// The request's bytes.
     pub signed: SignedGroupRequest,
     /// What it is about.
@@ -281,6 +283,8 @@ pub trait RoundStore {
         groups: &[GroupRow],
         requests: &[RequestRow],
     ) -> StoreResult<RoundRow>;
+    /// The group of a home that is asked for something now.
+    fn round_group(&self, round: u64, home: &HomeId) -> StoreResult<Option<GroupRow>>;
     /// The groups of a round, by number.
     fn round_groups(&self, round: u64) -> StoreResult<Vec<GroupRow>>;
     /// What homes of a round are asked for now, by home.
@@ -293,8 +297,8 @@ pub trait RoundStore {
     fn round_homes(&self, round: u64, after: Option<&HomeId>, limit: usize) -> StoreResult<Vec<RoundHomeRow>>;
     /// Homes whose answer in a round was refused or left out, by home, at most `limit` (0 for all).
     fn round_homes_not_used(&self, round: u64, limit: usize) -> StoreResult<Vec<RoundHomeRow>>;
-    /// Rounds, newest first, at most `limit` (0 for all), with how their homes stand.
-    fn round_tallies(&self, limit: usize) -> StoreResult<Vec<(RoundRow, RoundTally)>>;
+    /// Rounds, newest first, at most `limit` (0 for all), with how their homes stand; only numbers below `before` if given.
+    fn round_tallies(&self, before: Option<u64>, limit: usize) -> StoreResult<Vec<(RoundRow, RoundTally)>>;
     /// A home's part in a round.
     fn round_home(&self, round: u64, home: &HomeId) -> StoreResult<Option<RoundHomeRow>>;
     /// A home's part in the newest round in which it was asked.

@@ -75,6 +75,13 @@ pub struct RoundEntry {
 }
 
 impl RoundEntry {
+    /// Homes whose sum is the least that the server may see of what this home sent: more than two thirds of its group, which is what each
+    /// masked round asks for at least; 1 where it sees the delta.
+    #[must_use]
+    pub fn fewest_in_sum(&self) -> u32 {
+        self.masked.map_or(1, |homes| homes.saturating_mul(2) / 3 + 1)
+    }
+
     /// The entry of a plan that came at `now`.
     #[must_use]
     pub fn of(plan: &RoundPlan, now: i64) -> Self {

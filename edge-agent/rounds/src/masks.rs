@@ -33,6 +33,19 @@ enum Side {
     Group(Box<Home>),
 }
 
+/// A request that was accepted for the home's plan.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// This home.
+    pub own: &'a HomeId,
+    /// What the plan promised.
+    pub terms: &'a MaskTerms,
+    /// The request.
+    pub request: &'a GroupRequest,
+    /// The bytes that it names.
+    pub body: &'a [u8],
+}
+
 /// Why a request is not answered. Nothing of the home was exposed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MasksRefusal {
@@ -109,36 +122,24 @@ impl Masks {
         }
     }
 
-    /// The body of the answer to a `request` that was accepted for the home's plan.
+    /// The body of the answer.
     ///
     /// # Errors
     /// [`MasksRefusal`]; then nothing has changed.
-    pub fn answer(
-        &mut self,
-        own: &HomeId,
-        terms: &MaskTerms,
-        request: &GroupRequest,
-        body: &[u8],
-        rng: &mut impl CryptoRng,
-    ) -> Result<Vec<u8>, MasksRefusal> {
+    pub fn answer(&mut self, asked: &Asked<'_>, rng: &mut impl CryptoRng) -> Result<Vec<u8>, MasksRefusal> {
+        let request = asked.request;
         if request.file.sha256 == self.answered {
             return Err(MasksRefusal::Again);
         }
         let mut next = self.clone();
-        let answer = next.next(own, terms, request, body, rng)?;
+        let answer = next.next(asked, rng)?;
         next.answered = request.file.sha256;
         *self = next;
         Ok(answer)
     }
 
-    fn next(
-        &mut self,
-        own: &HomeId,
-        terms: &MaskTerms,
-        request: &GroupRequest,
-        body: &[u8],
-        rng: &mut impl CryptoRng,
-    ) -> Result<Vec<u8>, MasksRefusal> {
+    fn next(&mut self, asked: &Asked<'_>, rng: &mut impl CryptoRng) -> Result<Vec<u8>, MasksRefusal> {
+        let Asked { own, terms, request, body } = *asked;
         match (&mut self.side, request.exchange, self.words.0.len()) {
             (Side::Keys(keys), MaskExchange::Shares, words) => {
                 let GroupStart { plan, roster } = from_bytes(body)?;

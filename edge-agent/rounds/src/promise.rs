@@ -1,6 +1,6 @@
 //! What the noise of the rounds in the ledger promises to this home. Pure.
 
-use hearthwatch_federation::{RoundNoise, Strength, stated_of_rounds};
+use hearthwatch_federation::{RoundNoise, Strength, newest_with_noise, stated_of_rounds};
 
 use crate::ledger::RoundEntry;
 
@@ -11,18 +11,11 @@ const DELTA: f64 = 1e-5;
 /// in no round. `entries` come newest first. Noise of the server is what its plans say: this home cannot check it.
 #[must_use]
 pub fn promised(entries: &[RoundEntry]) -> Option<String> {
-    let trained = entries.iter().filter(|entry| !entry.evaluates && entry.bytes > 0 && entry.sent_at.is_some());
-    let mut rounds: Vec<RoundNoise> = Vec::new();
-    for round in trained.map(noise) {
-        if !round.any() && !rounds.is_empty() {
-            break;
-        }
-        rounds.push(round);
-        if !round.any() {
-            break;
-        }
-    }
-    let stated = stated_of_rounds(&rounds, DELTA)?;
+    // Of a masked round without a group keys have left, and nothing of the delta.
+    let left = |entry: &&RoundEntry| entry.bytes > 0 && entry.sent_at.is_some() && entry.masked != Some(0);
+    let trained: Vec<RoundNoise> = entries.iter().filter(|entry| !entry.evaluates).filter(left).map(noise).collect();
+    let rounds = newest_with_noise(&trained);
+    let stated = stated_of_rounds(rounds, DELTA)?;
     let words = stated.for_resident();
     Some(match stated.published.strength() {
         Strength::Nothing => words,
@@ -37,7 +30,7 @@ pub fn promised(entries: &[RoundEntry]) -> Option<String> {
 fn noise(entry: &RoundEntry) -> RoundNoise {
     let by_home = entry.figures.as_ref().map_or(0.0, |figures| figures.noise);
     let (clip, by_server, homes) = (entry.clip, entry.server_noise, entry.least);
-    RoundNoise { clip, by_home, by_server, homes, adds_up: false }
+    RoundNoise { clip, by_home, by_server, homes, seen_together: entry.fewest_in_sum(), adds_up: false }
 }
 
 #[cfg(test)]
@@ -89,5 +82,16 @@ mod tests {
         assert!(promised(&mixed).unwrap().contains("after 2 rounds"));
         mixed.iter_mut().for_each(|entry| entry.sent_at = None);
         assert_eq!(promised(&mixed), None);
+    }
+
+    #[test]
+    fn of_a_masked_round_the_server_is_said_to_see_a_sum() {
+        let of = |masked| {
+            let masked = |entry| RoundEntry { masked, ..entry };
+            promised(&entries(1, 0.0, 12, 0.0).into_iter().map(masked).collect::<Vec<_>>())
+        };
+        let words = of(Some(8)).unwrap();
+        assert!(words.ends_with("The server sees sums of at least 6 homes, never your home's part alone."), "{words}");
+        assert_eq!(of(Some(0)), None, "only keys have left");
     }
 }

@@ -20,8 +20,8 @@ pub use counts::{BIN_WIDTH, BINS, COUNT_MAX, ClassCounts, CountsError, Histogram
 pub use delta::{Delta, DeltaError};
 pub use fixed_point::{FixedPoint, SUMMED_HOMES_MAX, SumError};
 pub use privacy::{
-    NoisedBy, PrivacyLoss, PrivacyStatement, PrivacyTerms, RoundNoise, Strength, privacy_loss, stated,
-    stated_of_rounds, stated_over,
+    NoisedBy, PrivacyLoss, PrivacyStatement, PrivacyTerms, RoundNoise, Strength, newest_with_noise, privacy_loss,
+    stated, stated_of_rounds, stated_over,
 };
 pub use quantised::Quantised;
 pub use reputation::{Conduct, REMEMBERED_MAX, Reputation, Standing, Verdict};

@@ -3,7 +3,8 @@
 mod statement;
 
 pub use statement::{
-    NoisedBy, PrivacyStatement, PrivacyTerms, RoundNoise, Strength, stated, stated_of_rounds, stated_over,
+    NoisedBy, PrivacyStatement, PrivacyTerms, RoundNoise, Strength, newest_with_noise, stated, stated_of_rounds,
+    stated_over,
 };
 
 /// A guarantee: for any one home, what was published is at most e^ε times as likely with it as without, except with a chance of δ.

@@ -28,19 +28,20 @@
 //! **In rounds** homes draw their keys before there is a group: only homes that have something to send come into one. Then [`KeyPairs`]
 //! stand for the first exchange, and [`GroupStart`] brings plan and roster together ([`Home::enter`]).
 //!
-//! **Order:** a module uses only those before it: `group`, `secret`, `agreement`, `sharing`, `words`, `messages`, `wire`, `home`, `server`.
+//! **Order:** a module uses only those before it: `group`, `secret`, `agreement`, `sharing`, `words`, `messages`, `body`, `home`, `server`.
 
 mod agreement;
+mod body;
 mod group;
 mod home;
 mod messages;
 mod secret;
 mod server;
 mod sharing;
-mod wire;
 mod words;
 
 pub use agreement::PublicKeys;
+pub use body::{Body, BodyError, from_bytes, to_bytes};
 pub use group::{
     GROUP_HOMES_MAX, GROUP_HOMES_MIN, GROUP_WORDS_MAX, GroupDigest, GroupPlan, Place, PlanFault, into_groups,
 };
@@ -51,7 +52,6 @@ pub use messages::{
 };
 pub use server::{Ended, GroupSum, Refused, Server, WrongShare};
 pub use sharing::ShareCommitments;
-pub use wire::{Body, BodyError, from_bytes, to_bytes};
 pub use words::Words;
 
 #[cfg(test)]

@@ -208,7 +208,7 @@ fn masked_plan() -> RoundPlan {
     RoundPlan { work: RoundWork::MaskedTrain(MaskedTrainWork { train, masks }), ..round_plan() }
 }
 
-/// A home that can mask, what it sends and is told in a masked round, a home that sends nothing, and two other words of the aggregator.
+/// A home that can mask, what it sends and receives in a masked round, a home that sends nothing, and two other receipts.
 fn further_rounds() -> [(&'static str, Message); 8] {
     let offer = RoundOffer { masks: true, ..round_offer() };
     let keys = MaskAnswer { exchange: MaskExchange::Keys, file: RoundFile::of(b"keys") };

@@ -88,14 +88,14 @@ pub async fn run(arguments: &HomeArguments, trainer: &Path) -> anyhow::Result<()
 
 fn compare(name: &str, without: &mut [Duration], with: &mut [Duration]) {
     for (title, times) in [("without training", &mut *without), ("while it trains", &mut *with)] {
-        println!("{name:<9} {title:<17} {} alarms: {}", times.len(), told(times));
+        println!("{name:<9} {title:<17} {} alarms: {}", times.len(), described(times));
     }
     let at = |share| percentile(with, share) / percentile(without, share);
     println!("{name:<9} ratio                        p50 {:.2}, p90 {:.2}", at(0.5), at(0.9));
 }
 
 /// Middle, upper tenth and end of some times.
-fn told(times: &mut [Duration]) -> String {
+fn described(times: &mut [Duration]) -> String {
     times.sort_unstable();
     let at = |share| percentile(times, share) * 1000.0;
     format!("p50 {:.1} ms, p90 {:.1} ms, longest {:.1} ms", at(0.5), at(0.9), at(1.0))
@@ -153,16 +153,16 @@ impl Training {
     fn begin(program: PathBuf, job: RoundJob) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let whole = Arc::new(AtomicBool::new(false));
-        let (told, tells) = (Arc::clone(&stop), Arc::clone(&whole));
+        let (stopped, tells) = (Arc::clone(&stop), Arc::clone(&whole));
         let runs = std::thread::spawn(move || {
             let mut first = None;
-            while !told.load(Ordering::Relaxed) {
+            while !stopped.load(Ordering::Relaxed) {
                 std::fs::create_dir_all(&job.out)?;
                 let mut running = Running::begin(&program, &job)?;
                 let ended = loop {
                     match running.poll() {
                         // Ended with the process.
-                        None if told.load(Ordering::Relaxed) => return Ok(first),
+                        None if stopped.load(Ordering::Relaxed) => return Ok(first),
                         None => std::thread::sleep(POLL),
                         Some(ended) => break ended,
                     }

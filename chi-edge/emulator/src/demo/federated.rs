@@ -1,18 +1,14 @@
-//! A federated round of the demonstration: homes put down what they lived through, the aggregator asks them, and whoever looks on is told.
+//! A federated round of the demonstration: homes write down their history, the aggregator asks them, and a line on the screen says what came of it.
 
 use std::time::{Duration, Instant};
 
-use hearthwatch_detector::network::{Artifact, Weights};
-use hearthwatch_evaluation::evaluate::GateReport;
-use hearthwatch_federation::Rise;
 use hearthwatch_protocol::{HomeId, ModelVersion};
-use hearthwatch_rounds::{ModelTrainer, ReplayStep, RoundTrainer, TrainerError};
 use hearthwatch_store::rounds::{RoundHomeRow, RoundRow, RoundStage};
 
 use super::agent::FleetAgent;
 use super::home::SimulatedHome;
 use super::learn;
-use super::rounds_told::FederatedRound;
+use super::round_report::FederatedRound;
 use super::stage::Stage;
 use super::teach::update_all;
 use crate::screen::{Screen, spoken};
@@ -53,14 +49,14 @@ pub async fn hold(
     stage.round_clock.set(at);
     stage.aggregator.hold_rounds();
     let (row, asked) = ended(stage, number, agents, screen).await?;
-    let mut told = FederatedRound::of(&row, &asked)?;
-    screen.say(format!("{} ({})", told.line(), spoken(start.elapsed())));
+    let mut round = FederatedRound::of(&row, &asked)?;
+    screen.say(format!("{} ({})", round.line(), spoken(start.elapsed())));
     if let Some(run) = &row.run {
         let version = released(stage, run).await?;
         update_all(version, homes, agents, screen).await?;
-        told.released = Some(version.0);
+        round.released = Some(version.0);
     }
-    Ok(told)
+    Ok(round)
 }
 
 /// Every home writes what it has lived through, on every core. Returns those that can train or evaluate.
@@ -149,32 +145,5 @@ async fn until<T>(
         let late = begun.elapsed() > PATIENCE || agents.iter().any(FleetAgent::has_left_rounds);
         anyhow::ensure!(!late, "{what} did not come; log.txt in the run's folder says what the parts did");
         tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-/// The aggregator's trainer, which keeps its recordings prepared from one round to the next: here they follow at once, and it would read the
-/// same ones again.
-pub struct KeptTrainer(pub ModelTrainer);
-
-impl RoundTrainer for KeptTrainer {
-    fn replay(&self, start: &Weights, step: &ReplayStep) -> Result<Weights, TrainerError> {
-        self.0.replay(start, step)
-    }
-
-    fn rise(&self, start: &Weights, seed: u64) -> Result<Rise, TrainerError> {
-        self.0.rise(start, seed)
-    }
-
-    fn artifact(
-        &self,
-        weights: Weights,
-        champion: &Artifact,
-        training: serde_json::Value,
-    ) -> Result<Artifact, TrainerError> {
-        self.0.artifact(weights, champion, training)
-    }
-
-    fn judge(&self, candidate: &Artifact, control: &Artifact, champion: &Artifact) -> Result<GateReport, TrainerError> {
-        self.0.judge(candidate, control, champion)
     }
 }

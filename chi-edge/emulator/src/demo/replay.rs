@@ -57,10 +57,10 @@ impl Replay {
         while self.at < until {
             self.at = (self.at + WEEK).min(until);
             self.pace.reach(self.at).await;
-            let told;
-            (homes, told) = live(homes, self.at, &self.bar).await?;
+            let messages;
+            (homes, messages) = live(homes, self.at, &self.bar).await?;
             stage.clock.set(self.at);
-            for (agent, words) in agents.iter().zip(told) {
+            for (agent, words) in agents.iter().zip(messages) {
                 self.answers += words.iter().filter(|word| matches!(word, ToFleet::Answer(_))).count();
                 agent.say(words).await?;
             }
@@ -73,13 +73,13 @@ impl Replay {
         Ok(homes)
     }
 
-    /// Leaves a line: `told` says what became of the answers.
+    /// Leaves a line; `answers` says what became of those.
     ///
     /// # Errors
     /// When a home's thread still runs.
-    pub fn finish(self, homes: &[SimulatedHome], told: &str) -> anyhow::Result<()> {
+    pub fn finish(self, homes: &[SimulatedHome], answers: &str) -> anyhow::Result<()> {
         let line = format!(
-            "phase {}: {} weeks of {} homes in {}: {} alarms, {} answers, {told}",
+            "phase {}: {} weeks of {} homes in {}: {} alarms, {} answers, {answers}",
             self.phase + 1,
             (self.span.1 - self.span.0) / WEEK,
             homes.len(),

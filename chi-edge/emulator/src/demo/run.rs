@@ -14,12 +14,12 @@ use hearthwatch_training::{Corpus, RetrainConfig};
 
 use super::agent::FleetAgent;
 use super::cast::{self, HOMES_MAX, Player};
-use super::federated::{KeptTrainer, hold};
+use super::federated::hold;
 use super::home::SimulatedHome;
 use super::learn::{self, Learn};
 use super::replay::Replay;
 use super::resident::Habits;
-use super::rounds_told::FederatedRound;
+use super::round_report::FederatedRound;
 use super::stage::{Rounds, Stage};
 use super::table::{Report, Round, Row};
 use super::tally::Tally;
@@ -145,7 +145,7 @@ async fn build(
         let past = Arc::new(corpus.until(EPOCH));
         exchange(known, corpus.until(EPOCH));
         let config = RetrainConfig { seed: settings.seed, ..RetrainConfig::default() };
-        let trainer = Arc::new(KeptTrainer(ModelTrainer::new(Corpora::Given(past), config)));
+        let trainer = Arc::new(ModelTrainer::new(Corpora::Given(past), config).kept());
         Rounds { config: learn::config(players), trainer }
     });
     let learner = Arc::new(ModelLearner::new(Corpora::Exchanged(Arc::clone(known))).with_seed(settings.seed));

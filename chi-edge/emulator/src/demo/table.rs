@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use hearthwatch_evaluation::evaluate::GateReport;
 use serde::{Deserialize, Serialize};
 
-use super::rounds_told::FederatedRound;
+use super::round_report::FederatedRound;
 use super::tally::{Found, Tally};
 
 /// What a home's recording was used for besides being lived in.

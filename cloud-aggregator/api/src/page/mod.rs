@@ -126,16 +126,13 @@ fn going_out(store: &dyn Store, director: Option<&Director>) -> StoreResult<Roll
 
 /// The newest rounds with counts of their homes.
 fn held(store: &dyn Store) -> StoreResult<Rounds> {
-    let rounds = store.round_tallies(rounds::ROUNDS_SHOWN)?;
+    let rounds = store.round_tallies(None, rounds::ROUNDS_SHOWN)?;
     let not_used = match rounds.first() {
         Some((newest, _)) => store.round_homes_not_used(newest.number, rounds::HOMES_LISTED)?,
         None => Vec::new(),
     };
     let suspected = reputation::suspected(store, rounds::HOMES_LISTED)?;
-    let privacy = match rounds.first() {
-        Some(_) => privacy::of_newest(&store.round_tallies(0)?)?,
-        None => None,
-    };
+    let privacy = privacy::of_newest(store)?;
     Ok(Rounds { willing: store.willing_homes()?, rounds, not_used, suspected, privacy })
 }
 

@@ -288,7 +288,7 @@ pub(crate) async fn standings(_: Viewer, http: State<Http>, Params(paging): Para
     (status = 200, body = PrivacyView),
 ))]
 pub(crate) async fn stated(_: Viewer, http: State<Http>) -> Answer<PrivacyView> {
-    let stated = blocking(&http.app.store, |store| privacy::of_newest(&store.round_tallies(0)?)).await?;
+    let stated = blocking(&http.app.store, privacy::of_newest).await?;
     let (since, stated) = stated.unzip();
     let words = stated.map_or_else(|| "No deltas became one yet.".to_owned(), |stated| stated.for_operator());
     Ok(Json(PrivacyView {

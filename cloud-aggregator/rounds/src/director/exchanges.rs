@@ -10,11 +10,9 @@ use hearthwatch_store::rounds::{
     GroupRow, RequestRow, RoundDuty, RoundHomeRow, RoundHomeState, RoundOutcome, RoundRow,
 };
 use hearthwatch_telemetry::event::Event as _;
-use rand::SeedableRng as _;
-use rand_chacha::ChaCha20Rng;
 
 use super::opening::excluded;
-use super::{Case, Done, Fault, RoundDirector, RoundError, ended, late};
+use super::{Case, Done, Fault, RoundDirector, RoundError, ended, late, unpredictable};
 use crate::aggregate::UNREADABLE;
 use crate::config::MaskSettings;
 use crate::event::GroupEnded;
@@ -48,7 +46,7 @@ impl RoundDirector {
         if keys.len() < least as usize {
             return Ok(self.too_few(case, keys.len(), least)?);
         }
-        let mut rng = ChaCha20Rng::from_seed(random()?);
+        let mut rng = unpredictable()?;
         let opened = groups::draw(case.round.number, &terms, &keys, &mut rng).map_err(Fault::Final)?;
         self.go_on(case, masks, changes, opened)
     }
@@ -59,7 +57,7 @@ impl RoundDirector {
             return Err(Fault::Final(format!("no exchange is open in the stage {}", case.round.stage.as_str())));
         };
         let out = excluded(case.store)?;
-        let mut closed = Vec::new();
+        let (mut closed, here) = (Vec::new(), taken(case).map(|row| (&row.home, row)).collect::<BTreeMap<_, _>>());
         for group in case.store.round_groups(case.round.number)?.iter().filter(|group| !group.state.is_empty()) {
             let server = groups::server(group)?;
             let homes = &server.plan().homes;
@@ -71,7 +69,7 @@ impl RoundDirector {
             }
             let mut bodies = BTreeMap::new();
             // Who is excluded is not added: until masked deltas are in the sum, it is as if the home had dropped out.
-            for row in taken(case).filter(|row| homes.contains(&row.home) && !out.contains_key(&row.home)) {
+            for row in homes.iter().filter(|home| !out.contains_key(home)).filter_map(|home| here.get(home)) {
                 bodies.insert(row.home.clone(), case.store.round_body(row.round, &row.home)?);
             }
             closed.push(groups::close(server, exchange, &bodies).map_err(Fault::Final)?);
@@ -94,6 +92,7 @@ impl RoundDirector {
             None => case.round.deadline,
         };
         let (mut rows, mut requests): (Vec<GroupRow>, Vec<RequestRow>) = (Vec::new(), Vec::new());
+        let by_home: BTreeMap<&HomeId, &RoundHomeRow> = case.homes.iter().map(|row| (&row.home, row)).collect();
         for Opened { row: group, homes, bodies, mut blamed } in groups {
             let over = !group.reason.is_empty();
             if over {
@@ -101,16 +100,16 @@ impl RoundDirector {
                 GroupEnded { round, group: group.number, reason }.emit(&self.parts.metrics);
             }
             for home in homes {
-                let Some(before) = case.homes.iter().find(|row| row.home == home) else { continue };
+                let Some(before) = by_home.get(&home).copied() else { continue };
                 let takes_part = before.state == RoundHomeState::Taken;
-                // What a home took back or was told stands, whatever comes of its group.
+                // What a home took back, and what it was refused, stands, whatever comes of its group.
                 if !takes_part && !before.state.open() {
                     continue;
                 }
                 match (bodies.get(&home), blamed.remove(&home)) {
                     (Some(body), _) if !over => {
                         let exchange = stage.exchange().unwrap_or(MaskExchange::Opened);
-                        requests.push(self.request(before, exchange, body, deadline)?);
+                        requests.push(self.request((before, group.number), exchange, body, deadline)?);
                         changes.insert(home, asked_again(before, now));
                     }
                     (_, Some(reason)) if over || stage.exchange().is_some() => {
@@ -143,7 +142,7 @@ impl RoundDirector {
 
     fn request(
         &self,
-        row: &RoundHomeRow,
+        (row, group): (&RoundHomeRow, u32),
         exchange: MaskExchange,
         body: &[u8],
         deadline: i64,
@@ -152,7 +151,7 @@ impl RoundDirector {
         let request =
             GroupRequest { home: home.clone(), round, nonce: row.nonce, exchange, file: RoundFile::of(body), deadline };
         let signed = request.sign(&self.parts.key).map_err(|error| RoundError::Plan(error.to_string()))?;
-        Ok(RequestRow { round, home, signed, body: body.to_vec() })
+        Ok(RequestRow { round, home, group, signed, body: body.to_vec() })
     }
 }
 
@@ -181,10 +180,4 @@ fn left_out(case: &Case<'_>, row: &RoundHomeRow, reason: String) -> RoundHomeRow
 fn asked_again(row: &RoundHomeRow, now: i64) -> RoundHomeRow {
     let (state, reason, at) = (RoundHomeState::Planned, String::new(), Some(now));
     RoundHomeRow { state, reason, at, answer: None, digest: None, bytes: 0, ..row.clone() }
-}
-
-fn random() -> Result<[u8; 32], RoundError> {
-    let mut seed = [0; 32];
-    aws_lc_rs::rand::fill(&mut seed).map_err(|_| RoundError::Plan("the system gives no randomness".to_owned()))?;
-    Ok(seed)
 }

@@ -380,7 +380,7 @@ fn a_delta_without_masks_is_refused_before_any_of_it_is_stored_and_so_is_what_be
     }
     fleet.bench.work();
     assert_eq!(fleet.bench.round(1).stage, RoundStage::Sharing);
-    // A receipt was lost: the home says it again, and is told the same.
+    // A receipt was lost: the home sends it again, and gets the same receipt.
     let again = fleet.say(2, MaskExchange::Keys, &fleet.keys_of(2));
     assert_eq!(again, RoundState::Received(MaskExchange::Keys));
     let other = fleet.homes[3].id.clone();
@@ -423,18 +423,18 @@ fn a_kill_before_any_step_of_the_exchanges_changes_nothing() {
 fn a_restarted_aggregator_tells_homes_of_an_open_exchange_that_there_is_more_to_send() {
     let mut fleet = Fleet::new(6);
     fleet.open(&[]);
-    let told = |fleet: &Fleet| {
+    let receipts = |fleet: &Fleet| {
         let receipts = crate::receipts::taken(fleet.bench.store.as_ref()).unwrap();
         receipts.into_iter().map(|(_, receipt)| receipt.state).collect::<Vec<_>>()
     };
-    assert_eq!(told(&fleet), [RoundState::Received(MaskExchange::Keys); 6]);
+    assert_eq!(receipts(&fleet), [RoundState::Received(MaskExchange::Keys); 6]);
     fleet.bench.work();
-    assert_eq!(told(&fleet), [], "nothing of the next exchange is here");
+    assert_eq!(receipts(&fleet), [], "nothing of the next exchange is here");
     fleet.answer(&[], &honest);
-    assert_eq!(told(&fleet), [RoundState::Received(MaskExchange::Shares); 6]);
+    assert_eq!(receipts(&fleet), [RoundState::Received(MaskExchange::Shares); 6]);
     fleet.bench.work();
     fleet.exchanges(&[], &honest);
-    assert_eq!(told(&fleet), [RoundState::Taken; 6]);
+    assert_eq!(receipts(&fleet), [RoundState::Taken; 6]);
 }
 
 #[test]

@@ -10,12 +10,11 @@ use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundOu
 use hearthwatch_store::standings::Remembered;
 use hearthwatch_store::{ModelRow, NewModel, RunRow, RunState, RunTrigger, StoreResult};
 use hearthwatch_telemetry::event::Event as _;
-use rand::rngs::{StdRng, SysRng};
-use rand::{RngExt as _, SeedableRng as _};
+use rand::RngExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::opening::excluded;
-use super::{Case, Done, Fault, RoundDirector, RoundError, ended, trainer_fault};
+use super::{Case, Done, Fault, RoundDirector, RoundError, ended, trainer_fault, unpredictable};
 use crate::aggregate::{Aggregated, How, aggregate};
 use crate::body::EVALUATED_MODELS;
 use crate::cohort;
@@ -29,10 +28,6 @@ use crate::trainer::ReplayStep;
 
 /// Keeps the draw of evaluators apart from that of homes that train.
 const EVALUATORS_SALT: u64 = 0x006a_7564_6765;
-
-fn no_randomness() -> Fault {
-    Fault::Again(RoundError::Plan("the system gives no randomness".to_owned()))
-}
 
 /// What came of the deltas, as it is kept.
 struct Made {
@@ -54,7 +49,7 @@ impl RoundDirector {
         }
         let base = self.parts.files.artifact(&case.round.base)?;
         let settings = case.settings;
-        let mut rng = StdRng::try_from_rng(&mut SysRng).map_err(|_| no_randomness())?;
+        let mut rng = unpredictable()?;
         // Of a masked round nothing is known of a home by which it could be known again.
         let remembers = settings.strategy.vets() && !masked;
         let mut kept = if remembers { Some(Kept::read(case.store, rng.random())?) } else { None };

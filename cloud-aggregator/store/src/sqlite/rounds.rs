@@ -50,6 +50,10 @@ impl RoundStore for SqliteStore {
         })
     }
 
+    fn round_group(&self, round: u64, home: &HomeId) -> StoreResult<Option<GroupRow>> {
+        groups::of_home(&self.look_up(), round, home)
+    }
+
     fn round_groups(&self, round: u64) -> StoreResult<Vec<GroupRow>> {
         groups::groups(&self.read(), round)
     }
@@ -78,9 +82,10 @@ impl RoundStore for SqliteStore {
         select_homes(&self.read(), clause, params![signed(round), limited(limit)])
     }
 
-    fn round_tallies(&self, limit: usize) -> StoreResult<Vec<(RoundRow, RoundTally)>> {
-        let connection = self.read();
-        let rows = select_rounds(&connection, "ORDER BY number DESC LIMIT ?1", [limited(limit)])?;
+    fn round_tallies(&self, before: Option<u64>, limit: usize) -> StoreResult<Vec<(RoundRow, RoundTally)>> {
+        let (connection, before) = (self.read(), before.map_or(i64::MAX, signed));
+        let clause = "WHERE number < ?1 ORDER BY number DESC LIMIT ?2";
+        let rows = select_rounds(&connection, clause, params![before, limited(limit)])?;
         let with_tally = |row: RoundRow| tally(&connection, row.number).map(|tally| (row, tally));
         rows.into_iter().map(with_tally).collect()
     }

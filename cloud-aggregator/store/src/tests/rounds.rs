@@ -72,7 +72,8 @@ fn the_homes_of_a_round_are_counted_by_what_became_of_their_answers(store: &dyn 
     homes.push(fixtures::round_home(1, "j", RoundDuty::Evaluate, State::Taken));
     let row = store.advance_round(&round(1), &homes).unwrap();
     let tally = RoundTally { used: 2, left_out: 1, refused: 1, silent: 2, evaluated: 1, mean_norm: Some(2.0) };
-    assert_eq!(store.round_tallies(5).unwrap(), [(row, tally)]);
+    assert_eq!(store.round_tallies(None, 5).unwrap(), [(row, tally)]);
+    assert_eq!(store.round_tallies(Some(1), 5).unwrap(), []);
     assert_eq!(store.round_homes_not_used(1, 0).unwrap(), homes[2..4]);
     assert_eq!(store.round_homes_not_used(1, 1).unwrap(), homes[2..3]);
 }
@@ -156,6 +157,7 @@ fn groups_and_requests_go_with_the_round_and_an_exchange_takes_the_bodies_of_the
     let request = |name: &str, body: &[u8]| RequestRow {
         round: 1,
         home: home(name),
+        group: 0,
         signed: SignedGroupRequest::from_bytes(vec![4]),
         body: body.to_vec(),
     };
@@ -173,11 +175,13 @@ fn groups_and_requests_go_with_the_round_and_an_exchange_takes_the_bodies_of_the
         PartPut::Next(1),
         "homes answer again"
     );
+    assert_eq!(store.round_group(1, &home("b")).unwrap(), Some(group(b"one")));
     let masking = RoundRow { stage: RoundStage::Masking, ..sharing };
     let summed = GroupRow { sum: Some(vec![7]), ..group(b"two") };
     let masking =
         store.advance_groups(&masking, &homes[..1], std::slice::from_ref(&summed), &[request("a", b"shares")]).unwrap();
     assert_eq!(store.round_groups(1).unwrap(), [summed]);
+    assert_eq!(store.round_group(1, &home("b")).unwrap(), None, "it is asked for nothing");
     assert_eq!(store.round_requests(1).unwrap(), [request("a", b"shares")], "who is not asked has nothing to answer");
     assert_eq!(store.leave_round(&home("b"), "no_consent", NOW).unwrap(), Some(1));
     store.advance_round(&ended(&masking), &[]).unwrap();

@@ -63,7 +63,9 @@ impl Group {
     fn answer(&mut self, place: usize, exchange: MaskExchange, body: &[u8]) -> Result<Vec<u8>, MasksRefusal> {
         // Whatever was written down is what a killed home goes on with.
         let mut again = Masks::from_bytes(&self.homes[place].to_bytes().unwrap()).unwrap();
-        let answer = again.answer(&home(place), &terms(), &request(exchange, body), body, &mut rng(50 + place as u64));
+        let (own, terms, request) = (home(place), terms(), request(exchange, body));
+        let asked = Asked { own: &own, terms: &terms, request: &request, body };
+        let answer = again.answer(&asked, &mut rng(50 + place as u64));
         self.homes[place] = again;
         answer
     }
@@ -110,7 +112,8 @@ fn a_group_that_is_smaller_or_has_a_lower_threshold_than_the_plan_promised_is_re
         roster = Roster { group: plan.digest(), ..roster };
         let body = to_bytes(&GroupStart { plan, roster }).unwrap();
         let request = request(MaskExchange::Shares, &body);
-        let refusal = group.homes[0].answer(&home(0), &terms, &request, &body, &mut rng(9)).unwrap_err();
+        let asked = Asked { own: &home(0), terms: &terms, request: &request, body: &body };
+        let refusal = group.homes[0].answer(&asked, &mut rng(9)).unwrap_err();
         assert!(refusal.leaves());
         assert_eq!(group.homes[0].sent(), MaskExchange::Keys, "nothing was given away");
         refusal

@@ -10,7 +10,7 @@ use rand::rngs::{StdRng, SysRng};
 
 use super::{RoundsError, Service};
 use crate::machine::{Stage, Work};
-use crate::masks::{Masks, MasksRefusal};
+use crate::masks::{Asked, Masks, MasksRefusal};
 
 impl Service {
     /// Keeps what training left, and answers the plan with new keys.
@@ -30,7 +30,7 @@ impl Service {
             duration_s = figures.seconds,
             "a round's work is done; it is kept here until it can be sent under masks"
         );
-        self.say(masks, body, Some(figures)).await
+        self.keep_exchange(masks, body, Some(figures)).await
     }
 
     /// Answers the newest request, if it is one of the round in hand and its turn.
@@ -56,8 +56,9 @@ impl Service {
             Ok(random) => random,
             Err(why) => return self.decline(DeclineReason::Other, &why).await,
         };
-        match masks.answer(&self.parts.home, &terms, &request, &body, &mut random) {
-            Ok(answer) => self.say(masks, answer, None).await,
+        let asked = Asked { own: &self.parts.home, terms: &terms, request: &request, body: &body };
+        match masks.answer(&asked, &mut random) {
+            Ok(answer) => self.keep_exchange(masks, answer, None).await,
             Err(MasksRefusal::Again) => Ok(()),
             Err(refusal) if refusal.leaves() => self.decline(DeclineReason::Group, &refusal.to_string()).await,
             Err(refusal) => {
@@ -81,7 +82,12 @@ impl Service {
     }
 
     /// Signs and keeps an answer of an exchange; it is sent next.
-    async fn say(&mut self, masks: Masks, body: Vec<u8>, figures: Option<JobFigures>) -> Result<(), RoundsError> {
+    async fn keep_exchange(
+        &mut self,
+        masks: Masks,
+        body: Vec<u8>,
+        figures: Option<JobFigures>,
+    ) -> Result<(), RoundsError> {
         let Some(work) = &self.work else { return Ok(()) };
         let (round, now) = (work.plan.round, self.now());
         let answer = MaskAnswer { exchange: masks.sent(), file: RoundFile::of(&body) };

@@ -19,6 +19,7 @@ use rand::rngs::StdRng;
 use super::tests::{NOW, PATIENCE, World};
 use super::*;
 use crate::ledger::Outcome;
+use crate::masks::Asked;
 use crate::masks::Masks;
 
 /// Leaves forty words, of which each is 1.
@@ -71,7 +72,8 @@ impl Group {
         let one = |(at, home): (usize, &mut Masks)| {
             let (own, body) = (HomeId::new(OTHERS[at]).unwrap(), body(at));
             let request = request(exchange, &body);
-            home.answer(&own, &self.terms, &request, &body, &mut rng(60 + at as u64)).unwrap()
+            let asked = Asked { own: &own, terms: &self.terms, request: &request, body: &body };
+            home.answer(&asked, &mut rng(60 + at as u64)).unwrap()
         };
         self.others.iter_mut().enumerate().map(one).collect()
     }
@@ -219,8 +221,8 @@ async fn a_second_group_and_a_request_of_somebody_else_are_refused_and_the_home_
     let roster = Roster { group: plan.digest(), ..roster };
     ask(&world, MaskExchange::Shares, &to_bytes(&GroupStart { plan, roster }).unwrap());
     let second = "a request of the exchange Shares came out of turn: ignored";
-    let told = |view: &RoundsView| view.refused.as_ref().is_some_and(|refused| refused.detail == second);
-    tokio::time::timeout(PATIENCE, world.view().wait_for(told)).await.expect("it is refused").unwrap();
+    let refused = |view: &RoundsView| view.refused.as_ref().is_some_and(|refused| refused.detail == second);
+    tokio::time::timeout(PATIENCE, world.view().wait_for(refused)).await.expect("it is refused").unwrap();
     assert_eq!(world.delivery.borrow().clone(), None);
 }
 

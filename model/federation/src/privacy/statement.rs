@@ -160,6 +160,8 @@ pub struct RoundNoise {
     pub by_server: f64,
     /// Homes in that mean, at least.
     pub homes: u32,
+    /// Of these, homes whose sum is the least that the server sees; 1 where it sees each delta.
+    pub seen_together: u32,
     /// Whether the deltas are added up and nothing else, so that homes' noise adds up too.
     pub adds_up: bool,
 }
@@ -172,8 +174,8 @@ impl RoundNoise {
     }
 
     fn of_home(&self, delta: f64) -> PrivacyTerms {
-        let Self { clip, by_home, homes, .. } = *self;
-        let (noised_by, seen_together, sampling, rounds) = (NoisedBy::Home, 1, 1.0, 1);
+        let Self { clip, by_home, homes, seen_together, .. } = *self;
+        let (noised_by, sampling, rounds) = (NoisedBy::Home, 1.0, 1);
         PrivacyTerms { noised_by, clip, noise: by_home, homes, seen_together, sampling, rounds, delta }
     }
 
@@ -190,6 +192,13 @@ impl RoundNoise {
             PrivacyTerms { noise: self.by_home / homes.sqrt(), ..home }
         }
     }
+}
+
+/// Of rounds, newest first, those that a statement is about: up to the last one without noise; the newest alone where it has none.
+#[must_use]
+pub fn newest_with_noise(rounds: &[RoundNoise]) -> &[RoundNoise] {
+    let count = rounds.iter().take_while(|round| round.any()).count();
+    rounds.get(..count.max(1)).unwrap_or_default()
 }
 
 /// What rounds guarantee together to a home that was in all of them; none without rounds. Against readers of the weights the server's noise
@@ -328,7 +337,8 @@ mod tests {
 
     #[test]
     fn homes_noise_adds_up_only_where_deltas_are_added_up() {
-        let summed = RoundNoise { clip: 1.0, by_home: 1.0, by_server: 0.0, homes: 100, adds_up: true };
+        let summed =
+            RoundNoise { clip: 1.0, by_home: 1.0, by_server: 0.0, homes: 100, seen_together: 1, adds_up: true };
         let vetted = RoundNoise { adds_up: false, ..summed };
         let over = |round| stated_of_rounds(&[round; 10], 1e-5).unwrap();
         assert!(over(summed).published.epsilon < over(vetted).published.epsilon / 5.0);
@@ -338,6 +348,10 @@ mod tests {
         assert!(difference.abs() < 1e-9, "{difference}");
         assert!(!RoundNoise { by_home: 0.0, ..vetted }.any() && at_server.any());
         assert_eq!(stated_of_rounds(&[], 1e-5), None);
+        let without = RoundNoise { by_home: 0.0, ..vetted };
+        let newest = |rounds: &[RoundNoise]| newest_with_noise(rounds).len();
+        let counts = [newest(&[vetted, vetted, without]), newest(&[without, vetted]), newest(&[])];
+        assert_eq!(counts, [2, 1, 0]);
     }
 
     #[test]

@@ -11,10 +11,11 @@ CREATE TABLE round_groups (
     PRIMARY KEY (round, number)
 ) STRICT, WITHOUT ROWID;
 
--- What homes of groups are asked for in the exchange that is open, as it was signed.
+-- What homes of groups are asked for in the exchange that is open, as it was signed; `number` is that of the group.
 CREATE TABLE round_requests (
     round INTEGER NOT NULL,
     home TEXT NOT NULL,
+    number INTEGER NOT NULL,
     signed BLOB NOT NULL,
     body BLOB NOT NULL,
     PRIMARY KEY (round, home)

@@ -1,7 +1,8 @@
 //! Tables `round_groups` and `round_requests`.
 
+use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::round::SignedGroupRequest;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, Params, Transaction, params};
 
 use super::super::query::{all, home, run};
 use super::super::{StoreResult, signed};
@@ -16,9 +17,9 @@ pub(super) fn put(tx: &Transaction<'_>, round: u64, groups: &[GroupRow], request
     }
     run(tx, "drop round parts", "DELETE FROM round_parts WHERE round = ?1", [signed(round)])?;
     run(tx, "drop requests", "DELETE FROM round_requests WHERE round = ?1", [signed(round)])?;
-    let insert = "INSERT INTO round_requests (round, home, signed, body) VALUES (?1, ?2, ?3, ?4)";
+    let insert = "INSERT INTO round_requests (round, home, number, signed, body) VALUES (?1, ?2, ?3, ?4, ?5)";
     for row in requests {
-        let values = params![signed(round), row.home.as_str(), row.signed.as_bytes(), row.body];
+        let values = params![signed(round), row.home.as_str(), row.group, row.signed.as_bytes(), row.body];
         run(tx, "put request", insert, values)?;
     }
     Ok(())
@@ -33,8 +34,19 @@ pub(super) fn end(tx: &Transaction<'_>, round: u64) -> StoreResult<()> {
 }
 
 pub(super) fn groups(connection: &Connection, round: u64) -> StoreResult<Vec<GroupRow>> {
-    let select = "SELECT round, number, state, sum, reason FROM round_groups WHERE round = ?1 ORDER BY number";
-    all(connection, "list groups", select, [signed(round)], |row| {
+    select(connection, "WHERE round = ?1 ORDER BY number", [signed(round)])
+}
+
+/// The group of a home that is asked for something now.
+pub(super) fn of_home(connection: &Connection, round: u64, home: &HomeId) -> StoreResult<Option<GroupRow>> {
+    let number = "(SELECT number FROM round_requests WHERE round = ?1 AND home = ?2)";
+    let clause = format!("WHERE round = ?1 AND number = {number}");
+    Ok(select(connection, &clause, params![signed(round), home.as_str()])?.pop())
+}
+
+fn select(connection: &Connection, clause: &str, values: impl Params) -> StoreResult<Vec<GroupRow>> {
+    let select = format!("SELECT round, number, state, sum, reason FROM round_groups {clause}");
+    all(connection, "list groups", &select, values, |row| {
         Ok(GroupRow {
             round: row.get(0)?,
             number: row.get(1)?,
@@ -46,13 +58,14 @@ pub(super) fn groups(connection: &Connection, round: u64) -> StoreResult<Vec<Gro
 }
 
 pub(super) fn requests(connection: &Connection, round: u64) -> StoreResult<Vec<RequestRow>> {
-    let select = "SELECT round, home, signed, body FROM round_requests WHERE round = ?1 ORDER BY home";
+    let select = "SELECT round, home, number, signed, body FROM round_requests WHERE round = ?1 ORDER BY home";
     all(connection, "list requests", select, [signed(round)], |row| {
         Ok(RequestRow {
             round: row.get(0)?,
             home: home("round_requests", row, 1)?,
-            signed: SignedGroupRequest::from_bytes(row.get(2)?),
-            body: row.get(3)?,
+            group: row.get(2)?,
+            signed: SignedGroupRequest::from_bytes(row.get(3)?),
+            body: row.get(4)?,
         })
     })
 }

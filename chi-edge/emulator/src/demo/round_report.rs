@@ -1,4 +1,4 @@
-//! What is told of a federated round: one line while it runs, and its figures under the table.
+//! The report of a federated round: one line while it runs, and its figures under the table.
 
 use std::fmt;
 
