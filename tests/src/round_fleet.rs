@@ -215,7 +215,7 @@ pub fn print(row: &RoundRow, homes: &[RoundHomeRow]) {
     println!("round {}: {outcome}; {}", row.number, row.reason);
     for home in homes {
         println!(
-            "  {:<8} {:<8} {:<8} {:>6} bytes, norm {}, cosine {} {}",
+            "  {:<8} {:<8} {:<10} {:>6} bytes, norm {}, cosine {} {}{}",
             home.home.as_str(),
             home.duty.as_str(),
             home.state.as_str(),
@@ -223,6 +223,8 @@ pub fn print(row: &RoundRow, homes: &[RoundHomeRow]) {
             home.norm.map_or("-".to_owned(), |norm| format!("{norm:.3}")),
             home.similarity.map_or("-".to_owned(), |cosine| format!("{cosine:+.2}")),
             home.reason,
+            home.counted_in
+                .map_or(String::new(), |round| format!(" (asked in round {}, counts in {round})", home.round)),
         );
     }
 }

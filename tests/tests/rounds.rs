@@ -1,5 +1,5 @@
 //! Federated rounds with real processes: homes train, one attacks, one is killed while it trains, one withdraws, and the aggregator is
-//! killed between two answers.
+//! killed between two answers. Then rounds that do not wait for every home, and a home that comes late.
 //!
 //! Without mosquitto on the machine the test says so and does nothing; with `HEARTHWATCH_REQUIRE_MOSQUITTO` set it fails.
 
@@ -113,4 +113,50 @@ async fn a_fleet_trains_three_rounds_with_an_attacker_a_killed_home_one_that_wit
     assert!(standing.left_out == standing.rounds && standing.rounds >= 3, "{standing:?}");
     let withdrawn = fleet.standing(WITHDRAWN).unwrap().unwrap();
     assert!(withdrawn.way.iter().all(|byte| *byte == 0), "no sketch of who takes no part");
+}
+
+/// Two of four deltas are enough, and nothing is ever too old.
+const BUFFERED: &str = "interval_hours = 0\ndeadline_minutes = 10\nevaluate_minutes = 5\nleast = 2\nleast_evaluators = 1\n\
+    steps = 4\nbatch = 32\nreplay_steps = 2\nreplay_batch = 32\nrounds_per_series = 1000\n\
+    strategy = \"clipped-mean\"\nbuffered = true\nbuffer_size = 2\nstaleness_max = 1000\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_home_that_was_off_when_its_round_went_on_counts_in_a_later_one() {
+    if !has_mosquitto() {
+        return;
+    }
+    let recordings = data::homes(&Source::Bundled, &["citylearn_2022_homes"]).unwrap();
+    let recordings: Vec<_> = recordings.into_iter().take(5).map(lately).collect();
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chi-edge/emulator/data");
+    let plan = Plan { recordings, evaluators: 1, programs: &[], corpus: &corpus, fresh: 0, rounds: BUFFERED };
+    let mut fleet = RoundFleet::start(plan).await.unwrap();
+    let home = fleet.homes[0].0.clone();
+    let asked = |row: &&RoundHomeRow| row.home == home;
+    let mut number = 1;
+    while fleet.ended(number).await.unwrap().1.iter().find(asked).is_none_or(|row| !arrived(Some(row))) {
+        number += 1;
+    }
+    fleet.homes[0].1.kill();
+    let straggling = loop {
+        number += 1;
+        let (row, homes) = fleet.ended(number).await.unwrap();
+        print(&row, &homes);
+        if homes.iter().find(asked).is_some_and(|row| row.state == RoundHomeState::Straggling) {
+            break number;
+        }
+        assert!(number < 20, "{}", fleet.logs());
+    };
+    // Rounds go on without it.
+    let (row, _) = fleet.ended(straggling + 2).await.unwrap();
+    assert!(row.aggregate.is_some(), "{}", row.reason);
+    fleet.homes[0].1.start_again().await.unwrap();
+    let counts = |row: &RoundHomeRow| row.home == home && row.counted_in.is_some();
+    let (_, homes) = fleet.wait_for(straggling, |_, homes| homes.iter().any(counts)).await.unwrap();
+    let counted_in = homes.iter().find(asked).and_then(|row| row.counted_in).unwrap();
+    assert!(counted_in > straggling + 2);
+    let (row, homes) = fleet.ended(counted_in).await.unwrap();
+    print(&row, &homes);
+    let counted = homes.iter().find(asked).unwrap();
+    let weighs = format!("trained in round {straggling}, counts 0.");
+    assert!(counted.state == RoundHomeState::Taken && counted.reason.starts_with(&weighs), "{counted:?}");
 }

@@ -30,6 +30,8 @@ pub(super) struct Aggregated {
 pub(super) struct How<'a, R> {
     /// A fresh one.
     pub strategy: Box<dyn Strategy>,
+    /// What the deltas of earlier rounds weigh, by the number of the round.
+    pub weights: BTreeMap<u64, f64>,
     /// Homes that are left out, and why.
     pub excluded: &'a BTreeMap<HomeId, String>,
     /// Weighed the strategy, and learns of this round; none where rounds say nothing of a home.
@@ -48,7 +50,7 @@ pub(super) fn aggregate(
     rows: Vec<RoundHomeRow>,
     how: How<'_, impl CryptoRng>,
 ) -> StoreResult<Option<Aggregated>> {
-    let How { mut strategy, excluded, reputation, noise, rng, now } = how;
+    let How { mut strategy, weights, excluded, reputation, noise, rng, now } = how;
     let mut conducts = Vec::new();
     let mut left: BTreeMap<HomeId, String> = BTreeMap::new();
     let mut norms = Vec::with_capacity(rows.len());
@@ -64,6 +66,7 @@ pub(super) fn aggregate(
                     let (home, sketch) = (row.home.to_string(), reputation.sketch(&delta));
                     conducts.push(Conduct { home, left_out: false, sketch });
                 }
+                let delta = delta.scaled(weights.get(&row.round).copied().unwrap_or(1.0));
                 strategy.add(row.home.as_str(), delta);
             }
             None => {
@@ -102,7 +105,10 @@ pub(super) fn aggregate(
                 hasher.update((row.home.as_str().len() as u64).to_be_bytes());
                 hasher.update(row.home.as_str());
                 hasher.update(row.digest.unwrap_or_default());
-                (RoundHomeState::Taken, weighed.remove(row.home.as_str()).unwrap_or_default())
+                let stale = weights.get(&row.round).map(|weight| (row.round, *weight));
+                let stale = stale.map(|(round, weight)| format!("trained in round {round}, counts {weight:.2}"));
+                let weighed = weighed.remove(row.home.as_str());
+                (RoundHomeState::Taken, stale.into_iter().chain(weighed).collect::<Vec<_>>().join("; "))
             }
         };
         homes.push(RoundHomeRow { state, reason, similarity, at: Some(now), ..row });

@@ -34,6 +34,22 @@ impl Default for MaskSettings {
     }
 }
 
+/// Versions go on without waiting for every home: FedBuff (Nguyen et al., AISTATS 2022).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BufferSettings {
+    /// Deltas with which a round goes on.
+    pub size: u32,
+    /// Most versions that were made since a delta's base, for it to count.
+    pub staleness_max: u32,
+}
+
+impl Default for BufferSettings {
+    /// Two versions behind were common in `cargo xtask bench asynchronous`, and cost nothing that could be seen there.
+    fn default() -> Self {
+        Self { size: 24, staleness_max: 4 }
+    }
+}
+
 /// When and how rounds are held. Recipe and replay are those of `docs/measurements/2026-11-30-federated.md`, the strategy is the one that
 /// held best in `docs/measurements/2026-11-30-attacks.md`; the times and numbers of homes are choices.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +66,8 @@ pub struct RoundsConfig {
     pub cohort: u32,
     /// Deltas without which nothing is made of the others.
     pub least: u32,
+    /// Whether a round goes on without waiting for every home; what the others send counts in later rounds then.
+    pub buffer: Option<BufferSettings>,
     /// Homes that must have evaluated.
     pub least_evaluators: u32,
     /// Share of homes, by a hash of their id, that evaluate and never train, in [0, 1].
@@ -95,6 +113,7 @@ impl Default for RoundsConfig {
             evaluate_minutes: 24 * 60,
             cohort: 200,
             least: 12,
+            buffer: None,
             least_evaluators: 8,
             evaluator_share: 0.2,
             heard_hours: 72,

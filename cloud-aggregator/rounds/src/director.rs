@@ -16,7 +16,7 @@ use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::seal::SigningKey;
 use hearthwatch_store::clock::Clock;
 use hearthwatch_store::release::{ReleaseError, Releases};
-use hearthwatch_store::rounds::{RoundHomeRow, RoundHomeState, RoundOutcome, RoundRow, RoundStage};
+use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundOutcome, RoundRow, RoundStage};
 use hearthwatch_store::{Store, StoreError, StoreResult};
 use hearthwatch_supervision::Progress;
 use hearthwatch_telemetry::event::Event;
@@ -29,7 +29,8 @@ use tokio_util::sync::CancellationToken;
 use super::config::RoundsConfig;
 use super::event::{RoundEnded, RoundWaits};
 use super::files::{FileFault, RoundFiles};
-use super::machine::{self, Step};
+use super::late::Behind;
+use super::machine::{self, Needed, Step};
 use super::plans;
 use super::receipts;
 use super::settings::{self, RoundSettings};
@@ -216,12 +217,16 @@ impl RoundDirector {
         };
         let settings = settings::read(round)?;
         let homes = store.round_homes(round.number, None, 0)?;
-        let case = Case { store, round, settings: &settings, homes: &homes, now };
-        let done = match machine::next(round, &homes, settings.least, now) {
+        let behind = behind(store)?;
+        let most = settings.buffer.map_or(0, |buffer| buffer.staleness_max);
+        let usable = behind.usable(round, most, now);
+        let case = Case { store, round, settings: &settings, homes: &homes, behind: &behind, now };
+        let needed = Needed { least: settings.least, enough: settings.buffer.map(|buffer| buffer.size) };
+        let done = match machine::next(round, &homes, usable, needed, now) {
             Step::Wait => return Ok(None),
             Step::TooFew { came, least } => self.too_few(&case, came, least).map_err(Fault::from),
             Step::CloseTraining => match &settings.masks {
-                None => close(&case, RoundStage::Aggregating).map_err(Fault::from),
+                None => close_training(&case).map_err(Fault::from),
                 Some(masks) => self.draw_groups(&case, masks),
             },
             Step::CloseExchange => self.close_exchange(&case, &settings.masks.unwrap_or_default()),
@@ -241,7 +246,8 @@ impl RoundDirector {
     fn too_few(&self, case: &Case<'_>, came: usize, least: u32) -> StoreResult<Done> {
         let asked = case.settings.cohort;
         let reason = format!("{came} of {asked} homes sent a delta; {least} are needed");
-        self.end(case, &RoundRow { reason, ..ended(case.round, RoundOutcome::TooFew, case.now) })
+        let row = RoundRow { reason, ..ended(case.round, RoundOutcome::TooFew, case.now) };
+        self.end_with(case, &row, carried(case))
     }
 
     /// Ends a round; whoever is still waited for is late.
@@ -284,6 +290,8 @@ struct Case<'a> {
     round: &'a RoundRow,
     settings: &'a RoundSettings,
     homes: &'a [RoundHomeRow],
+    /// Homes of earlier rounds that went on without them.
+    behind: &'a Behind,
     now: i64,
 }
 
@@ -298,6 +306,38 @@ fn close(case: &Case<'_>, stage: RoundStage) -> StoreResult<Done> {
     Ok(Done { model: None })
 }
 
+/// The round goes on with the deltas that are here. With a buffer also with those that earlier rounds did not wait for, and what is still
+/// missing counts in later rounds.
+fn close_training(case: &Case<'_>) -> StoreResult<Done> {
+    let most = case.settings.buffer.map_or(0, |buffer| buffer.staleness_max);
+    let mut homes = case.behind.when_closed(case.round, most, case.now);
+    let may_come = case.settings.buffer.is_some() && case.now < case.round.deadline;
+    let state = if may_come { RoundHomeState::Straggling } else { RoundHomeState::Late };
+    homes.extend(late(case).into_iter().map(|row| RoundHomeRow { state, ..row }));
+    let row = RoundRow { stage: RoundStage::Aggregating, ..case.round.clone() };
+    case.store.advance_round(&row, &homes)?;
+    Ok(Done { model: None })
+}
+
+/// With a buffer no delta is lost where a round of too few ends: the next has the same base.
+fn carried(case: &Case<'_>) -> Vec<RoundHomeRow> {
+    if case.settings.buffer.is_none() {
+        return Vec::new();
+    }
+    let own = |row: &&RoundHomeRow| row.round == case.round.number && row.duty == RoundDuty::Train;
+    let taken = case.homes.iter().filter(own).filter(|row| row.state == RoundHomeState::Taken);
+    taken.map(|row| RoundHomeRow { state: RoundHomeState::Carried, ..row.clone() }).collect()
+}
+
+/// Homes that earlier rounds went on without.
+fn behind(store: &dyn Store) -> StoreResult<Behind> {
+    let homes = store.round_homes_behind()?;
+    let numbers: BTreeSet<u64> = homes.iter().map(|row| row.round).collect();
+    let rounds = numbers.into_iter().map(|number| Ok(store.round(number)?.map(|round| (number, round))));
+    let rounds: Vec<_> = rounds.collect::<StoreResult<_>>()?;
+    Ok(Behind { homes, rounds: rounds.into_iter().flatten().collect() })
+}
+
 /// Homes whose answer is not waited for any more.
 fn late(case: &Case<'_>) -> Vec<RoundHomeRow> {
     let open = case.homes.iter().filter(|row| row.state.open());
@@ -308,6 +348,8 @@ fn ended(round: &RoundRow, outcome: RoundOutcome, now: i64) -> RoundRow {
     RoundRow { stage: RoundStage::Ended, outcome: Some(outcome), ended_at: Some(now), ..round.clone() }
 }
 
+#[cfg(test)]
+mod buffered_tests;
 #[cfg(test)]
 mod masked_tests;
 #[cfg(test)]

@@ -68,6 +68,13 @@ impl RoundFiles {
         Ok(RoundFile::of(&bytes))
     }
 
+    /// Keeps an artifact no longer. One that cannot be removed is left for the next time.
+    pub(super) fn remove(&self, sha256: &str) {
+        if let Err(error) = self.kept.remove_model(sha256) {
+            tracing::warn!(%error, "an old artifact of a round cannot be removed");
+        }
+    }
+
     /// Shows nothing but these any more; what is kept stays. A file that cannot be removed is left for the next time.
     pub(super) fn show_only(&self, names: &[&str]) {
         let names: BTreeSet<&str> = names.iter().copied().collect();

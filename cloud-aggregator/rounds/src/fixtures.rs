@@ -117,6 +117,7 @@ pub fn settings() -> RoundSettings {
         server_noise: 0.0,
         count_noise: 0.0,
         masks: None,
+        buffer: None,
         strategy: StrategyName::Mean,
         attacker_share: 0.0,
         replay: ReplayStep { steps: 30, batch: 256, learning_rate: 1e-3, seed: 1 },

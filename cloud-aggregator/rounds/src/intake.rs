@@ -132,7 +132,9 @@ impl AnswerIntake {
             Ok(norm) => norm,
             Err(reason) => return self.close(store, &Case { row: &row, ..*case }, reason),
         };
-        let row = RoundHomeRow { state: RoundHomeState::Taken, norm, ..row };
+        let straggling = case.row.state == RoundHomeState::Straggling;
+        let state = if straggling { RoundHomeState::Carried } else { RoundHomeState::Taken };
+        let row = RoundHomeRow { state, norm, ..row };
         if !store.settle_round_home(&row)? {
             return Ok(self.refuse(&row.home, row.round, RoundRefusal::Late).state);
         }
@@ -217,8 +219,12 @@ fn known(case: &Case<'_>) -> Option<RoundState> {
         return Some(taken(&answer.result));
     }
     match row.state {
-        RoundHomeState::Taken | RoundHomeState::LeftOut if same => Some(taken(&answer.result)),
-        RoundHomeState::Taken | RoundHomeState::LeftOut => Some(RoundState::Refused(RoundRefusal::Duplicate)),
+        RoundHomeState::Taken | RoundHomeState::LeftOut | RoundHomeState::Carried if same => {
+            Some(taken(&answer.result))
+        }
+        RoundHomeState::Taken | RoundHomeState::LeftOut | RoundHomeState::Carried => {
+            Some(RoundState::Refused(RoundRefusal::Duplicate))
+        }
         RoundHomeState::Declined if file.is_none() => Some(RoundState::Taken),
         RoundHomeState::Declined | RoundHomeState::Late => Some(late),
         RoundHomeState::Refused => Some(RoundState::Refused(row.reason.parse().unwrap_or(RoundRefusal::Other))),
@@ -230,6 +236,7 @@ fn known(case: &Case<'_>) -> Option<RoundState> {
             let open = round.stage.takes(row.duty) && deadline.is_some_and(|deadline| *now < deadline);
             (!open).then_some(late)
         }
+        RoundHomeState::Straggling => (*now >= round.deadline).then_some(late),
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_evaluation::evaluate::{GateReport, GateVerdict, Interval, bootstrap};
-use hearthwatch_federation::HomeCounts;
+use hearthwatch_federation::{ClassCounts, HomeCounts};
 use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::limits::ROUND_ENTITIES_MAX;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,10 @@ const EVALUATORS_MIN: usize = 5;
 /// Most that one home's counts weigh, as a multiple of the median home's.
 const WEIGHT_MAX: f64 = 2.0;
 
+/// Largest standard deviation of false alarms that noise may cause, as a share of those that are allowed: two of them keep the budget within
+/// .7 to 1.3 of what is asked.
+const ALARM_NOISE_MAX: f64 = 0.15;
+
 /// What a verdict asks for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct JudgePolicy {
@@ -44,6 +48,8 @@ pub struct JudgePolicy {
     pub resamples: usize,
     /// Seed of the bootstrap.
     pub seed: u64,
+    /// Scale of the Laplace noise that homes added to each count; 0 for none.
+    pub count_noise: f64,
     /// Fewest faults of a class on which a loss counts.
     pub slice_faults_min: f64,
     /// Largest loss of recall in a class against the fleet's model.
@@ -60,6 +66,7 @@ impl JudgePolicy {
             coverage: 0.9,
             resamples: 2_000,
             seed: 1,
+            count_noise: 0.0,
             slice_faults_min: 12.0,
             slice_loss_max: 0.15,
         }
@@ -104,6 +111,12 @@ pub struct HomesReport {
     pub homes: usize,
     /// Home-weeks that they evaluated; a home that weighs less counts less.
     pub home_weeks: f64,
+    /// False alarms that the budget allows in them.
+    #[serde(default)]
+    pub alarms: f64,
+    /// Standard deviation of the false alarms, of which the noise on counts is the cause; the largest of the three models'.
+    #[serde(default)]
+    pub alarm_noise: f64,
     /// The candidate.
     pub candidate: ModelFigures,
     /// Replay alone.
@@ -153,6 +166,12 @@ pub fn judge(evaluators: &[Evaluator], recordings: GateReport, policy: &JudgePol
     if homes.homes < policy.least {
         reasons.push(format!("too few homes evaluated: {} of the {} that are needed", homes.homes, policy.least));
     }
+    let (allowed, noise) = (homes.alarms, homes.alarm_noise);
+    if noise > ALARM_NOISE_MAX * allowed {
+        reasons.push(format!(
+            "noise on counts hides the budget: {allowed:.0} false alarms are allowed, and noise alone is {noise:.0}; lower count_noise, or ask more homes"
+        ));
+    }
     let (control, champion) = (homes.less_control, homes.less_champion);
     if control.low <= 0.0 {
         reasons.push(format!("what replay alone explains: recall against it is {}, not above zero", text(&control)));
@@ -201,8 +220,11 @@ struct Found {
 }
 
 fn weigh(evaluators: &[Evaluator], policy: &JudgePolicy) -> HomesReport {
+    // Without noise no count is below zero, whatever a home sends.
+    let evaluators: Vec<Evaluator> =
+        if policy.count_noise > 0.0 { evaluators.to_vec() } else { evaluators.iter().map(at_least_zero).collect() };
     let usable: Vec<&Evaluator> = evaluators.iter().filter(|evaluator| days(evaluator) > 0.0).collect();
-    let sizes: Vec<f64> = usable.iter().map(|evaluator| days(evaluator)).collect();
+    let sizes: Vec<f64> = usable.iter().map(|evaluator| size(evaluator)).collect();
     let most = WEIGHT_MAX * median(&sizes);
     let weighted: Vec<(&Evaluator, f64)> =
         usable.iter().zip(&sizes).map(|(evaluator, size)| (*evaluator, (most / size).min(1.0))).collect();
@@ -213,6 +235,9 @@ fn weigh(evaluators: &[Evaluator], policy: &JudgePolicy) -> HomesReport {
     let pooled = [CANDIDATE, CONTROL, CHAMPION].map(|model| Pooled::of(&weighted, model));
     let alarms = policy.budget_per_week * home_weeks;
     let thresholds = pooled.each_ref().map(|pooled| pooled.thresholds(alarms));
+    let noise_of =
+        |(pooled, thresholds): (&Pooled, _)| pooled.noise_of_alarms(&weighted, thresholds, policy.count_noise);
+    let alarm_noise = pooled.iter().zip(&thresholds).map(noise_of).fold(0.0, f64::max);
     let found: Vec<Found> = weighted.iter().map(|(evaluator, weight)| found(evaluator, *weight, &thresholds)).collect();
     let difference = |other: usize| {
         let figure = |homes: &[&Found]| {
@@ -228,6 +253,8 @@ fn weigh(evaluators: &[Evaluator], policy: &JudgePolicy) -> HomesReport {
     HomesReport {
         homes: weighted.len(),
         home_weeks,
+        alarms,
+        alarm_noise,
         candidate: figures(CANDIDATE),
         control: figures(CONTROL),
         champion: figures(CHAMPION),
@@ -242,12 +269,26 @@ fn days(evaluator: &Evaluator) -> f64 {
     classes.map(|counts| counts.days.counts().iter().map(|count| f64::from(*count)).sum::<f64>()).sum::<f64>().max(0.0)
 }
 
+/// What a home's counts could weigh, at most: also where counts below zero make its days few.
+fn size(evaluator: &Evaluator) -> f64 {
+    let of = |classes: &BTreeMap<DeviceClass, ClassCounts>| -> f64 {
+        let counts = classes.values().flat_map(|counts| [&counts.days, &counts.faults]);
+        counts.flat_map(|histogram| histogram.counts()).map(|count| f64::from(*count).abs()).sum()
+    };
+    evaluator.counts.models.iter().map(of).fold(0.0, f64::max)
+}
+
+fn at_least_zero(evaluator: &Evaluator) -> Evaluator {
+    Evaluator { counts: evaluator.counts.at_least_zero(), ..evaluator.clone() }
+}
+
 fn found(evaluator: &Evaluator, weight: f64, thresholds: &[BTreeMap<DeviceClass, Threshold>; 3]) -> Found {
     let mut found = Found { all: 0.0, by_model: [0.0; 3] };
     for (model, thresholds) in thresholds.iter().enumerate() {
         let Some(classes) = evaluator.counts.models.get(model) else { continue };
         for (class, counts) in classes {
-            let faults = counts.faults.counts().map(|count| weight * f64::from(count).max(0.0));
+            // Noise falls on both sides of nothing: cut at zero, it would be faults that nobody put in.
+            let faults = counts.faults.counts().map(|count| weight * f64::from(count));
             if model == CANDIDATE {
                 found.all += faults.iter().sum::<f64>();
             }

@@ -4,7 +4,7 @@
 //! decisions ([`cohort`], [`machine`], [`judge`]) stand beside the IO that uses them.
 //!
 //! **Order:** a module uses only those before it: `config`, `strategies`, `settings`, `privacy`, `trainer`, `model_trainer`, `event`,
-//! `keys`, `body`, `groups`, `intake`, `cohort`, `machine`, `judge`, `files`, `reputation`, `aggregate`, `sums`, `plans`, `receipts`,
+//! `keys`, `body`, `groups`, `intake`, `cohort`, `late`, `machine`, `judge`, `files`, `reputation`, `aggregate`, `sums`, `plans`, `receipts`,
 //! `director`.
 
 mod aggregate;
@@ -22,6 +22,7 @@ mod groups;
 mod intake;
 pub mod judge;
 mod keys;
+mod late;
 pub mod machine;
 mod model_trainer;
 mod plans;
@@ -33,7 +34,7 @@ mod strategies;
 mod sums;
 mod trainer;
 
-pub use config::{GROUP_MAX, MaskSettings, RoundsConfig};
+pub use config::{BufferSettings, GROUP_MAX, MaskSettings, RoundsConfig};
 pub use director::{Parts, RoundDirector, RoundError};
 pub use files::RoundFiles;
 pub use groups::EXCHANGE_MINUTES_MAX;

@@ -2,6 +2,8 @@
 
 use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundRow, RoundStage};
 
+use super::late::Usable;
+
 /// The next step of a round; each can be done again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -27,17 +29,28 @@ pub enum Step {
     Judge,
 }
 
-/// The next step of `round`, whose `homes` stand as they do, at `now`. At least `least` deltas are needed.
-pub fn next(round: &RoundRow, homes: &[RoundHomeRow], least: u32, now: i64) -> Step {
+/// How many deltas a round needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needed {
+    /// Without these nothing is made of the others.
+    pub least: u32,
+    /// With these it goes on before the deadline; none where it waits for every home.
+    pub enough: Option<u32>,
+}
+
+/// The next step of `round`, whose `homes` stand as they do, at `now`; of homes of earlier rounds `behind` may count in it.
+pub fn next(round: &RoundRow, homes: &[RoundHomeRow], behind: Usable, needed: Needed, now: i64) -> Step {
     let of = |duty: RoundDuty| homes.iter().filter(move |row| row.duty == duty);
     match round.stage {
         RoundStage::Training => {
-            let came = of(RoundDuty::Train).filter(|row| row.state == RoundHomeState::Taken).count();
+            let taken = of(RoundDuty::Train).filter(|row| row.state == RoundHomeState::Taken).count();
+            let came = taken + behind.carried;
             let open = of(RoundDuty::Train).filter(|row| row.state.open()).count();
-            let needed = least as usize;
-            if came + open < needed || (came < needed && now >= round.deadline) {
-                Step::TooFew { came, least }
-            } else if open == 0 || now >= round.deadline {
+            let least = needed.least as usize;
+            let enough = needed.enough.is_some_and(|enough| came >= least.max(enough as usize));
+            if came + open + behind.straggling < least || (came < least && now >= round.deadline) {
+                Step::TooFew { came, least: needed.least }
+            } else if enough || now >= round.deadline || (open == 0 && came >= least) {
                 Step::CloseTraining
             } else {
                 Step::Wait
@@ -113,8 +126,10 @@ mod tests {
 
     fn training(states: &[RoundHomeState], now: i64) -> Step {
         let round = RoundRow { deadline: NOW, ..round(1, RoundStage::Training) };
-        next(&round, &homes(states), 2, now)
+        next(&round, &homes(states), Usable::default(), TWO, now)
     }
+
+    const TWO: Needed = Needed { least: 2, enough: None };
 
     #[test]
     fn training_closes_when_all_have_answered_or_at_the_deadline_with_enough() {
@@ -136,11 +151,26 @@ mod tests {
     }
 
     #[test]
+    fn with_a_buffer_a_round_goes_on_as_soon_as_enough_deltas_are_here_also_of_earlier_rounds() {
+        use RoundHomeState as State;
+        let round = RoundRow { deadline: NOW, ..round(1, RoundStage::Training) };
+        let needed = Needed { least: 2, enough: Some(3) };
+        let with = |states: &[State], carried, straggling, now| {
+            next(&round, &homes(states), Usable { carried, straggling }, needed, now)
+        };
+        assert_eq!(with(&[State::Taken, State::Taken, State::Planned], 0, 0, NOW - 1), Step::Wait);
+        assert_eq!(with(&[State::Taken, State::Taken, State::Planned], 1, 0, NOW - 1), Step::CloseTraining);
+        assert_eq!(with(&[State::Taken, State::Taken, State::Planned], 0, 0, NOW), Step::CloseTraining);
+        assert_eq!(with(&[State::Taken, State::Declined], 0, 1, NOW - 1), Step::Wait, "one may still come");
+        assert_eq!(with(&[State::Taken, State::Declined], 0, 0, NOW - 1), Step::TooFew { came: 1, least: 2 });
+    }
+
+    #[test]
     fn an_exchange_closes_when_all_of_its_homes_have_answered_or_at_its_deadline() {
         use RoundHomeState as State;
         for stage in [RoundStage::Sharing, RoundStage::Masking, RoundStage::Unmasking] {
             let round = RoundRow { deadline: NOW, ..round(1, stage) };
-            let with = |states: &[State], now| next(&round, &homes(states), 2, now);
+            let with = |states: &[State], now| next(&round, &homes(states), Usable::default(), TWO, now);
             assert_eq!(with(&[State::Taken, State::Planned], NOW - 1), Step::Wait);
             assert_eq!(with(&[State::Taken, State::Late, State::Declined], NOW - 1), Step::CloseExchange);
             assert_eq!(with(&[State::Receiving, State::Planned], NOW), Step::CloseExchange);
@@ -151,7 +181,10 @@ mod tests {
     fn evaluation_closes_when_all_have_judged_or_at_its_deadline() {
         use RoundHomeState as State;
         let round = RoundRow { evaluate_deadline: Some(NOW), ..round(1, RoundStage::Evaluating) };
-        let with = |state, now| next(&round, &[round_home(1, "j", RoundDuty::Evaluate, state)], 2, now);
+        let with = |state, now| {
+            let evaluator = round_home(1, "j", RoundDuty::Evaluate, state);
+            next(&round, &[evaluator], Usable::default(), TWO, now)
+        };
         assert_eq!(with(State::Planned, NOW - 1), Step::Wait);
         assert_eq!(with(State::Taken, NOW - 1), Step::CloseEvaluation);
         assert_eq!(with(State::Receiving, NOW), Step::CloseEvaluation);

@@ -76,6 +76,7 @@ pub(super) fn sign(key: &SigningKey, homes: &[HomeId], asked: &Asked<'_>) -> Res
             bytes: 0,
             norm: None,
             similarity: None,
+            counted_in: None,
             at: Some(asked.now),
         })
     };
@@ -86,6 +87,14 @@ pub(super) fn sign(key: &SigningKey, homes: &[HomeId], asked: &Asked<'_>) -> Res
 pub(super) struct Outgoing {
     key: SentKey,
     message: Message,
+}
+
+#[cfg(test)]
+impl Outgoing {
+    /// The round, where it is for this home.
+    pub(super) fn is_for(&self, home: &HomeId) -> Option<u64> {
+        (self.key.2 == *home).then_some(self.key.0)
+    }
 }
 
 /// By what something that was sent is known: the round, the exchange where it is masked, and the home.
@@ -100,7 +109,10 @@ pub(super) fn open(store: &dyn Store) -> StoreResult<Vec<Outgoing>> {
     let Some(exchange) = round.stage.exchange().filter(|exchange| *exchange != MaskExchange::Keys) else {
         let plan =
             |row: RoundHomeRow| Outgoing { key: (row.round, None, row.home), message: Message::RoundPlan(row.signed) };
-        return Ok(open.map(plan).collect());
+        // Those of earlier rounds that may still come, too.
+        let behind = store.round_homes_behind()?.into_iter();
+        let straggling = behind.filter(|row| row.state == RoundHomeState::Straggling);
+        return Ok(open.chain(straggling).map(plan).collect());
     };
     let open: BTreeSet<HomeId> = open.map(|row| row.home).collect();
     let requests = store.round_requests(round.number)?.into_iter().filter(|row| open.contains(&row.home));

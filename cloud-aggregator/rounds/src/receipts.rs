@@ -35,11 +35,11 @@ pub(super) fn taken(store: &dyn Store) -> StoreResult<Vec<(HomeId, RoundReceipt)
         let masked = settings::read(&round)?.masks.is_some();
         let exchange = round.stage.exchange().filter(|exchange| masked && *exchange != MaskExchange::Opened);
         for row in store.round_homes(round.number, None, 0)? {
-            let counts = matches!(row.state, RoundHomeState::Taken | RoundHomeState::LeftOut);
+            let counts = matches!(row.state, RoundHomeState::Taken | RoundHomeState::LeftOut | RoundHomeState::Carried);
             if counts && seen.insert(row.home.clone()) {
                 let goes_on = exchange.filter(|_| row.state == RoundHomeState::Taken);
                 let state = goes_on.map_or(RoundState::Taken, RoundState::Received);
-                receipts.push((row.home, RoundReceipt { round: round.number, state }));
+                receipts.push((row.home, RoundReceipt { round: row.round, state }));
             }
         }
     }

@@ -6,7 +6,7 @@ use hearthwatch_store::{StoreError, StoreResult};
 use hearthwatch_training::RoundRecipe;
 use serde::{Deserialize, Serialize};
 
-use super::config::{MaskSettings, RoundsConfig};
+use super::config::{BufferSettings, MaskSettings, RoundsConfig};
 use super::strategies::StrategyName;
 use super::trainer::ReplayStep;
 
@@ -30,6 +30,9 @@ pub struct RoundSettings {
     /// How deltas are masked; none where the server sees each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub masks: Option<MaskSettings>,
+    /// When it goes on without waiting for every home; none where it waits until the deadline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buffer: Option<BufferSettings>,
     /// How deltas become one.
     pub strategy: StrategyName,
     /// Share of homes that attack, for strategies that are set up for one.
@@ -70,6 +73,7 @@ impl RoundSettings {
             server_noise: config.server_noise,
             count_noise: config.count_noise,
             masks: config.masks,
+            buffer: config.buffer,
             strategy: config.strategy,
             attacker_share: config.attacker_share,
             replay: ReplayStep { steps: config.replay_steps, batch: config.replay_batch, learning_rate, seed: number },

@@ -3,7 +3,9 @@
 use hearthwatch_configuration::{Faults, Section};
 use hearthwatch_protocol::limits::{MASK_GROUP_MIN, ROUND_BATCH_MAX, ROUND_CLIP_MAX, ROUND_NOISE_MAX, ROUND_STEPS_MAX};
 use hearthwatch_protocol::round::MaskTerms;
-use hearthwatch_rounds::{EXCHANGE_MINUTES_MAX, GROUP_MAX, MINUTES_MAX, MaskSettings, RoundsConfig, StrategyName};
+use hearthwatch_rounds::{
+    BufferSettings, EXCHANGE_MINUTES_MAX, GROUP_MAX, MINUTES_MAX, MaskSettings, RoundsConfig, StrategyName,
+};
 use strum::VariantNames as _;
 
 /// Most homes of a round: each delta is 30 KB in the store, and one strategy holds all of them: 300 MB.
@@ -22,6 +24,7 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> RoundsConfi
     });
     let enabled = section.flag("enabled", faults);
     let masked = section.flag("masked", faults).unwrap_or(false);
+    let buffered = section.flag("buffered", faults).unwrap_or(false);
     let auto_release = section.flag("auto_release", faults);
     let mut whole = |key, range, usual: u32| {
         let number = section.whole(key, range, faults).and_then(|number| u32::try_from(number).ok());
@@ -35,6 +38,9 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> RoundsConfi
     let exchange_minutes = whole("exchange_minutes", 1..=EXCHANGE_MINUTES_MAX, masks.exchange_minutes);
     let cohort = whole("cohort", 1..=COHORT_MAX, usual.cohort);
     let least = whole("least", 1..=COHORT_MAX, usual.least);
+    let buffer = BufferSettings::default();
+    let buffer_size = whole("buffer_size", 1..=COHORT_MAX, buffer.size);
+    let staleness_max = whole("staleness_max", 0..=1_000, buffer.staleness_max);
     let least_evaluators = whole("least_evaluators", 0..=COHORT_MAX, usual.least_evaluators);
     let heard_hours = whole("heard_hours", 1..=8_784, usual.heard_hours);
     let steps = whole("steps", 1..=u64::from(ROUND_STEPS_MAX), usual.steps);
@@ -67,6 +73,15 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> RoundsConfi
         let problem = "the server adds no noise where deltas are masked";
         faults.add(section.key("server_noise"), problem, "0, and noise of the homes; or masked = false");
     }
+    if buffered && buffer_size > cohort {
+        let remedy = format!("at most {cohort}, or a larger cohort");
+        let problem = format!("a buffer of {buffer_size} never fills with {cohort} homes");
+        faults.add(section.key("buffer_size"), problem, remedy);
+    }
+    if buffered && (masked || noise > 0.0 || server_noise > 0.0) {
+        let problem = "deltas of several rounds can be neither masked together nor counted on for noise";
+        faults.add(section.key("buffered"), problem, "false; or masked = false, noise = 0 and server_noise = 0");
+    }
     let strategy = strategy.unwrap_or(usual.strategy);
     if server_noise > 0.0 && strategy != StrategyName::ClippedMean {
         let problem =
@@ -93,6 +108,7 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> RoundsConfi
             threshold,
             exchange_minutes,
         }),
+        buffer: buffered.then_some(BufferSettings { size: buffer_size, staleness_max }),
         strategy,
         attacker_share,
         steps,

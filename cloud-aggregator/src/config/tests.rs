@@ -216,6 +216,27 @@ fn rounds_need_those_who_sign_release_and_certify_and_values_that_homes_accept()
 }
 
 #[test]
+fn a_buffer_is_off_unless_it_is_asked_for_and_goes_with_neither_masks_nor_noise() {
+    let directory = directory();
+    let read = |rounds: &str| parse(&format!("{GOOD}[rounds]\n{rounds}"), &directory);
+    assert_eq!(read("buffer_size = 5\n").unwrap().rounds.buffer, None);
+    let usual = hearthwatch_rounds::BufferSettings { size: 24, staleness_max: 4 };
+    assert_eq!(read("buffered = true\n").unwrap().rounds.buffer, Some(usual));
+    let fault = |rounds: &str| read(rounds).unwrap_err().remove(0);
+    let large = fault("buffered = true\nbuffer_size = 24\ncohort = 20\n");
+    assert_eq!(
+        (large.key.as_str(), large.problem.as_str()),
+        ("rounds.buffer_size", "a buffer of 24 never fills with 20 homes")
+    );
+    assert_eq!(large.remedy, "at most 20, or a larger cohort");
+    for with in ["masked = true", "noise = 0.01", "server_noise = 0.01\nstrategy = \"clipped-mean\""] {
+        let fault = fault(&format!("buffered = true\n{with}\n"));
+        let problem = "deltas of several rounds can be neither masked together nor counted on for noise";
+        assert_eq!((fault.key.as_str(), fault.problem.as_str()), ("rounds.buffered", problem), "{with}");
+    }
+}
+
+#[test]
 fn masks_need_groups_and_a_threshold_that_hide_single_homes() {
     let directory = directory();
     let read = |rounds: &str| parse(&format!("{GOOD}[rounds]\n{rounds}"), &directory);

@@ -76,6 +76,18 @@ impl ArtifactStore {
         get(self.model_path(sha256), sha256)
     }
 
+    /// Removes an artifact, if it is there.
+    ///
+    /// # Errors
+    /// [`ArtifactStoreError::Io`].
+    pub fn remove_model(&self, sha256: &str) -> Result<(), ArtifactStoreError> {
+        let path = self.model_path(sha256);
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(ArtifactStoreError::Io { path, source }),
+            _ => Ok(()),
+        }
+    }
+
     /// A file for a snapshot whose id is known once it is written.
     ///
     /// # Errors

@@ -202,6 +202,7 @@ pub fn round_home(round: u64, name: &str, duty: RoundDuty, state: RoundHomeState
         bytes: 0,
         norm: None,
         similarity: None,
+        counted_in: None,
         at: None,
     }
 }

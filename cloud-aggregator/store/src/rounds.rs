@@ -71,6 +71,10 @@ words! {
         LeftOut,
         /// Nothing whole had come when the round took no more.
         Late,
+        /// Nothing whole had come when the round went on without it: what comes before the deadline counts in a later round.
+        Straggling,
+        /// Its delta came after its round went on, and waits for the next one.
+        Carried,
     }
 }
 
@@ -200,6 +204,8 @@ pub struct RoundHomeRow {
     pub similarity: Option<f64>,
     /// When `state` was last changed.
     pub at: Option<i64>,
+    /// The later round in which its delta counts, where its own went on without it.
+    pub counted_in: Option<u64>,
 }
 
 /// A group of homes whose deltas are added under masks. It goes when the round ends.
@@ -293,8 +299,13 @@ pub trait RoundStore {
     fn round(&self, number: u64) -> StoreResult<Option<RoundRow>>;
     /// Rounds, newest first, at most `limit` (0 for all); only numbers below `before` if given.
     fn rounds(&self, before: Option<u64>, limit: usize) -> StoreResult<Vec<RoundRow>>;
-    /// Homes of a round, by home, at most `limit` (0 for all); only those after `after` if given.
+    /// Homes of a round, and those of earlier rounds whose deltas count in it, by home, at most `limit` (0 for all); only those after `after`
+    /// if given.
     fn round_homes(&self, round: u64, after: Option<&HomeId>, limit: usize) -> StoreResult<Vec<RoundHomeRow>>;
+    /// Homes that are [straggling](RoundHomeState::Straggling) or [carried](RoundHomeState::Carried), by round and home.
+    fn round_homes_behind(&self) -> StoreResult<Vec<RoundHomeRow>>;
+    /// Homes whose delta was taken in one of the rounds from this number on, also those that were left out.
+    fn trained_since(&self, round: u64) -> StoreResult<Vec<HomeId>>;
     /// Homes whose answer in a round was refused or left out, by home, at most `limit` (0 for all).
     fn round_homes_not_used(&self, round: u64, limit: usize) -> StoreResult<Vec<RoundHomeRow>>;
     /// Rounds, newest first, at most `limit` (0 for all), with how their homes stand; only numbers below `before` if given.
@@ -311,7 +322,7 @@ pub trait RoundStore {
     /// Writes how a home's answer stands, if it is still waited for and the round is where the home's duty belongs; what is not taken
     /// loses its parts. Returns whether it was written.
     fn settle_round_home(&self, row: &RoundHomeRow) -> StoreResult<bool>;
-    /// Takes a home out of the open round, in which it may have answered: its parts go. What is under masks in the sum of its group cannot be
-    /// taken out: that sum is not used then. Nothing happens once its delta is in the candidate. Returns the number of the round that it was taken out of.
+    /// Takes a home out of the open round, in which it may have answered, and out of those that went on without it: its parts go. What is under masks in the sum of its group cannot be
+    /// taken out: that sum is not used then. Nothing happens once its delta is in the candidate. Returns the number of the newest round of which its answer was taken out.
     fn leave_round(&self, home: &HomeId, reason: &str, at: i64) -> StoreResult<Option<u64>>;
 }

@@ -136,6 +136,19 @@ impl HomeCounts {
         self
     }
 
+    /// With none below zero.
+    #[must_use]
+    pub fn at_least_zero(&self) -> Self {
+        let mut counts = self.clone();
+        let classes = counts.models.iter_mut().flat_map(BTreeMap::values_mut);
+        classes.flat_map(|class| [&mut class.days, &mut class.faults]).flat_map(|histogram| &mut histogram.0).for_each(
+            |count| {
+                *count = (*count).max(0);
+            },
+        );
+        counts
+    }
+
     /// The bytes that are sent: CBOR.
     ///
     /// # Errors

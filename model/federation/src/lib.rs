@@ -28,5 +28,5 @@ pub use reputation::{Conduct, REMEMBERED_MAX, Reputation, Standing, Verdict};
 pub use sketch::{Sketch, Sketcher};
 pub use strategy::{
     Aggregate, ClippedMean, CoordinateMedian, KEPT_MAX, LeftOut, Mean, MultiKrum, Reason, Rise, Strategy, TrimmedMean,
-    TrustedDirection, VettedMean, VettedMedian, Vetting,
+    TrustedDirection, VettedMean, VettedMedian, Vetting, staleness_weight,
 };

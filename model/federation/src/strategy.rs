@@ -29,6 +29,12 @@ pub trait Strategy: std::fmt::Debug + Send {
     fn finish(self: Box<Self>) -> Option<Aggregate>;
 }
 
+/// What a delta weighs whose base `staleness` versions were made after: 1 / √(1 + `staleness`) (FedBuff: Nguyen et al., AISTATS 2022).
+#[must_use]
+pub fn staleness_weight(staleness: u32) -> f64 {
+    1.0 / (1.0 + f64::from(staleness)).sqrt()
+}
+
 /// Most deltas that a strategy keeps: 1,000 of 119 KB are 119 MB.
 pub const KEPT_MAX: usize = 1_000;
 
@@ -213,6 +219,11 @@ mod fixtures {
 mod tests {
     use super::fixtures::{honest, kept_of};
     use super::*;
+
+    #[test]
+    fn a_delta_weighs_less_the_more_versions_it_is_behind() {
+        assert_eq!([0, 3, 8].map(staleness_weight), [1.0, 0.5, 1.0 / 3.0]);
+    }
 
     #[test]
     fn what_honest_homes_reached_does_not_count_against_a_home_and_what_they_never_reach_does() {

@@ -17,6 +17,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::SHIPPED;
 use super::attacks::{Faults, Known, StrategyKind, World, worlds};
+use clock::Outages;
 use fleet::{Fleet, Mode, Point};
 use shards::shards;
 
@@ -30,7 +31,7 @@ pub struct AsynchronousArguments {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// Recorded homes that are cut into small ones; the others evaluate.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 12)]
     recorded: usize,
     /// Most small homes.
     #[arg(long, default_value_t = 1000)]
@@ -38,6 +39,12 @@ pub struct AsynchronousArguments {
     /// Answers after which a simulation ends.
     #[arg(long, default_value_t = 1000)]
     answers: usize,
+    /// Of a hundred trainings so many never answer.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(..=50))]
+    dropped_percent: u32,
+    /// Of a hundred so many answer a night later.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(..=50))]
+    late_percent: u32,
 }
 
 /// So many that nearly every small home has one.
@@ -90,7 +97,8 @@ pub fn run(arguments: &AsynchronousArguments) -> anyhow::Result<()> {
             shards.len(),
             world.trained
         );
-        let fleet = Fleet { world, shards: &shards, answers_max: arguments.answers };
+        let outages = Outages { dropped_percent: arguments.dropped_percent, late_percent: arguments.late_percent };
+        let fleet = Fleet { world, shards: &shards, answers_max: arguments.answers, outages };
         let runs = ARMS.iter().map(|(_, mode, strategy)| fleet.run(*mode, *strategy));
         print(&runs.collect::<anyhow::Result<Vec<_>>>()?, start)?;
     }

@@ -73,6 +73,10 @@ pub struct RoundHomeView {
     pub similarity: Option<f64>,
     /// When its state last changed, Unix seconds.
     pub at: Option<i64>,
+    /// The round that it was asked in: an earlier one where that went on without it.
+    pub asked_in: u64,
+    /// The later round in which its delta counts, where its own went on without it.
+    pub counted_in: Option<u64>,
 }
 
 /// Whether a home takes part in rounds.
@@ -186,6 +190,8 @@ impl From<RoundHomeRow> for RoundHomeView {
             norm: row.norm,
             similarity: row.similarity,
             at: row.at,
+            asked_in: row.round,
+            counted_in: row.counted_in,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What one round remembers for the next: homes that were left out, and the noise of the server.
+//! What rounds leave behind: homes that were left out, the noise of the server, artifacts.
 
 use hearthwatch_federation::Delta;
 use hearthwatch_store::{Actor, Change, Note, StandingStore as _, Store as _};
@@ -116,4 +116,22 @@ fn noise_of_the_server_is_new_in_each_round_and_as_large_as_configured() {
     let expected = 0.003 * (noise.values().len() as f64).sqrt();
     assert!((noise.norm() / expected - 1.0).abs() < 0.03, "{} of {expected}", noise.norm());
     assert!(noise.cosine(&Delta::between(without.weights(), other.weights())).abs() < 0.05);
+}
+
+#[test]
+fn artifacts_of_rounds_long_ago_are_removed_unless_something_names_them() {
+    let bench = vetted();
+    let kept = |name: &str| bench.directory.path().join("models").join(format!("{name}.safetensors")).exists();
+    for number in 1..=33 {
+        hold(&bench, number, 1.0);
+    }
+    let names = |number: u64| {
+        let round = bench.round(number);
+        [round.base, round.candidate.unwrap(), round.control.unwrap()].map(|name| kept(&name))
+    };
+    // Of thirty rounds before the next they stay: when round 33 opened, the first three had become old.
+    assert_eq!(names(1), [true, false, false], "the model in use stays");
+    assert_eq!(names(2), [false; 3]);
+    assert_eq!(names(3), [false, true, true], "round 4 began at what came of it");
+    assert_eq!(names(33), [true; 3]);
 }

@@ -1,6 +1,6 @@
 //! Opens a round: who is asked, from which weights, with which recipe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hearthwatch_detector::detector::Model;
 use hearthwatch_protocol::HomeId;
@@ -10,13 +10,19 @@ use hearthwatch_store::rounds::{OfferRow, RoundRow, RoundStage};
 use hearthwatch_store::{Store, StoreError, StoreResult};
 use hearthwatch_telemetry::event::Event as _;
 
-use super::{Done, RoundDirector, RoundError};
+use super::{Done, RoundDirector, RoundError, behind};
 use crate::cohort;
 use crate::event::RoundOpened;
 use crate::groups;
 use crate::machine;
 use crate::plans::{self, Asked};
-use crate::settings::RoundSettings;
+use crate::settings::{self, RoundSettings};
+
+/// Rounds whose artifacts are kept: two series of fifteen, as many as the operator's page shows.
+const ROUNDS_KEPT: usize = 30;
+
+/// Older rounds whose artifacts are looked for at each opening: one more is old at each, and a removal may have failed.
+const ROUNDS_LOOKED_AT: usize = 8;
 
 /// What the fleet runs.
 pub(super) struct Champion {
@@ -41,7 +47,11 @@ impl RoundDirector {
             return Ok(None);
         }
         let offers = store.offers_after(None, 0)?;
-        let (train, evaluate) = self.ask(store, &offers, now)?;
+        let (mut train, evaluate) = self.ask(store, &offers, now)?;
+        let behind = behind(store)?;
+        let busy: BTreeSet<&HomeId> = behind.busy(now).map(|row| &row.home).collect();
+        // They have a plan already, or their delta waits: each version has at most one of each home.
+        train.retain(|offer| !busy.contains(&offer.home));
         let number = newest.map_or(1, |round| round.number.saturating_add(1));
         let homes = cohort::sample(&train, config.cohort as usize, number);
         let group = config.masks.map_or(0, |masks| u32::from(masks.group));
@@ -56,7 +66,8 @@ impl RoundDirector {
         });
         let start = machine::start(newest, &champion.sha256, goes_on, config.rounds_per_series);
         let files = &self.parts.files;
-        files.show_only(&[start.base.as_str(), champion.sha256.as_str()]);
+        let bases = behind.rounds.values().map(|round| round.base.as_str());
+        files.show_only(&bases.chain([start.base.as_str(), champion.sha256.as_str()]).collect::<Vec<_>>());
         let base = files.show(&start.base)?;
         let asked = u32::try_from(homes.len()).unwrap_or(u32::MAX);
         let settings = RoundSettings::of(config, start.number, start.place, asked, &champion.sha256);
@@ -98,8 +109,26 @@ impl RoundDirector {
             row_version: 0,
         };
         let row = store.advance_round(&row, &rows)?;
+        self.remove_old(store, &row)?;
         RoundOpened { round: &row, cohort: rows.len(), evaluators: evaluate.len() }.emit(&self.parts.metrics);
         Ok(Some(Done { model: None }))
+    }
+
+    /// Removes the artifacts of rounds long before the one that was `opened`, as far as nothing names them any more: their rows stay, with the
+    /// hashes.
+    fn remove_old(&self, store: &dyn Store, opened: &RoundRow) -> StoreResult<()> {
+        let names = |round: &RoundRow| {
+            let made = [round.candidate.clone(), round.control.clone()].into_iter().flatten();
+            made.chain([round.base.clone(), round.control_base.clone()]).collect::<Vec<_>>()
+        };
+        let newest = store.rounds(None, ROUNDS_KEPT)?;
+        let Some(first) = newest.last().filter(|_| newest.len() == ROUNDS_KEPT) else { return Ok(()) };
+        let old = store.rounds(Some(first.number), ROUNDS_LOOKED_AT)?;
+        let mut used: BTreeSet<String> = newest.iter().flat_map(names).collect();
+        used.extend(store.models()?.into_iter().map(|model| model.sha256));
+        used.insert(settings::read(opened)?.champion);
+        old.iter().flat_map(names).filter(|name| !used.contains(name)).for_each(|name| self.parts.files.remove(&name));
+        Ok(())
     }
 
     /// Homes that may train, and homes that may evaluate.

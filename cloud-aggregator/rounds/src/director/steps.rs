@@ -1,9 +1,10 @@
 //! The long steps of a round: deltas become a candidate, and the candidate is judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hearthwatch_detector::network::{Artifact, Weights};
-use hearthwatch_federation::{Delta, FixedPoint, HomeCounts};
+use hearthwatch_federation::{Delta, FixedPoint, HomeCounts, staleness_weight};
+use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::round::{EvaluateWork, RoundFile, RoundWork, TrainRecipe};
 use hearthwatch_store::release::origin;
 use hearthwatch_store::rounds::{RoundDuty, RoundHomeRow, RoundHomeState, RoundOutcome, RoundRow, RoundStage};
@@ -20,6 +21,7 @@ use crate::body::EVALUATED_MODELS;
 use crate::cohort;
 use crate::event::RoundAggregated;
 use crate::judge::{Evaluator, JudgePolicy, RoundVerdict, judge};
+use crate::late;
 use crate::plans::{self, Asked};
 use crate::reputation::Kept;
 use crate::strategies::Own;
@@ -65,7 +67,8 @@ impl RoundDirector {
             let grid = FixedPoint::of_clip(settings.clip).with_noise(settings.noise);
             sums::aggregate(&groups, strategy, case.homes, &out, grid, now)?.map_err(Fault::Final)?
         } else {
-            let how = How { strategy, excluded: &out, reputation, noise, rng: &mut rng, now };
+            let weights = stale_weights(case)?;
+            let how = How { strategy, weights, excluded: &out, reputation, noise, rng: &mut rng, now };
             match aggregate(case.store, rows, how)? {
                 Some(aggregated) => aggregated,
                 None => return Ok(self.too_few(case, 0, least)?),
@@ -168,8 +171,10 @@ impl RoundDirector {
         let now = self.parts.clock.now().max(case.now);
         let offers = case.store.offers_after(None, 0)?;
         let (_, evaluators) = self.ask(case.store, &offers, now)?;
-        // Nobody evaluates who was asked to train, whatever the share is now.
-        let free = evaluators.into_iter().filter(|offer| !case.homes.iter().any(|row| row.home == offer.home));
+        // Nobody evaluates whose training may be in the candidate, whatever the share is now.
+        let trained: BTreeSet<HomeId> = case.store.trained_since(case.round.series)?.into_iter().collect();
+        let asked = |home: &HomeId| case.homes.iter().any(|row| row.home == *home);
+        let free = evaluators.into_iter().filter(|offer| !asked(&offer.home) && !trained.contains(&offer.home));
         let seed = case.round.number ^ EVALUATORS_SALT;
         let evaluators = cohort::sample(&free.collect::<Vec<_>>(), self.config.cohort as usize, seed);
         let deadline = now + i64::from(case.settings.evaluate_minutes) * 60;
@@ -206,7 +211,10 @@ impl RoundDirector {
         let champion = files.artifact(&case.settings.champion)?;
         let evaluators = evaluators(case)?;
         let recordings = self.parts.trainer.judge(&candidate, &control, &champion).map_err(trainer_fault)?;
-        let policy = JudgePolicy::with_least(case.settings.least_evaluators as usize);
+        let policy = JudgePolicy {
+            count_noise: case.settings.count_noise,
+            ..JudgePolicy::with_least(case.settings.least_evaluators as usize)
+        };
         let verdict = judge(&evaluators, recordings, &policy);
         let report = serde_json::to_string(&verdict.report).map_err(|error| Fault::Final(error.to_string()))?;
         let outcome = if verdict.promotes() { RoundOutcome::Promoted } else { RoundOutcome::Held };
@@ -257,6 +265,17 @@ impl RoundDirector {
         })?;
         Ok(model)
     }
+}
+
+/// What deltas of earlier rounds weigh, by the number of the round.
+fn stale_weights(case: &Case<'_>) -> StoreResult<BTreeMap<u64, f64>> {
+    let earlier = case.homes.iter().map(|row| row.round).filter(|number| *number != case.round.number);
+    let weight = |number| {
+        let before = case.store.round(number)?;
+        let staleness = before.and_then(|before| late::staleness(&before, case.round)).unwrap_or(0);
+        Ok((number, staleness_weight(staleness)))
+    };
+    earlier.collect::<BTreeSet<u64>>().into_iter().map(weight).collect()
 }
 
 /// The data set of the model that the series began with: its answers are in these weights, too. Where there is none, the round.

@@ -43,8 +43,8 @@ impl Threshold {
 pub(super) struct Pooled(BTreeMap<DeviceClass, (Counts, Counts)>);
 
 impl Pooled {
-    /// Adds up what the homes counted for the model at this place, each with its weight. Noise is taken away by the sum, so what is below
-    /// zero counts as none only after it.
+    /// Adds up what the homes counted for the model at this place, each with its weight. The sum takes noise away; what is left of it is
+    /// made counts again only then ([`consistent`]).
     pub(super) fn of(evaluators: &[(&Evaluator, f64)], model: usize) -> Self {
         let mut pooled: BTreeMap<DeviceClass, (Counts, Counts)> = BTreeMap::new();
         for (evaluator, weight) in evaluators {
@@ -55,9 +55,24 @@ impl Pooled {
             }
         }
         for (days, faults) in pooled.values_mut() {
-            days.iter_mut().chain(faults).for_each(|count| *count = count.max(0.0));
+            consistent(days);
+            consistent(faults);
         }
         Self(pooled)
+    }
+
+    /// Standard deviation of the false alarms at `thresholds` of which the noise alone is the cause: Laplace noise of this `scale` on each
+    /// count of each of the `evaluators`.
+    pub(super) fn noise_of_alarms(
+        &self,
+        evaluators: &[(&Evaluator, f64)],
+        thresholds: &BTreeMap<DeviceClass, Threshold>,
+        scale: f64,
+    ) -> f64 {
+        let squares: f64 = evaluators.iter().map(|(_, weight)| weight * weight).sum();
+        let bins = |threshold: &Threshold| (BINS - 1 - threshold.bin) as f64 + threshold.share;
+        let bins: f64 = self.0.keys().filter_map(|class| thresholds.get(class)).map(bins).sum();
+        scale * (2.0 * squares * bins).sqrt()
     }
 
     /// Thresholds by class at which `alarms` of all days are above: each class gets the share of its days.
@@ -68,6 +83,13 @@ impl Pooled {
             (*class, Threshold::of(days, rate * days.iter().sum::<f64>()))
         };
         self.0.iter().map(of).collect()
+    }
+
+    /// Days of each class that are above its threshold.
+    #[cfg(test)]
+    pub(super) fn alarms(&self, thresholds: &BTreeMap<DeviceClass, Threshold>) -> f64 {
+        let above = |(class, (days, _)): (&DeviceClass, &(Counts, Counts))| Some(thresholds.get(class)?.above(days));
+        self.0.iter().filter_map(above).sum()
     }
 
     pub(super) fn figures(&self, thresholds: &BTreeMap<DeviceClass, Threshold>) -> ModelFigures {
@@ -92,6 +114,32 @@ impl Pooled {
 fn add(sum: &mut Counts, counts: &[i32; BINS], weight: f64) {
     for (sum, count) in sum.iter_mut().zip(counts) {
         *sum += weight * f64::from(*count);
+    }
+}
+
+/// Makes a sum of noised counts a histogram: how many scores are at a bin or above it falls from bin to bin and is never below zero, so the
+/// nearest such sequence is taken (isotonic regression by pooling adjacent violators, as Hay et al., VLDB 2010). Cutting each count at zero
+/// would turn the noise of empty bins into scores. Counts without noise stay as they are.
+fn consistent(counts: &mut Counts) {
+    if counts.iter().all(|count| *count >= 0.0) {
+        return;
+    }
+    // From the highest bin on the tails rise.
+    let (mut blocks, mut tail) = (Vec::<(f64, usize)>::with_capacity(BINS), 0.0);
+    for count in counts.iter().rev() {
+        tail += count;
+        let mut block = (tail, 1);
+        while let Some((mean, length)) = blocks.pop_if(|(mean, _)| *mean > block.0) {
+            let together = length + block.1;
+            block = ((mean * length as f64 + block.0 * block.1 as f64) / together as f64, together);
+        }
+        blocks.push(block);
+    }
+    let tails = blocks.into_iter().flat_map(|(mean, length)| std::iter::repeat_n(mean.max(0.0), length));
+    let mut above = 0.0;
+    for (count, tail) in counts.iter_mut().rev().zip(tails) {
+        *count = tail - above;
+        above = tail;
     }
 }
 
@@ -126,6 +174,22 @@ mod tests {
             assert!((threshold.above(&days) - allowed).abs() < 1e-9, "{allowed}: {threshold:?}");
         }
         assert_eq!(Threshold::of(&days, 1_000.0).above(&days), 100.0);
+    }
+
+    #[test]
+    fn noise_leaves_a_histogram_whose_tails_fall_and_counts_without_noise_stay() {
+        let clean = counts(&[(0, 90.0), (3, 8.0), (5, 2.0)]);
+        let mut same = clean;
+        consistent(&mut same);
+        assert_eq!(same, clean);
+        let mut noised = counts(&[(0, 90.0), (8, 6.0), (9, -3.0), (10, 3.0)]);
+        consistent(&mut noised);
+        assert!(noised.iter().all(|count| *count >= 0.0), "{noised:?}");
+        assert!((noised.iter().sum::<f64>() - 96.0).abs() < 1e-9, "the whole is as it was");
+        assert!(
+            (noised[9..].iter().sum::<f64>() - 1.5).abs() < 1e-9,
+            "two scores that are and are not there are half there"
+        );
     }
 
     #[test]

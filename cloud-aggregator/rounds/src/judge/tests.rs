@@ -5,6 +5,8 @@ use hearthwatch_store::fixtures::home;
 
 use super::*;
 use crate::bench::counts;
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
 
 fn evaluator(name: usize, found: [usize; 3]) -> Evaluator {
     let models = found.map(counts).to_vec();
@@ -118,4 +120,82 @@ fn a_home_with_many_counts_weighs_at_most_twice_the_median_home() {
     // Six homes at +4 of 20, one that weighs two at -20 of 20.
     let homes = judged(&all).report.homes;
     assert!((homes.less_control.point - (6.0 * 4.0 - 2.0 * 20.0) / 160.0).abs() < 1e-9);
+}
+
+/// Days by score as homes have them: few in high bins. Half of the faults lie above nearly all days.
+fn lifelike() -> BTreeMap<DeviceClass, ClassCounts> {
+    let mut counts = ClassCounts::default();
+    // Exponential: at each higher score there are fewer.
+    (0..420u16).for_each(|day| counts.days.add(-2.0 * ((f32::from(day) + 0.5) / 420.0).ln()));
+    (0..20).for_each(|fault| counts.faults.add(if fault % 2 == 0 { 20.0 } else { 1.0 }));
+    BTreeMap::from([(DeviceClass::Temperature, counts)])
+}
+
+/// So many homes, each with noise of this scale.
+fn noised(homes: usize, scale: f64, seed: u64) -> Vec<Evaluator> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let counts = || HomeCounts { models: vec![lifelike(); 3] };
+    (0..homes)
+        .map(|name| Evaluator {
+            home: home(&format!("j{name}")),
+            counts: counts().noised(scale, &mut rng),
+            sensors: 15,
+        })
+        .collect()
+}
+
+fn policy(count_noise: f64) -> JudgePolicy {
+    JudgePolicy { count_noise, ..JudgePolicy::with_least(4) }
+}
+
+fn weighted(evaluators: &[Evaluator]) -> Vec<(&Evaluator, f64)> {
+    evaluators.iter().map(|evaluator| (evaluator, 1.0)).collect()
+}
+
+/// False alarms that the thresholds of noised counts really let through, as a share of those that are allowed.
+fn realised(homes: usize, scale: f64, seed: u64) -> f64 {
+    let (noisy, clean) = (noised(homes, scale, seed), noised(homes, 0.0, 0));
+    let allowed = 4.0 * homes as f64;
+    let thresholds = Pooled::of(&weighted(&noisy), CANDIDATE).thresholds(allowed);
+    Pooled::of(&weighted(&clean), CANDIDATE).alarms(&thresholds) / allowed
+}
+
+#[test]
+fn noise_that_the_gate_lets_pass_keeps_the_budget_and_noise_that_does_not_is_named() {
+    let reason = |homes, scale| {
+        let verdict = judge(&noised(homes, scale, 1), no_difference(), &policy(scale));
+        verdict.reasons.into_iter().find(|reason| reason.starts_with("noise on counts"))
+    };
+    assert_eq!(reason(200, 0.5), None);
+    let named = "noise on counts hides the budget: ";
+    assert!(reason(20, 2.0).is_some_and(|reason| reason.starts_with(named)), "20 homes are too few for it");
+    let kept: Vec<f64> = (0..40).map(|seed| realised(200, 0.5, seed)).collect();
+    let within = kept.iter().filter(|share| (0.7..=1.3).contains(*share)).count();
+    assert!(within >= 38, "{within} of 40: {kept:?}");
+}
+
+/// Counts of one class in which one bin is far above and another far below zero: few days in all.
+fn unlike_any_home() -> HomeCounts {
+    let mut days = vec![0; 60];
+    (days[0], days[50]) = (50_000, -49_900);
+    let class = BTreeMap::from([("days", days), ("faults", vec![20])]);
+    let models = vec![BTreeMap::from([("temperature", class)]); 3];
+    HomeCounts::from_bytes(&serde_cbor::to_vec(&models).unwrap(), 3).unwrap()
+}
+
+#[test]
+fn a_home_that_sends_counts_below_zero_moves_no_threshold_far() {
+    let all = |more: Option<Evaluator>, noise| {
+        let homes: Vec<Evaluator> = evaluators([16, 12, 10]).into_iter().chain(more).collect();
+        judge(&homes, no_difference(), &policy(noise)).report.homes
+    };
+    let hostile = Evaluator { counts: unlike_any_home(), ..evaluator(9, [0; 3]) };
+    for noise in [0.0, 0.1] {
+        let (honest, with) = (all(None, noise), all(Some(hostile.clone()), noise));
+        let gained = |homes: &HomesReport| {
+            homes.candidate.by_class["temperature"].recall * homes.candidate.by_class["temperature"].faults
+        };
+        assert!((gained(&with) - gained(&honest)).abs() < 1.0, "{with:?}");
+        assert!(with.home_weeks < 1.4 * honest.home_weeks, "as two homes at most: {}", with.home_weeks);
+    }
 }

@@ -25,7 +25,7 @@ struct Kind {
     columns: &'static str,
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     // The payload is left out: the digest in the row covers it, and is held against it.
     Kind {
         name: "answer",
@@ -96,6 +96,7 @@ const KINDS: [Kind; 11] = [
         columns: "round, home, work, hex(nonce), hex(signed), state, reason, hex(answer), hex(digest), bytes, norm,
              similarity, at",
     },
+    Kind { name: "late_delta", table: "late_deltas", key: &["round", "home"], columns: "round, home, counted_in" },
 ];
 
 impl Kind {

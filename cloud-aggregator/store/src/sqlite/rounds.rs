@@ -73,13 +73,23 @@ impl RoundStore for SqliteStore {
 
     fn round_homes(&self, round: u64, after: Option<&HomeId>, limit: usize) -> StoreResult<Vec<RoundHomeRow>> {
         let after = after.map_or("", HomeId::as_str);
-        let clause = "WHERE round = ?1 AND home > ?2 ORDER BY home LIMIT ?3";
-        select_homes(&self.read(), clause, params![signed(round), after, limited(limit)])
+        let clause = of_round("home > ?2", "LIMIT ?3");
+        select_homes(&self.read(), &clause, params![signed(round), after, limited(limit)])
+    }
+
+    fn round_homes_behind(&self) -> StoreResult<Vec<RoundHomeRow>> {
+        select_homes(&self.read(), "WHERE state IN ('straggling', 'carried') ORDER BY round, home", [])
+    }
+
+    fn trained_since(&self, round: u64) -> StoreResult<Vec<HomeId>> {
+        let select = "SELECT DISTINCT home FROM round_homes
+             WHERE round >= ?1 AND work = 'train' AND state IN ('taken', 'left_out', 'carried') ORDER BY home";
+        all(&self.read(), "list homes that trained", select, [signed(round)], |row| home("round_homes", row, 0))
     }
 
     fn round_homes_not_used(&self, round: u64, limit: usize) -> StoreResult<Vec<RoundHomeRow>> {
-        let clause = "WHERE round = ?1 AND state IN ('refused', 'left_out') ORDER BY home LIMIT ?2";
-        select_homes(&self.read(), clause, params![signed(round), limited(limit)])
+        let not_used = "state IN ('refused', 'left_out') AND coalesce(counted, ?1) = ?1";
+        select_homes(&self.read(), &of_round(not_used, "LIMIT ?2"), params![signed(round), limited(limit)])
     }
 
     fn round_tallies(&self, before: Option<u64>, limit: usize) -> StoreResult<Vec<(RoundRow, RoundTally)>> {
@@ -115,7 +125,7 @@ impl RoundStore for SqliteStore {
             if !awaited(transaction, row)? {
                 return Ok(false);
             }
-            if row.state != RoundHomeState::Taken {
+            if !matches!(row.state, RoundHomeState::Taken | RoundHomeState::Carried) {
                 drop_parts(transaction, row.round, &row.home)?;
             }
             put_home(transaction, row).map(|()| true)
@@ -170,16 +180,28 @@ pub(super) fn advance(tx: &Transaction<'_>, row: &RoundRow, homes: &[RoundHomeRo
         let state = round_home(tx, home.round, &home.home)?.map(|before| before.state);
         let overtaken = match state {
             Some(RoundHomeState::Declined) => home.state != RoundHomeState::Declined,
-            Some(state) => home.state == RoundHomeState::Late && !state.open(),
+            Some(state) => {
+                let goes_on_without = matches!(home.state, RoundHomeState::Late | RoundHomeState::Straggling);
+                goes_on_without && !(state.open() || state == RoundHomeState::Straggling)
+            }
             None => false,
         };
         if overtaken {
             return Err(lost("round", row.number.to_string(), Some(("answered by a home", row.row_version))));
         }
         put_home(tx, home)?;
+        let waits = matches!(home.state, RoundHomeState::Straggling | RoundHomeState::Carried);
+        let over = home.round != row.number && home.counted_in.is_none() && !waits;
+        if over || home.state == RoundHomeState::Late {
+            drop_parts(tx, home.round, &home.home)?;
+        }
     }
     if row.stage == RoundStage::Ended {
-        run(tx, "end round", "DELETE FROM round_parts WHERE round = ?1", [signed(row.number)])?;
+        let delete = "DELETE FROM round_parts WHERE
+                 (round = ?1 AND (round, home) NOT IN (SELECT round, home FROM round_homes
+                     WHERE state IN ('straggling', 'carried')))
+                 OR (round, home) IN (SELECT round, home FROM late_deltas WHERE counted_in = ?1)";
+        run(tx, "end round", delete, [signed(row.number)])?;
         groups::end(tx, row.number)?;
     }
     Ok(written)
@@ -274,6 +296,19 @@ fn select_rounds(connection: &Connection, clause: &str, values: impl Params) -> 
 
 const HOME: &str = "round, home, work, nonce, signed, state, reason, answer, digest, bytes, norm, similarity, at";
 
+/// Rows of homes, each with the later round in which its delta counts.
+const HOMES: &str = "(SELECT *, (SELECT counted_in FROM late_deltas AS late
+         WHERE late.round = round_homes.round AND late.home = round_homes.home) AS counted FROM round_homes)";
+
+/// Homes of the round `?1`, and those of earlier rounds that count in it, as far as the condition holds for them, by home.
+fn of_round(condition: &str, limit: &str) -> String {
+    let counted = "(round, home) IN (SELECT round, home FROM late_deltas WHERE counted_in = ?1)";
+    format!(
+        "WHERE round = ?1 AND {condition} UNION ALL SELECT {HOME}, counted FROM {HOMES} WHERE {counted} AND {condition}
+             ORDER BY home {limit}"
+    )
+}
+
 fn put_home(tx: &Transaction<'_>, row: &RoundHomeRow) -> StoreResult<()> {
     let insert = format!(
         "INSERT INTO round_homes ({HOME}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
@@ -295,7 +330,12 @@ fn put_home(tx: &Transaction<'_>, row: &RoundHomeRow) -> StoreResult<()> {
         row.similarity,
         row.at,
     ];
-    run(tx, "put round home", &insert, values).map(drop)
+    run(tx, "put round home", &insert, values)?;
+    let Some(counted_in) = row.counted_in else { return Ok(()) };
+    let insert = "INSERT INTO late_deltas (round, home, counted_in) VALUES (?1, ?2, ?3)
+         ON CONFLICT (round, home) DO UPDATE SET counted_in = ?3 WHERE counted_in <> ?3";
+    let values = params![signed(row.round), row.home.as_str(), signed(counted_in)];
+    run(tx, "put late delta", insert, values).map(drop)
 }
 
 fn round_home(connection: &Connection, round: u64, home: &HomeId) -> StoreResult<Option<RoundHomeRow>> {
@@ -304,7 +344,7 @@ fn round_home(connection: &Connection, round: u64, home: &HomeId) -> StoreResult
 }
 
 fn select_homes(connection: &Connection, clause: &str, values: impl Params) -> StoreResult<Vec<RoundHomeRow>> {
-    let select = format!("SELECT {HOME} FROM round_homes {clause}");
+    let select = format!("SELECT {HOME}, counted FROM {HOMES} {clause}");
     all(connection, "list homes of rounds", &select, values, |row| {
         Ok(RoundHomeRow {
             round: row.get(0)?,
@@ -320,6 +360,7 @@ fn select_homes(connection: &Connection, clause: &str, values: impl Params) -> S
             norm: row.get(10)?,
             similarity: row.get(11)?,
             at: row.get(12)?,
+            counted_in: row.get(13)?,
         })
     })
 }
@@ -331,8 +372,13 @@ fn tally(connection: &Connection, round: u64) -> StoreResult<RoundTally> {
              count(*) FILTER (WHERE work = 'train' AND state NOT IN ('taken', 'left_out', 'refused')),
              count(*) FILTER (WHERE work = 'evaluate' AND state = 'taken'),
              avg(norm)
-         FROM round_homes WHERE round = ?1";
-    query::one(connection, "count homes of a round", select, [signed(round)], |row| {
+         FROM (SELECT work, CASE WHEN counted IS NULL THEN state ELSE 'late' END AS state,
+                       CASE WHEN counted IS NULL THEN norm END AS norm
+                   FROM {HOMES} WHERE round = ?1
+               UNION ALL SELECT work, state, norm FROM round_homes
+                   WHERE (round, home) IN (SELECT round, home FROM late_deltas WHERE counted_in = ?1))";
+    let select = select.replace("{HOMES}", HOMES);
+    query::one(connection, "count homes of a round", &select, [signed(round)], |row| {
         Ok(RoundTally {
             used: row.get(0)?,
             left_out: row.get(1)?,
@@ -349,17 +395,19 @@ fn awaited(tx: &Transaction<'_>, row: &RoundHomeRow) -> StoreResult<bool> {
     let (Some(round), Some(now)) = (round(tx, row.round)?, round_home(tx, row.round, &row.home)?) else {
         return Ok(false);
     };
-    Ok(now.state.open() && round.stage.takes(now.duty))
+    Ok(now.state == RoundHomeState::Straggling || (now.state.open() && round.stage.takes(now.duty)))
 }
 
 fn put_part(tx: &Transaction<'_>, row: &RoundHomeRow, (part, parts): (u16, u16), bytes: &[u8]) -> StoreResult<PartPut> {
     if !awaited(tx, row)? {
         return Ok(PartPut::Closed);
     }
-    let before = round_home(tx, row.round, &row.home)?.and_then(|before| before.answer);
-    if before != row.answer {
+    let before = round_home(tx, row.round, &row.home)?;
+    let straggling = before.as_ref().is_some_and(|before| before.state == RoundHomeState::Straggling);
+    if before.and_then(|before| before.answer) != row.answer {
         drop_parts(tx, row.round, &row.home)?;
-        put_home(tx, &RoundHomeRow { state: RoundHomeState::Receiving, ..row.clone() })?;
+        let state = if straggling { RoundHomeState::Straggling } else { RoundHomeState::Receiving };
+        put_home(tx, &RoundHomeRow { state, ..row.clone() })?;
     }
     let insert = "INSERT OR IGNORE INTO round_parts (round, home, part, bytes) VALUES (?1, ?2, ?3, ?4)";
     let (round, home) = (signed(row.round), row.home.as_str());
@@ -377,8 +425,29 @@ fn drop_parts(tx: &Transaction<'_>, round: u64, home: &HomeId) -> StoreResult<()
 
 fn leave(tx: &Transaction<'_>, home: &HomeId, reason: &str, at: i64) -> StoreResult<Option<u64>> {
     let open = select_rounds(tx, "WHERE stage <> 'ended' ORDER BY number DESC LIMIT 1", [])?.pop();
-    let Some(open) = open else { return Ok(None) };
-    let Some(part) = round_home(tx, open.number, home)? else { return Ok(None) };
+    let number = open.as_ref().map(|open| signed(open.number));
+    let clause =
+        "WHERE home = ?1 AND (state IN ('straggling', 'carried') OR round = ?2 OR counted = ?2) ORDER BY round";
+    let mut left = None;
+    for part in select_homes(tx, clause, params![home.as_str(), number])? {
+        let behind = matches!(part.state, RoundHomeState::Straggling | RoundHomeState::Carried);
+        let leaves = match &open {
+            _ if behind => true,
+            Some(open) => may_leave(tx, open, &part)?,
+            None => false,
+        };
+        if leaves {
+            left = Some(part.round);
+            drop_parts(tx, part.round, home)?;
+            let (state, reason) = (RoundHomeState::Declined, reason.to_owned());
+            put_home(tx, &RoundHomeRow { state, reason, at: Some(at), ..part })?;
+        }
+    }
+    Ok(left)
+}
+
+/// Whether what a home sent can still be taken out of the open round.
+fn may_leave(tx: &Transaction<'_>, open: &RoundRow, part: &RoundHomeRow) -> StoreResult<bool> {
     let still = match part.duty {
         RoundDuty::Train => open.stage.takes(RoundDuty::Train) || open.stage == RoundStage::Aggregating,
         RoundDuty::Evaluate => matches!(open.stage, RoundStage::Evaluating | RoundStage::Judging),
@@ -386,11 +455,5 @@ fn leave(tx: &Transaction<'_>, home: &HomeId, reason: &str, at: i64) -> StoreRes
     // A home that was late may be in the sum of its group.
     let grouped = part.state == RoundHomeState::Late && !groups::groups(tx, open.number)?.is_empty();
     let takes_part = part.state.open() || matches!(part.state, RoundHomeState::Taken | RoundHomeState::LeftOut);
-    if !still || !(takes_part || grouped) {
-        return Ok(None);
-    }
-    drop_parts(tx, open.number, home)?;
-    let (state, reason) = (RoundHomeState::Declined, reason.to_owned());
-    put_home(tx, &RoundHomeRow { state, reason, at: Some(at), ..part })?;
-    Ok(Some(open.number))
+    Ok(still && (takes_part || grouped))
 }

@@ -130,6 +130,36 @@ fn nothing_is_taken_in_a_stage_that_is_not_the_homes(store: &dyn Store) {
     assert_eq!(names.collect::<Vec<_>>(), ["b"]);
 }
 
+fn a_straggler_answers_after_its_round_and_counts_in_a_later_one(store: &dyn Store) {
+    let first = opened(store);
+    store.put_round_part(&answered("b", 8), 0, 2, b"x").unwrap();
+    let behind = |name: &str, state| RoundHomeRow { state, ..asked(1, name, RoundDuty::Train) };
+    let straggling = [behind("a", RoundHomeState::Straggling), behind("b", RoundHomeState::Late)];
+    let first = store.advance_round(&RoundRow { stage: RoundStage::Aggregating, ..first }, &straggling).unwrap();
+    assert_eq!(store.round_body(1, &home("b")).unwrap(), b"", "who is late is not waited for");
+    store.put_round_part(&answered("a", 9), 0, 2, b"abc").unwrap();
+    assert_eq!(state(store, "a"), RoundHomeState::Straggling);
+    store.advance_round(&ended(&first), &[]).unwrap();
+    assert_eq!(store.put_round_part(&answered("a", 9), 1, 2, b"de").unwrap(), PartPut::Next(2));
+    let carried = RoundHomeRow { state: RoundHomeState::Carried, norm: Some(2.0), ..answered("a", 9) };
+    assert!(store.settle_round_home(&carried).unwrap());
+    let lost = store.advance_round(&round(2), &straggling[..1]).unwrap_err();
+    assert!(matches!(lost, StoreError::Conflict { .. }), "it answered meanwhile: {lost}");
+    assert_eq!(store.round_homes_behind().unwrap(), std::slice::from_ref(&carried));
+    assert_eq!(store.trained_since(1).unwrap(), [home("a")]);
+    let second = store.advance_round(&round(2), &[asked(2, "b", RoundDuty::Train)]).unwrap();
+    let counted = RoundHomeRow { state: RoundHomeState::Taken, counted_in: Some(2), ..carried };
+    let second = store.advance_round(&second, std::slice::from_ref(&counted)).unwrap();
+    assert_eq!(store.round_homes(2, None, 0).unwrap(), [counted, asked(2, "b", RoundDuty::Train)]);
+    assert_eq!(store.round_homes(2, Some(&home("a")), 1).unwrap(), [asked(2, "b", RoundDuty::Train)]);
+    let tallies: Vec<RoundTally> = store.round_tallies(None, 0).unwrap().into_iter().map(|(_, tally)| tally).collect();
+    let none = RoundTally { silent: 2, ..RoundTally::default() };
+    assert_eq!(tallies, [RoundTally { used: 1, silent: 1, mean_norm: Some(2.0), ..none }, none]);
+    assert_eq!(store.round_body(1, &home("a")).unwrap(), b"abcde");
+    store.advance_round(&ended(&second), &[]).unwrap();
+    assert_eq!(store.round_body(1, &home("a")).unwrap(), b"");
+}
+
 fn a_home_that_withdraws_is_out_of_the_open_round_and_is_not_written_over(store: &dyn Store) {
     let first = opened(store);
     store.put_round_part(&answered("a", 9), 0, 1, b"abcde").unwrap();
@@ -200,6 +230,7 @@ on_every_engine!(
         another_answer_takes_the_place_of_one_that_is_not_whole,
         nothing_is_taken_in_a_stage_that_is_not_the_homes,
         groups_and_requests_go_with_the_round_and_an_exchange_takes_the_bodies_of_the_one_before,
+        a_straggler_answers_after_its_round_and_counts_in_a_later_one,
         a_home_that_withdraws_is_out_of_the_open_round_and_is_not_written_over,
     ]
 );

@@ -35,12 +35,13 @@ pub fn disagreements(round: u64, homes: &[RoundHomeRow], ledgers: &Ledgers) -> V
             }
         };
         let agrees = match row.state {
-            RoundHomeState::Taken | RoundHomeState::LeftOut => {
+            RoundHomeState::Taken | RoundHomeState::LeftOut | RoundHomeState::Carried => {
                 entry.outcome == Outcome::Taken && entry.bytes as u64 == row.bytes
             }
             RoundHomeState::Declined => matches!(entry.outcome, Outcome::Declined | Outcome::Withdrawn),
             RoundHomeState::Refused => entry.outcome == Outcome::Refused,
             RoundHomeState::Late => entry.outcome != Outcome::Taken && entry.outcome != Outcome::Open,
+            RoundHomeState::Straggling => entry.outcome != Outcome::Taken,
             RoundHomeState::Planned | RoundHomeState::Receiving => false,
         };
         let same_duty = entry.evaluates == (row.duty == RoundDuty::Evaluate);
@@ -104,6 +105,7 @@ mod tests {
             bytes: 30,
             norm: None,
             similarity: None,
+            counted_in: None,
             at: None,
         }
     }

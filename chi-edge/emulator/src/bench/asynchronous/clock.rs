@@ -9,10 +9,15 @@ const DAY: u64 = 24 * HOUR;
 const NIGHT: u64 = 5 * HOUR;
 /// Hours that homes' midnight lies after that of the simulation's start, and how many in ten homes live there.
 const ZONES: [(u64, u32); 4] = [(0, 5), (8, 2), (16, 1), (6, 2)];
-/// Of a hundred trainings so many never answer: unplugged, offline, given up.
-const DROPPED_PERCENT: u32 = 10;
-/// Of a hundred so many answer a night later: paused for heat or load, or the upload was cut.
-const LATE_PERCENT: u32 = 15;
+/// What goes wrong with trainings.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outages {
+    /// Of a hundred trainings so many never answer: unplugged, offline, given up.
+    pub dropped_percent: u32,
+    /// Of a hundred so many answer a night later: paused for heat or load, or the upload was cut.
+    pub late_percent: u32,
+}
+
 /// Shortest and longest training with its upload.
 const TAKES: std::ops::RangeInclusive<u64> = 30..=900;
 
@@ -50,12 +55,12 @@ impl Habits {
     }
 
     /// When a home that begins at `start` answers, if it does.
-    pub(super) fn answer(self, start: u64, rng: &mut ChaCha8Rng) -> Answer {
+    pub(super) fn answer(self, start: u64, outages: Outages, rng: &mut ChaCha8Rng) -> Answer {
         let fate = rng.random_range(0..100);
         let takes = rng.random_range(TAKES);
-        if fate < DROPPED_PERCENT {
+        if fate < outages.dropped_percent {
             Answer::Never
-        } else if fate < DROPPED_PERCENT + LATE_PERCENT {
+        } else if fate < outages.dropped_percent + outages.late_percent {
             Answer::At(self.free_from(start + NIGHT) + takes)
         } else {
             Answer::At(start + takes)

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use hearthwatch_detector::network::{DeviceKind, Weights};
 use hearthwatch_evaluation::evaluate::fan_out;
-use hearthwatch_federation::{Delta, Quantised};
+use hearthwatch_federation::{Delta, Quantised, staleness_weight};
 use hearthwatch_training::{RoundRecipe, home_seed, round_seed, train_round};
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::clock::{Answer, HOUR, Habits};
+use super::clock::{Answer, HOUR, Habits, Outages};
 use super::shards::Shard;
 use crate::bench::attacks::{Known, StrategyKind, World};
 
@@ -34,6 +34,7 @@ pub(super) struct Fleet<'a> {
     pub shards: &'a [Shard],
     /// Answers after which a simulation ends; the step sizes fall with them.
     pub answers_max: usize,
+    pub outages: Outages,
 }
 
 /// One version on the way.
@@ -125,7 +126,7 @@ impl State<'_> {
             let mut arrivals = Vec::new();
             for shard in &order {
                 let begin = self.habits[*shard].free_from(now);
-                if let Answer::At(at) = self.habits[*shard].answer(begin, &mut self.rng) {
+                if let Answer::At(at) = self.habits[*shard].answer(begin, self.fleet.outages, &mut self.rng) {
                     arrivals.push((at, *shard));
                 }
             }
@@ -169,7 +170,7 @@ impl State<'_> {
                 // Weights are fetched when the home begins.
                 begun.version = self.versions.len() - 1;
                 self.asked += 1;
-                match self.habits[begun.shard].answer(now, &mut self.rng) {
+                match self.habits[begun.shard].answer(now, self.fleet.outages, &mut self.rng) {
                     Answer::At(at) => agenda.events.push(Reverse((at, number, true))),
                     Answer::Never => {
                         agenda.at_work.remove(&number);
@@ -207,7 +208,7 @@ impl State<'_> {
     /// Trains what arrived, each home from the version that it fetched, and makes the next version. `done`: answers so far, by which the
     /// step sizes fall.
     fn step(&mut self, arrived: &[Pending], now: u64, done: usize) -> anyhow::Result<()> {
-        let Fleet { world, shards, answers_max } = self.fleet;
+        let Fleet { world, shards, answers_max, .. } = self.fleet;
         let newest = self.versions.len() - 1;
         let seed = round_seed(world.config.seed, newest);
         let in_round = |recipe: RoundRecipe| recipe.in_round(done, *answers_max);
@@ -236,7 +237,7 @@ impl State<'_> {
             let behind = newest - one.version;
             stale += behind;
             if let Some(delta) = delta {
-                strategy.add(&one.shard.to_string(), delta.scaled(1.0 / (1.0 + behind as f64).sqrt()));
+                strategy.add(&one.shard.to_string(), delta.scaled(staleness_weight(behind as u32)));
             }
         }
         self.answers += arrived.len();

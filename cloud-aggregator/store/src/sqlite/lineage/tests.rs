@@ -77,6 +77,7 @@ fn hold_round(store: &SqliteStore) {
         bytes: 3,
         norm: Some(0.5),
         similarity: None,
+        counted_in: None,
         at: None,
     };
     let (base, hash) = ("aa".to_owned(), Some("cd".repeat(32)));
