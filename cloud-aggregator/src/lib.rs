@@ -5,5 +5,6 @@
 pub mod aggregator;
 pub mod config;
 mod health;
+pub mod health_check;
 pub mod offline;
 pub mod serve;

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
 use hearthwatch_cloud::config::Config;
+use hearthwatch_cloud::health_check;
 use hearthwatch_cloud::offline::{self, TrainArguments};
 use hearthwatch_cloud::serve;
 use hearthwatch_fleet::rollout::Policy;
@@ -133,6 +134,12 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Asks the running aggregator whether it is alive: exit code 0 if it is. For containers.
+    Health {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
     /// Bearer tokens of the admin API and the page.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -173,6 +180,7 @@ fn main() -> ExitCode {
         Command::Train(arguments) => return exit(offline::train(arguments)),
         Command::Serve { config }
         | Command::VerifyLineage { config }
+        | Command::Health { config }
         | Command::Token(TokenCommand::Add { config, .. }) => config,
         Command::SimulateRollout { policy, homes, days, seed, rounds } => {
             return exit(simulate(policy, *homes as usize, i64::from(*days), *seed..*seed + u64::from(*rounds)));
@@ -191,6 +199,7 @@ fn main() -> ExitCode {
             add_token(&config.data, &name, role, days, file.as_deref())
         }
         Command::VerifyLineage { .. } => verify_lineage(&config.data),
+        Command::Health { .. } => health(&config),
         // Answered above: they have no such configuration.
         Command::Train(_) | Command::SimulateRollout { .. } => Ok(()),
     };
@@ -222,6 +231,17 @@ fn verify_lineage(data: &Path) -> anyhow::Result<()> {
     let count = report.findings.len();
     anyhow::ensure!(count == 0, "{count} rows are not as they were written");
     println!("sound: every row is as it was written, and follows from what it names");
+    Ok(())
+}
+
+fn health(config: &Config) -> anyhow::Result<()> {
+    let http = config.http.as_ref().context("without [http] nobody can be asked")?;
+    // The authority of `init` certifies both; behind another one's certificate the orchestrator asks by itself.
+    let authority = config.mqtt.as_ref().and_then(|mqtt| mqtt.tls.as_ref()).map(|tls| tls.ca_file.as_path());
+    let authority = authority.filter(|_| http.tls.is_some());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(health_check::ask(http.listen, authority))?;
+    println!("alive");
     Ok(())
 }
 

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod config;
 pub mod diskless;
 pub mod enrol;
+pub mod health;
 pub mod log;
 pub mod manual;
 pub mod output;

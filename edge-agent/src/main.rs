@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use hearthwatch_edge::enrol::{self, EnrolArgs};
+use hearthwatch_edge::health::{self, HealthArgs};
 use hearthwatch_edge::manual::{self, ManualArgs};
 use hearthwatch_edge::run::{self, LeaveArgs, RunArgs};
 use hearthwatch_edge::setup::{self, SetupArgs};
@@ -31,6 +32,8 @@ enum Command {
     Enrol(EnrolArgs),
     /// Decide about models on this machine: status, roll back, reset the clock.
     Update(ManualArgs),
+    /// Ask the running agent whether it is alive: exit code 0 if it is. For containers.
+    Health(HealthArgs),
     /// Replay recorded history (a CSV file or a Home Assistant database) as if it were happening.
     Replay(ReplayArgs),
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Leave(args) => run::leave_main(&args),
         Command::Enrol(args) => enrol::main(&args),
         Command::Update(args) => manual::main(&args),
+        Command::Health(args) => health::main(&args),
         Command::Replay(args) => replay::main(&args),
     }
 }

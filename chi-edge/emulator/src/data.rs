@@ -1,6 +1,7 @@
 //! Where recordings come from: the bundled sets inside this binary, or folders of larger ones.
 
 mod bundled;
+mod export;
 mod fetch;
 mod find;
 mod load;
@@ -22,6 +23,8 @@ pub enum DataTask {
     },
     /// Download sets from their publishers, each file checked by its SHA-256.
     Fetch(fetch::FetchArguments),
+    /// Write a recorded home as a file that `hearthwatch-edge replay` reads.
+    Export(export::ExportArguments),
 }
 
 /// Answers.
@@ -32,6 +35,7 @@ pub fn run(task: &DataTask) -> anyhow::Result<()> {
     match task {
         DataTask::List { data } => list(data.as_deref()),
         DataTask::Fetch(arguments) => fetch::run(arguments),
+        DataTask::Export(arguments) => export::run(arguments),
     }
 }
 

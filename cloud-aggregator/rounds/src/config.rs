@@ -92,8 +92,12 @@ pub struct RoundsConfig {
     pub steps: u32,
     /// Windows of such a step.
     pub batch: u32,
-    /// Highest step size of homes and of the replay.
+    /// Highest step size of homes.
     pub learning_rate: f64,
+    /// How far the server goes along what the deltas become, as a multiple of it.
+    pub server_step: f64,
+    /// Highest step size of the replay.
+    pub replay_learning_rate: f64,
     /// Steps that the server trains on recordings after each round.
     pub replay_steps: u32,
     /// Windows of such a step.
@@ -127,6 +131,8 @@ impl Default for RoundsConfig {
             steps: 20,
             batch: 128,
             learning_rate: 1e-3,
+            server_step: 1.0,
+            replay_learning_rate: 1e-3,
             replay_steps: 30,
             replay_batch: 256,
             rounds_per_series: 15,

@@ -119,6 +119,7 @@ pub fn settings() -> RoundSettings {
         masks: None,
         buffer: None,
         strategy: StrategyName::Mean,
+        server_step: 1.0,
         attacker_share: 0.0,
         replay: ReplayStep { steps: 30, batch: 256, learning_rate: 1e-3, seed: 1 },
         cohort: 2,

@@ -35,6 +35,9 @@ pub struct RoundSettings {
     pub buffer: Option<BufferSettings>,
     /// How deltas become one.
     pub strategy: StrategyName,
+    /// How far the server goes along what the deltas become, as a multiple of it.
+    #[serde(default = "one")]
+    pub server_step: f64,
     /// Share of homes that attack, for strategies that are set up for one.
     #[serde(alias = "liars")]
     pub attacker_share: f64,
@@ -75,8 +78,14 @@ impl RoundSettings {
             masks: config.masks,
             buffer: config.buffer,
             strategy: config.strategy,
+            server_step: config.server_step,
             attacker_share: config.attacker_share,
-            replay: ReplayStep { steps: config.replay_steps, batch: config.replay_batch, learning_rate, seed: number },
+            replay: ReplayStep {
+                steps: config.replay_steps,
+                batch: config.replay_batch,
+                learning_rate: config.replay_learning_rate * learning_rate / config.learning_rate,
+                seed: number,
+            },
             cohort,
             least: config.least,
             least_evaluators: config.least_evaluators,
@@ -84,6 +93,11 @@ impl RoundSettings {
             champion: champion.to_owned(),
         }
     }
+}
+
+/// Rounds of programs before this one went as far as what the deltas became.
+fn one() -> f64 {
+    1.0
 }
 
 /// What decides a stored round.
@@ -105,6 +119,9 @@ mod tests {
         let of = |place| RoundSettings::of(&config, 7, place, 12, "ab");
         assert_eq!((of(0).recipe.learning_rate, of(0).clip), (1e-3, 2.0));
         assert!((of(14).recipe.learning_rate - 1e-4).abs() < 1e-12 && (of(14).clip - 0.2).abs() < 1e-9);
+        let lighter = RoundsConfig { replay_learning_rate: 5e-4, ..config.clone() };
+        let replay = |place| RoundSettings::of(&lighter, 7, place, 12, "ab").replay.learning_rate;
+        assert!((replay(0) - 5e-4).abs() < 1e-12 && (replay(14) - 5e-5).abs() < 1e-12);
         let again: RoundSettings = serde_json::from_str(&serde_json::to_string(&of(3)).unwrap()).unwrap();
         assert_eq!(again, of(3));
     }
@@ -116,6 +133,7 @@ mod tests {
         let share = before.remove("attacker_share").unwrap();
         before.insert("liars".to_owned(), share);
         assert!(before.remove("server_noise").is_some() && !before.contains_key("masks"));
+        assert_eq!(before.remove("server_step"), Some(1.0.into()));
         let read: RoundSettings = serde_json::from_value(before.into()).unwrap();
         assert_eq!(serde_json::to_value(read).unwrap(), stored);
     }

@@ -57,6 +57,8 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> RoundsConfi
     let count_noise = number("count_noise", 0.0..=ROUND_NOISE_MAX, usual.count_noise);
     let attacker_share = number("attacker_share", 0.0..=0.49, usual.attacker_share);
     let learning_rate = number("learning_rate", 1e-6..=0.1, usual.learning_rate);
+    let replay_learning_rate = number("replay_learning_rate", 1e-6..=0.1, usual.replay_learning_rate);
+    let server_step = number("server_step", 0.1..=10.0, usual.server_step);
     if least > cohort {
         let remedy = format!("at most {cohort}, or a larger cohort");
         faults.add(section.key("least"), format!("{least} deltas cannot come from {cohort} homes"), remedy);
@@ -114,6 +116,8 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> RoundsConfi
         steps,
         batch,
         learning_rate,
+        server_step,
+        replay_learning_rate,
         replay_steps,
         replay_batch,
         rounds_per_series,

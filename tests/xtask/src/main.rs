@@ -6,6 +6,7 @@ mod build;
 mod directions;
 mod endurance;
 mod federated;
+mod images;
 mod install;
 mod metrics_page;
 mod pages;
@@ -64,6 +65,8 @@ enum Task {
         #[arg(default_value = "target/hearthwatch.cdx.json")]
         file: std::path::PathBuf,
     },
+    /// Build the container images of agent, aggregator, provisioning and emulator, and print their sizes and digests.
+    Images(images::ImagesArguments),
     /// Build the aggregator with CUDA and pack it with a script that proves and times it on a machine with a GPU.
     GpuBundle,
     /// Write the pages that are generated: docs/reference/api.md.
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => suite::test(&arguments),
         Task::Bench { name, rest } => bench(&name, &rest),
         Task::TrainRelease { rest } => emulator("train-release", &rest),
+        Task::Images(arguments) => images::build(&arguments),
         Task::Chaos { rest } => endurance::chaos(&rest),
         Task::Sbom { file } => supply::sbom(&file),
         Task::GpuBundle => speed::gpu_bundle(),

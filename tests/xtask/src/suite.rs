@@ -122,7 +122,7 @@ const SUITES: &[Suite] = &[
     long("reproducible", "two release builds, byte for byte; the bill of materials", &[], supply::reproducible),
     long(
         "arm64",
-        "a home's part in a round, built for 64-bit ARM and run under emulation, against this machine's",
+        "agent and trainer built for 64-bit ARM and run under emulation, against this machine's",
         &[Part::Debootstrap],
         arm64::check,
     ),

@@ -60,6 +60,9 @@ pub struct AttacksArguments {
     /// The server trains on its recordings after each round, as in a fleet.
     #[arg(long)]
     replay: bool,
+    /// How far the server goes along what the deltas become, as a multiple of it.
+    #[arg(long, default_value_t = 1.0)]
+    server_step: f64,
     /// Strategies that are run; else all.
     #[arg(long, value_enum, value_delimiter = ',')]
     strategies: Vec<StrategyKind>,
@@ -76,7 +79,7 @@ pub struct AttacksArguments {
 /// # Errors
 /// When recordings cannot be read, training fails, or the drawing cannot be written.
 pub fn run(arguments: &AttacksArguments) -> anyhow::Result<()> {
-    let worlds = worlds(
+    let mut worlds = worlds(
         arguments.data.as_deref(),
         arguments.homes,
         arguments.seeds,
@@ -84,16 +87,18 @@ pub fn run(arguments: &AttacksArguments) -> anyhow::Result<()> {
         arguments.replay,
         &Faults::USUAL,
     )?;
+    worlds.iter_mut().for_each(|world| world.server_step = arguments.server_step);
     let strategies =
         if arguments.strategies.is_empty() { StrategyKind::ALL.to_vec() } else { arguments.strategies.clone() };
     let attacks = if arguments.attacks.is_empty() { Attack::ALL.to_vec() } else { arguments.attacks.clone() };
     println!(
-        "{} London homes train {} rounds from the weights that ship (release {SHIPPED_VERSION}), {} others evaluate; seeds 1 to {}; {}",
+        "{} London homes train {} rounds from the weights that ship (release {SHIPPED_VERSION}), {} others evaluate; seeds 1 to {}; {}, server step {}",
         arguments.homes,
         arguments.rounds,
         worlds[0].pairs.len() - arguments.homes,
         arguments.seeds,
-        if arguments.replay { "with replay after each round" } else { "without replay" }
+        if arguments.replay { "with replay after each round" } else { "without replay" },
+        arguments.server_step
     );
     println!("loss on the evaluators: mean over the seeds (largest)\n");
     let before: Vec<f32> = worlds.iter().map(|world| world.loss(&world.start)).collect::<anyhow::Result<_>>()?;
@@ -165,6 +170,7 @@ pub(super) fn worlds(
             trained,
             rounds,
             replay,
+            server_step: 1.0,
             learnt: Mutex::default(),
         })
     };

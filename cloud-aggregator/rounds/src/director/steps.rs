@@ -144,6 +144,7 @@ impl RoundDirector {
     fn make(&self, case: &Case<'_>, base: &Artifact, delta: &Delta) -> Result<Made, Fault> {
         let files = &self.parts.files;
         let champion = files.artifact(&case.settings.champion)?;
+        let delta = delta.clone().scaled(case.settings.server_step);
         let moved = delta.applied_to(base.weights()).map_err(|error| Fault::Final(error.to_string()))?;
         let trained = self.replay(case, &moved)?;
         let control_base = files.artifact(&case.round.control_base)?;

@@ -75,6 +75,25 @@ fn a_round_that_is_better_than_replay_alone_becomes_a_model() {
 }
 
 #[test]
+fn the_server_goes_as_far_along_the_deltas_as_it_is_told() {
+    let moved = |server_step| {
+        let bench = Bench::with(RoundsConfig { server_step, ..config() }, StubTrainer::default());
+        train(&bench);
+        let round = bench.round(1);
+        let artifact = |name: &str| bench.director.parts.files.artifact(name).unwrap();
+        let (base, candidate) = (artifact(&round.base), artifact(&round.candidate.unwrap()));
+        // The homes' part: replay adds the same in both.
+        let replay = replayed(1);
+        let values = Delta::between(base.weights(), candidate.weights());
+        let own = values.values().iter().zip(replay.values()).map(|(all, replay)| all - replay).collect();
+        (Delta::new(own).unwrap(), round.aggregate)
+    };
+    let ((once, aggregate), (twice, same)) = (moved(1.0), moved(2.0));
+    assert!((twice.norm() / once.norm() - 2.0).abs() < 1e-3 && twice.cosine(&once) > 0.999);
+    assert_eq!(aggregate, same, "what the deltas became is the same");
+}
+
+#[test]
 fn what_replay_alone_explains_is_held_and_the_next_round_goes_on_from_it() {
     let bench = Bench::new();
     train(&bench);

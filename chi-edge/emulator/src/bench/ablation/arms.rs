@@ -56,6 +56,7 @@ const REPLAY: &str = "replay alone";
 const FEDERATED: &str = "federated, replay";
 const REPLAY_LONGER: &str = "replay alone, 30 rounds";
 const UNANSWERED_LONGER: &str = "longer, no answers";
+const UNANSWERED_LIGHTER: &str = "lighter replay, no answers";
 const CENTRAL: &str = "central, no answers";
 const UNANSWERED: &str = "federated, no answers";
 
@@ -66,6 +67,14 @@ const ALONE: Rounds = Rounds { count: 15, homes: false, replay: true, krum: fals
 const BOTH: Rounds = Rounds { homes: true, ..ALONE };
 /// What the tries led to.
 const LONGER: Rounds = Rounds { count: 30, change: |usual| usual.server_step = 2.0, ..BOTH };
+/// The same with replay that pulls back less.
+const LIGHTER: Rounds = Rounds {
+    change: |usual| {
+        usual.server_step = 2.0;
+        usual.replay.learning_rate /= 3.0;
+    },
+    ..LONGER
+};
 
 const fn arm(name: &'static str, control: &'static str, kind: Kind) -> Arm {
     Arm { name, control, kind }
@@ -99,10 +108,7 @@ const TRIES: &[Arm] = &[
     arm("30 rounds, server steps twice as far", REPLAY_LONGER, Kind::Rounds(LONGER)),
     tried("60 rounds, server steps twice as far", 60, |usual| usual.server_step = 2.0),
     tried("60 rounds, homes 60 steps", 60, |usual| usual.home.steps = 60),
-    tried("30 rounds, server twice, replay at a third of the step size", 30, |usual| {
-        usual.server_step = 2.0;
-        usual.replay.learning_rate /= 3.0;
-    }),
+    arm("30 rounds, server twice, replay at a third of the step size", REPLAY_LONGER, Kind::Rounds(LIGHTER)),
     tried("30 rounds, homes 60 steps", 30, |usual| usual.home.steps = 60),
 ];
 
@@ -120,6 +126,22 @@ const VERDICT_TRIES: &[Arm] = &[
         "longer, the same, shuffled",
         UNANSWERED_LONGER,
         Kind::Rounds(Rounds { said: Some(Habits { shuffled: true, ..MIDDLING }), ..LONGER }),
+    ),
+    arm(UNANSWERED_LIGHTER, REPLAY_LONGER, Kind::Rounds(LIGHTER)),
+    arm(
+        "lighter replay, all answered, none wrong",
+        UNANSWERED_LIGHTER,
+        Kind::Rounds(Rounds { said: Some(HONEST), ..LIGHTER }),
+    ),
+    arm(
+        "lighter replay, 60 % answered, 10 % wrong",
+        UNANSWERED_LIGHTER,
+        Kind::Rounds(Rounds { said: Some(MIDDLING), ..LIGHTER }),
+    ),
+    arm(
+        "lighter replay, the same, shuffled",
+        UNANSWERED_LIGHTER,
+        Kind::Rounds(Rounds { said: Some(Habits { shuffled: true, ..MIDDLING }), ..LIGHTER }),
     ),
 ];
 

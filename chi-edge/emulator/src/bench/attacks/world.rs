@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub rounds: usize,
     /// Whether the server trains on its recordings after each round.
     pub replay: bool,
+    /// How far the server goes along what the deltas become, as a multiple of it.
+    pub server_step: f64,
     pub learnt: Mutex<Learnt>,
 }
 
@@ -96,7 +98,9 @@ impl World {
             let Some(aggregate) = aggregate(strategy, &sent, &mut outcome.reputation) else { return Ok(outcome) };
             outcome.left_out.push(aggregate.left_out);
             // An attack may drive weights so far that nothing is finite any more: that is its result.
-            let Ok(next) = aggregate.delta.applied_to(&weights) else { return Ok(outcome) };
+            let Ok(next) = aggregate.delta.clone().scaled(self.server_step).applied_to(&weights) else {
+                return Ok(outcome);
+            };
             weights = if self.replay { self.replayed(&next, &begin)? } else { next };
             before = Some(aggregate.delta);
         }

@@ -1,29 +1,35 @@
 #!/usr/bin/env bash
-# Builds the program that trains in the home for 64-bit ARM, in a Debian root of its own with Debian's compilers and emulator:
-# target/arm64/root, made once; the program and what it is linked from lie beside it.
+# Builds programs as they ship (profile dist) for one architecture, in a Debian root of its own with Debian's compilers and emulator:
+#   programs.sh DIRECTORY arm64|amd64 PACKAGE...
+# DIRECTORY/root is made once (2 GB); the programs lie in DIRECTORY/<target>/stripped. Of one Debian, so that they and the libraries of
+# an image (rootfs.sh) belong together.
 #
 # Needs root, debootstrap and unshare, and the sources of the locked dependencies in cargo's cache (`cargo fetch`).
 # Overridable: HEARTHWATCH_DEBIAN_MIRROR.
 set -euo pipefail
 
 suite=forky # the first Debian whose Rust is new enough for the workspace
-packages=(cargo rustc libstd-rust-dev:arm64 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
-package=hearthwatch-train-round
-target=aarch64-unknown-linux-gnu
+packages=(cargo rustc libstd-rust-dev:arm64 gcc g++ libc6-dev gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross
+    qemu-user ca-certificates tzdata)
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=../home-assistant/mirror.sh
-source "$here/../home-assistant/mirror.sh"
+# shellcheck source=../../tests/home-assistant/mirror.sh
+source "$here/../../tests/home-assistant/mirror.sh"
 tree=$(cd -- "$here/../.." && pwd)
 
-say() { printf 'arm64: %s\n' "$*" >&2; }
+say() { printf 'programs: %s\n' "$*" >&2; }
 
 # The rest of this script in a mount namespace that ends with it.
 if [[ ${1:-} != --inside ]]; then
-    (($# == 1)) || { say "usage: build.sh DIRECTORY"; exit 2; }
+    (($# >= 3)) || { say "usage: programs.sh DIRECTORY arm64|amd64 PACKAGE..."; exit 2; }
     ((EUID == 0)) || { say "making a Debian root needs the user root"; exit 1; }
-    exec unshare --mount --propagation private "$0" --inside "$1"
+    exec unshare --mount --propagation private "$0" --inside "$@"
 fi
+case $3 in
+    arm64) target=aarch64-unknown-linux-gnu triplet=aarch64-linux-gnu ;;
+    amd64) target=x86_64-unknown-linux-gnu triplet=x86_64-linux-gnu ;;
+    *) say "no programs are built for $3; arm64 or amd64" && exit 2 ;;
+esac
 mkdir -p "$2"
 work=$(cd -- "$2" && pwd)
 root=$work/root
@@ -32,9 +38,9 @@ log=$work/root.log
 in_root() {
     local keep=(HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin CARGO_HOME=/cargo
         CARGO_TARGET_DIR=/work CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-        CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc)
+        CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc CXX_aarch64_unknown_linux_gnu=aarch64-linux-gnu-g++)
     # How this machine reaches a package archive, where it has a way of its own.
-    for name in http_proxy https_proxy no_proxy; do
+    for name in http_proxy https_proxy no_proxy RUSTFLAGS; do
         [[ -z ${!name:-} ]] || keep+=("$name=${!name}")
     done
     chroot "$root" /usr/bin/env --ignore-environment --chdir="$1" "${keep[@]}" "${@:2}"
@@ -45,7 +51,7 @@ make_root() {
     from=$(mirror)
     # An older debootstrap does not know the suite by name; all Debian suites are made alike.
     [[ -e $script ]] || script=/usr/share/debootstrap/scripts/sid
-    say "making a Debian $suite root with compilers for arm64 (about 2 GB)"
+    say "making a Debian $suite root with compilers for both architectures (about 2 GB)"
     rm -rf --one-file-system -- "$root"
     debootstrap --variant=minbase "$suite" "$root" "$from" "$script"
     cp /etc/resolv.conf "$root/etc/resolv.conf"
@@ -77,4 +83,12 @@ mountpoint -q "$root/dev" || mount --rbind /dev "$root/dev"
 mount --bind -o ro "$tree" "$root/tree"
 mount --bind "$work" "$root/work"
 mount --bind "${CARGO_HOME:-$HOME/.cargo}" "$root/cargo"
-in_root /tree cargo build --locked --offline --profile dist --target "$target" --package "$package" --bin "$package"
+# Paths of the machine would make two builds differ.
+keep_paths='--remap-path-prefix=/cargo=cargo --remap-path-prefix=/tree=.'
+# One at a time: built together, the agent would be linked with what only the trainer needs (autodiff, 7 MB).
+for package in "${@:4}"; do
+    RUSTFLAGS=$keep_paths in_root /tree cargo build --locked --offline --profile dist --target "$target" --package "$package" --bin "$package"
+    # The profile's own strip does not know the other architecture.
+    mkdir -p "$work/$target/stripped"
+    in_root /work "$triplet-strip" --strip-all -o "$target/stripped/$package" "$target/dist/$package"
+done
