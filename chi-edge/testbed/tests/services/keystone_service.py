@@ -1,0 +1,60 @@
+"""A real Keystone on 127.0.0.1: sqlite, fernet tokens, a catalogue with one region; run by the venv of the services."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CONFIGURATION = """
+[DEFAULT]
+use_stderr = false
+log_file = {folder}/keystone.log
+[database]
+connection = sqlite:///{folder}/keystone.db
+[fernet_tokens]
+key_repository = {folder}/fernet
+[credential]
+key_repository = {folder}/credential
+[cache]
+enabled = false
+[identity]
+# The cheapest that Keystone allows: the tests make no secret that lasts.
+password_hash_rounds = 4
+"""
+
+
+def prepare(folder: Path, port: int, password: str, region: str) -> Path:
+    """Tables, keys and the first administrator; what is there already is kept."""
+    configuration = folder / "keystone.conf"
+    if configuration.exists():
+        return configuration
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / "keystone.draft"
+    draft.write_text(CONFIGURATION.format(folder=folder))
+    url = f"http://127.0.0.1:{port}/v3"
+    manage = [str(Path(sys.executable).parent / "keystone-manage"), "--config-file", str(draft)]
+    owner = ["--keystone-user", str(os.getuid()), "--keystone-group", str(os.getgid())]
+    steps = [
+        ["db_sync"],
+        ["fernet_setup", *owner],
+        ["bootstrap", "--bootstrap-password", password, "--bootstrap-region-id", region, "--bootstrap-public-url", url],
+    ]
+    for step in steps:
+        subprocess.run([*manage, *step], check=True)
+    return draft.rename(configuration)
+
+
+def serve(configuration: Path, port: int) -> None:
+    """Until the process ends."""
+    import waitress
+    from keystone.server import wsgi
+
+    sys.argv = ["keystone"]
+    os.environ["OS_KEYSTONE_CONFIG_DIR"] = str(configuration.parent)
+    os.environ["OS_KEYSTONE_CONFIG_FILES"] = configuration.name
+    waitress.serve(wsgi.initialize_public_application(), host="127.0.0.1", port=port, threads=4)
+
+
+if __name__ == "__main__":
+    place, number, secret, name = sys.argv[1:]
+    serve(prepare(Path(place), int(number), secret, name), int(number))
