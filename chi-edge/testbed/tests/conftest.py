@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,7 @@ def running_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealSite]
 @pytest.fixture
 def site(running_site: RealSite, monkeypatch: pytest.MonkeyPatch) -> RealSite:
     """As new, and logged in."""
-    running_site.doubles.reset()
-    running_site.forget_containers()
+    running_site.reset()
     for name in [name for name in os.environ if name.startswith("OS_")]:
         monkeypatch.delenv(name)
     for name, value in running_site.environment().items():
@@ -76,11 +76,11 @@ def keys(tmp_path: Path) -> Path:
 def testbed(tmp_path: Path, keys: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Testbed:
     """Runs the program with the options that every test needs; it does not wait between two questions."""
     monkeypatch.setattr(up, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(down, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(down, "SETTLE", timedelta(0))
 
     def run(command: str, *options: str) -> Ran:
         arguments = [command, "--suffix", SUFFIX, "--state-dir", str(tmp_path / "state"), *options]
-        if command in ("up", "doctor"):
+        if command in ("up", "doctor") and "--fleet-host" not in options:
             arguments += ["--fleet-host", "fleet.example"]
         if command in ("up", "doctor", "down"):
             arguments += ["--keys", str(keys), "--provision", str(keys / "provision")]

@@ -101,7 +101,8 @@ def check_may_lease(connection: Connection) -> None:
 
 def _cloud(os_cloud: str | None, site: str) -> Any:
     import openstack.config
-    from openstack import exceptions
+    from keystoneauth1.exceptions import AuthPluginException
+    from openstack.exceptions import ConfigException
 
     # It looks at every way to log in that is installed, and says which cannot be used; ours can.
     logging.getLogger("stevedore").setLevel(logging.CRITICAL)
@@ -109,19 +110,14 @@ def _cloud(os_cloud: str | None, site: str) -> Any:
 
     try:
         return openstack.config.OpenStackConfig().get_one(cloud=os_cloud, region_name=site)
-    except exceptions.ConfigException as error:
+    except (ConfigException, AuthPluginException) as error:
         raise Problem(f"The credentials are not complete: {error} {NO_CREDENTIALS.partition('. ')[2]}") from error
 
 
 def _adapter(cloud: Any, site: str, session: requests.Session) -> Any:
-    from keystoneauth1 import exceptions
     from keystoneauth1.adapter import Adapter
     from keystoneauth1.session import Session
 
-    try:
-        auth = cloud.get_auth()
-    except exceptions.AuthPluginException as error:
-        raise Problem(f"The credentials are not complete: {error} {NO_CREDENTIALS.partition('. ')[2]}") from error
     verify, cert = cloud.get_requests_verify_args()
-    keystone = Session(auth=auth, verify=verify, cert=cert, session=session, timeout=SECONDS_MAX)
+    keystone = Session(auth=cloud.get_auth(), verify=verify, cert=cert, session=session, timeout=SECONDS_MAX)
     return Adapter(keystone, interface="public", region_name=site)

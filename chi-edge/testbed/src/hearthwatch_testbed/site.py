@@ -88,18 +88,26 @@ class Site:
         self._clients = chi.clients
         self._adapter = connection.adapter
         with explained("Asking Zun for its version"):
-            self._use_zun_version()
-            self._zun = self._clients.zun(self._adapter)
+            self.zun_version = self._newest_of_zun()
+            self._zun = self._zun_client(self.zun_version)
             self._blazar = self._clients.blazar(self._adapter)
             self._neutron = self._clients.neutron(self._adapter)
 
-    def _use_zun_version(self) -> None:
-        """python-chi asks for the newest that CHI@Edge has; a Zun from upstream has one less, and answers 406 or 500."""
-        versions = self._clients.zun(self._adapter).versions.list()
-        newest = max((_version(one) for one in versions), default=(1, 40))
-        wanted = _version_tuple(self._clients.ZUN_API_VERSION)
-        self.zun_version = ".".join(str(part) for part in min(newest, wanted))
-        self._clients.ZUN_API_VERSION = self.zun_version
+    def _newest_of_zun(self) -> str:
+        """python-chi asks for what CHI@Edge has; a Zun from upstream has one version less, and answers 406 or 500."""
+        wanted = str(self._clients.ZUN_API_VERSION)
+        versions = [_version_tuple(wanted)]
+        versions += [_version(one) for one in self._zun_client(wanted).versions.list()]
+        return ".".join(str(part) for part in min(versions))
+
+    def _zun_client(self, version: str) -> Any:
+        """python-chi takes the version from a variable of its module."""
+        before = self._clients.ZUN_API_VERSION
+        self._clients.ZUN_API_VERSION = version
+        try:
+            return self._clients.zun(self._adapter)
+        finally:
+            self._clients.ZUN_API_VERSION = before
 
     def leases(self) -> list[Lease]:
         """All of the project."""
@@ -163,9 +171,8 @@ class Site:
     def logs(self, container: Container, tail: int | None = None) -> str:
         """What it printed; nothing before it has run."""
         with explained(f"Reading the log of {container.name}"):
-            found = self._zun.containers.logs(
-                container.id, stdout=True, stderr=True, timestamps=False, tail=tail or "all", since=None
-            )
+            # Without `since` and `timestamps`: the client would send the word "None" for what is not given.
+            found = self._zun.containers.logs(container.id, stdout=True, stderr=True, tail=tail or "all")
         return str(found or "")
 
     def floating_ips(self) -> list[FloatingIp]:

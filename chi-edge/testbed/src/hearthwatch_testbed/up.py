@@ -218,8 +218,13 @@ class Up:
 
     def why_failed(self, container: Container) -> str:
         """The reason that the site gives, and what it means."""
-        log = self.site.logs(container, LOG_LINES) if container.status == "Error" else ""
-        return failure(container, log)
+        if container.status != "Error":
+            return failure(container, "")
+        try:
+            return failure(container, self.site.logs(container, LOG_LINES))
+        except Problem:
+            # One that never had a host has no log, and asking for it is an error of the site's.
+            return failure(container, "")
 
     def floating_ip(self, sources: dict[int, Container]) -> None:
         """One, for the first home's Home Assistant."""
@@ -243,7 +248,7 @@ class Up:
 
 def failure(container: Container, log: str) -> str:
     """A sentence about a container that failed."""
-    said = container.state()
+    said = container.state().rstrip(".")
     if WRONG_ARCHITECTURE in log or WRONG_ARCHITECTURE in said:
         return (
             f"{said}. The image {container.image} is for another processor: CHI@Edge's devices are arm64. Build it with "

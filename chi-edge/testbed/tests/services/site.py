@@ -1,5 +1,6 @@
 """Starts the two real services and the doubles, and makes in Keystone what Chameleon has: a region, a catalogue, a project, credentials."""
 
+import base64
 import contextlib
 import os
 import signal
@@ -55,16 +56,48 @@ class RealSite:
             database.row_factory = sqlite3.Row
             return [dict(row) for row in database.execute("SELECT * FROM container ORDER BY id")]
 
-    def change_containers(self, assignments: str, *values: object, where: str = "1") -> None:
-        """What the absent compute host would write: status, addresses."""
-        with contextlib.closing(sqlite3.connect(self.zun_database, timeout=30)) as database, database:
-            database.execute(f"UPDATE container SET {assignments} WHERE {where}", values)
+    def hosts_answer(self, status: str, detail: str | None = None, reason: str | None = None, image: str = "%") -> None:
+        """Stands for the absent compute host: what it would write once a container of this image was scheduled.
 
-    def forget_containers(self) -> None:
+        Without it Zun finds no host, which it says in the row; that moment the trigger uses.
+        """
+        address = """'{"caliconet": [{"addr": "192.168.64.' || NEW.id || '", "port": "port-' || NEW.id || '"}]}'"""
+        trigger = f"""
+            CREATE TRIGGER hosts_{abs(hash(image))} AFTER UPDATE OF status_reason ON container
+            WHEN NEW.status_reason LIKE '%enough hosts%' AND NEW.image LIKE '{image}'
+            BEGIN UPDATE container SET status = '{status}', status_detail = {_literal(detail)},
+            status_reason = {_literal(reason)}, addresses = {address} WHERE id = NEW.id; END"""
+        with self._database() as database:
+            database.execute(trigger)
+
+    def change_containers(self, assignments: str, where: str = "1") -> None:
+        """What a compute host would write later."""
+        with self._database() as database:
+            database.execute(f"UPDATE container SET {assignments} WHERE {where}")
+
+    def mounted(self) -> list[str]:
+        """The contents of all bind mounts, decoded."""
+        with self._database() as database:
+            found = database.execute("SELECT contents FROM volume ORDER BY id").fetchall()
+        return [base64.b64decode(row[0]).decode() for row in found]
+
+    def reset(self) -> None:
         """As new."""
-        with contextlib.closing(sqlite3.connect(self.zun_database, timeout=30)) as database, database:
-            for table in ("volume_mapping", "container_actions_events", "container_actions", "container"):
+        self.doubles.reset()
+        with self._database() as database:
+            for (trigger,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+                database.execute(f"DROP TRIGGER {trigger}")
+            for table in ("volume_mapping", "volume", "container_actions_events", "container_actions", "container"):
                 database.execute(f"DELETE FROM {table}")
+
+    @contextlib.contextmanager
+    def _database(self) -> Iterator[sqlite3.Connection]:
+        with contextlib.closing(sqlite3.connect(self.zun_database, timeout=30)) as database, database:
+            yield database
+
+
+def _literal(text: str | None) -> str:
+    return "NULL" if text is None else f"'{text}'"
 
 
 def free_port() -> int:

@@ -9,6 +9,8 @@ use_stderr = false
 log_file = {folder}/zun.log
 transport_url = fake://
 state_path = {folder}
+# Nobody answers: there is no compute host.
+rpc_response_timeout = 1
 [database]
 connection = sqlite:///{folder}/zun.db
 [api]
