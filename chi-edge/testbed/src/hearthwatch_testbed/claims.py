@@ -78,7 +78,7 @@ class Provision:
         return done.stdout
 
 
-class Pretended:
+class DryClaims:
     """For a dry run: nothing is issued."""
 
     def __init__(self, real: Provision | None) -> None:

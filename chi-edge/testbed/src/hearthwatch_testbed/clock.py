@@ -30,7 +30,7 @@ class WallClock:
 
 @dataclass
 class NoWaiting:
-    """Waits for nothing: in a rehearsal everything is done at once."""
+    """Waits for nothing: in a dry run everything is done at once."""
 
     at: datetime
 

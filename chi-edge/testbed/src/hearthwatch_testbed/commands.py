@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hearthwatch_testbed import credentials, rehearse
-from hearthwatch_testbed.claims import Claims, Pretended, Provision
+from hearthwatch_testbed import credentials, dry_run
+from hearthwatch_testbed.claims import Claims, DryClaims, Provision
 from hearthwatch_testbed.clock import Clock, NoWaiting, WallClock
 from hearthwatch_testbed.doctor import Doctor, Wanted
 from hearthwatch_testbed.down import Down
@@ -48,8 +48,8 @@ def run_up(options: Namespace) -> int:
 def _parts(options: Namespace) -> tuple[Clock, Site, Claims]:
     provision = Provision(options.provision, options.keys) if options.keys else None
     if options.dry_run:
-        rehearsal = rehearse.prepared(options, [])
-        return NoWaiting(datetime.now(UTC)), rehearse.site(rehearsal), Pretended(provision)
+        dry_site = dry_run.prepared(options, [])
+        return NoWaiting(datetime.now(UTC)), dry_run.site(dry_site), DryClaims(provision)
     if provision is None:
         raise Problem("--keys is missing: the folder that `hearthwatch-provision init` filled.", EXIT_USAGE)
     connection = _connection(options)
@@ -156,7 +156,7 @@ def run_logs(options: Namespace) -> int:
 
 def run_renew(options: Namespace) -> int:
     """`testbed renew`."""
-    site = rehearse.site(rehearse.prepared(options, _made(options))) if options.dry_run else Site(_connection(options))
+    site = dry_run.site(dry_run.prepared(options, _made(options))) if options.dry_run else Site(_connection(options))
     renew(site, names_of(options), duration(options.length), datetime.now(UTC), _say(options))
     return 0
 
@@ -169,8 +169,8 @@ def run_down(options: Namespace) -> int:
     clock: Clock = WallClock()
     claims: Claims | None = provision
     if options.dry_run:
-        site = rehearse.site(rehearse.prepared(options, _made(options)))
-        clock, claims = NoWaiting(datetime.now(UTC)), Pretended(provision)
+        site = dry_run.site(dry_run.prepared(options, _made(options)))
+        clock, claims = NoWaiting(datetime.now(UTC)), DryClaims(provision)
     else:
         site = Site(_connection(options))
     Down(names_of(options), site, claims, tuple(homes) if isinstance(homes, list) else (), clock, _say(options)).run()

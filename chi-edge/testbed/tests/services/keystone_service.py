@@ -16,7 +16,8 @@ key_repository = {folder}/fernet
 [credential]
 key_repository = {folder}/credential
 [cache]
-enabled = false
+enabled = true
+backend = oslo_cache.dict
 [identity]
 # The cheapest that Keystone allows: the tests make no secret that lasts.
 password_hash_rounds = 4

@@ -25,7 +25,7 @@ _PUBLIC = {"id": "(network of floating IPs)", "name": "public", "router:external
 
 
 @dataclass
-class Rehearsal:
+class DrySite:
     """What exists in it."""
 
     site: str
@@ -68,7 +68,7 @@ class Rehearsal:
             found = re.fullmatch(pattern, path)
             if found and method == wanted:
                 return action(body, *found.groups())
-        return 404, {"error": f"the rehearsal knows no {method} {path}"}
+        return 404, {"error": f"a dry run knows no {method} {path}"}
 
     def _token(self) -> dict[str, Any]:
         catalog = [
@@ -132,24 +132,24 @@ def _stored_time(text: str) -> str:
 
 
 class _InMemory(BaseAdapter):
-    """Hands requests to the rehearsal."""
+    """Hands requests to the site in memory."""
 
-    def __init__(self, rehearsal: Rehearsal) -> None:
+    def __init__(self, dry_site: DrySite) -> None:
         super().__init__()
-        self._rehearsal = rehearsal
+        self._dry_site = dry_site
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         """Answers at once."""
         body = json.loads(request.body) if request.body else None
         url = unquote(str(request.url))
         version = request.headers.get("OpenStack-API-Version")
-        status, content = self._rehearsal.answer(str(request.method), url, body, version)
+        status, content = self._dry_site.answer(str(request.method), url, body, version)
         response = requests.Response()
         response.status_code = status
         response.url = str(request.url)
         response.request = request
         response.headers["Content-Type"] = "application/json"
-        response.headers["X-Subject-Token"] = "rehearsed"
+        response.headers["X-Subject-Token"] = "of a dry run"
         response.raw = BytesIO(b"" if content is None else json.dumps(content).encode())
         return response
 

@@ -6,32 +6,32 @@ from datetime import UTC, datetime, timedelta
 
 from hearthwatch_testbed import credentials
 from hearthwatch_testbed.containers import PLAN_LABEL
+from hearthwatch_testbed.dry_site import DrySite
 from hearthwatch_testbed.names import Names
-from hearthwatch_testbed.rehearsal import Rehearsal
 from hearthwatch_testbed.site import Site
 
 
-def prepared(options: Namespace, containers: list[str]) -> Rehearsal:
-    """`containers` are the names of those that an offline rehearsal begins with; with them comes their lease."""
-    rehearsal = Rehearsal(options.site, print)
+def prepared(options: Namespace, containers: list[str]) -> DrySite:
+    """`containers` are the names of those that an offline dry run begins with; with them comes their lease."""
+    dry_site = DrySite(options.site, print)
     if options.dry_run == "live":
         connection = credentials.connect(os.environ, options.os_cloud, options.site, credentials.transport())
-        rehearsal.leases, rehearsal.containers, rehearsal.floating_ips = Site(connection).snapshot()
+        dry_site.leases, dry_site.containers, dry_site.floating_ips = Site(connection).snapshot()
     elif containers:
-        _assume(rehearsal, Names(options.fleet_name, options.suffix), containers)
-    return rehearsal
+        _assume(dry_site, Names(options.fleet_name, options.suffix), containers)
+    return dry_site
 
 
-def _assume(rehearsal: Rehearsal, names: Names, containers: list[str]) -> None:
+def _assume(dry_site: DrySite, names: Names, containers: list[str]) -> None:
     end = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S.000000")
     lease = {"id": "(lease 1)", "name": names.lease, "status": "ACTIVE", "end_date": end, "reservations": []}
-    rehearsal.leases["(lease 1)"] = lease
+    dry_site.leases["(lease 1)"] = lease
     for number, name in enumerate(containers, start=1):
         key = f"(container {number})"
-        rehearsal.containers[key] = {"uuid": key, "name": name, "status": "Running", "labels": {PLAN_LABEL: "assumed"}}
+        dry_site.containers[key] = {"uuid": key, "name": name, "status": "Running", "labels": {PLAN_LABEL: "assumed"}}
 
 
-def site(rehearsal: Rehearsal) -> Site:
+def site(dry_site: DrySite) -> Site:
     """The real clients, above the site in memory."""
     from keystoneauth1.adapter import Adapter
     from keystoneauth1.identity.v3 import ApplicationCredential
@@ -42,6 +42,6 @@ def site(rehearsal: Rehearsal) -> Site:
         application_credential_id=os.environ.get("OS_APPLICATION_CREDENTIAL_ID", "(your credential)"),
         application_credential_secret="(secret)",  # noqa: S106 (what is printed in its place)
     )
-    session = Session(auth=auth, session=rehearsal.session())
-    adapter = Adapter(session, interface="public", region_name=rehearsal.site)
-    return Site(credentials.opened(adapter, rehearsal.site))
+    session = Session(auth=auth, session=dry_site.session())
+    adapter = Adapter(session, interface="public", region_name=dry_site.site)
+    return Site(credentials.opened(adapter, dry_site.site))
