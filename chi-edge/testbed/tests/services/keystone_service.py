@@ -1,6 +1,9 @@
 """A real Keystone on 127.0.0.1: sqlite, fernet tokens, a catalogue with one region; run by the venv of the services."""
 
+import contextlib
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -25,24 +28,30 @@ password_hash_rounds = 4
 
 
 def prepare(folder: Path, port: int, password: str, region: str) -> Path:
-    """Tables, keys and the first administrator; what is there already is kept."""
+    """Tables, keys and the first administrator. They are made once for an environment, beside it, and copied: it takes long."""
+    made = Path(sys.prefix) / "keystone"
+    if not made.exists():
+        draft = made.with_name(f"keystone-{os.getpid()}")
+        make(draft, password, region)
+        draft.rename(made)
+    shutil.copytree(made, folder)
     configuration = folder / "keystone.conf"
-    if configuration.exists():
-        return configuration
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / "keystone.draft"
-    draft.write_text(CONFIGURATION.format(folder=folder))
-    url = f"http://127.0.0.1:{port}/v3"
-    manage = [str(Path(sys.executable).parent / "keystone-manage"), "--config-file", str(draft)]
+    configuration.write_text(CONFIGURATION.format(folder=folder))
+    with contextlib.closing(sqlite3.connect(folder / "keystone.db")) as database, database:
+        database.execute("UPDATE endpoint SET url = ?", (f"http://127.0.0.1:{port}/v3",))
+    return configuration
+
+
+def make(folder: Path, password: str, region: str) -> None:
+    """By Keystone's own program."""
+    folder.mkdir()
+    configuration = folder / "keystone.conf"
+    configuration.write_text(CONFIGURATION.format(folder=folder))
+    manage = [str(Path(sys.executable).parent / "keystone-manage"), "--config-file", str(configuration)]
     owner = ["--keystone-user", str(os.getuid()), "--keystone-group", str(os.getgid())]
-    steps = [
-        ["db_sync"],
-        ["fernet_setup", *owner],
-        ["bootstrap", "--bootstrap-password", password, "--bootstrap-region-id", region, "--bootstrap-public-url", url],
-    ]
-    for step in steps:
+    address = ["--bootstrap-region-id", region, "--bootstrap-public-url", "http://127.0.0.1/v3"]
+    for step in (["db_sync"], ["fernet_setup", *owner], ["bootstrap", "--bootstrap-password", password, *address]):
         subprocess.run([*manage, *step], check=True)
-    return draft.rename(configuration)
 
 
 def serve(configuration: Path, port: int) -> None:
