@@ -37,7 +37,7 @@ def test_two_devices_run_and_are_given_back_in_the_right_order(site: RealSite, t
     site.hosts_answer("Running")
     up = testbed("up", "--devices", "2", "--home-assistant", "1", "--emulated", "2", "--floating-ip", "--lease", "2h")
     assert (up.code, up.err) == (0, "")
-    assert up.out.splitlines()[-1].startswith("3 homes run on 2 devices until ")
+    assert up.out.splitlines()[-1].startswith("Homes that run: 3, on devices: 2, until ")
     assert [row["name"] for row in site.containers()] == [
         "hearthwatch-home-assistant-01-proj05",
         "hearthwatch-emulator-02-proj05",

@@ -150,7 +150,10 @@ def run_logs(options: Namespace) -> int:
         )
     for container in chosen:
         print(f"== {container.name}  {container.state()}")
-        print(site.logs(container, options.tail))
+        try:
+            print(site.logs(container, options.tail))
+        except Problem as problem:
+            print(f"(no log: {problem})")
     return 0
 
 

@@ -35,7 +35,7 @@ class Container:
     @property
     def failed(self) -> bool:
         """Whether waiting does not help."""
-        return self.status in ("Error", "Dead", "Deleted") or self.detail in PULL_FAILURES
+        return self.status in ("Error", "Dead", "Deleted", "Stopped") or self.detail in PULL_FAILURES
 
     @property
     def running(self) -> bool:

@@ -61,9 +61,8 @@ class Up:
             self.floating_ip(sources)
         if self.failures:
             raise Problem("Not everything runs:\n  " + "\n  ".join(self.failures) + f"\n{RESUME}")
-        self.say(
-            f"{len(self.plan.homes)} homes run on {self.plan.devices} devices until {lease.end:%Y-%m-%d %H:%M} UTC."
-        )
+        end = f"{lease.end:%Y-%m-%d %H:%M} UTC"
+        self.say(f"Homes that run: {len(self.plan.homes)}, on devices: {self.plan.devices}, until {end}.")
 
     def lease(self) -> Lease:
         """The one with our name, active."""
@@ -198,6 +197,7 @@ class Up:
     def settled(self, wanted: Container) -> Container:
         """Waits until it runs or has failed; a failure is kept for the end, so that the other homes go on."""
         deadline = self.clock.now() + self.options.wait
+        said = ""
         while True:
             container = next((one for one in self.site.containers() if one.id == wanted.id), None)
             if container is None:
@@ -214,6 +214,9 @@ class Up:
                     "of an image takes long on a Raspberry Pi: run the same command again, or give a longer --wait"
                 )
                 return container
+            if container.state() != said:
+                said = container.state()
+                self.say(f"{container.name}: {said}")
             self.clock.sleep(PAUSE_SECONDS)
 
     def why_failed(self, container: Container) -> str:
