@@ -25,7 +25,9 @@ def program(name: str) -> str:
 def installation(tmp_path: Path) -> Path:
     """What `hearthwatch-provision init` makes."""
     folder = tmp_path / "installation"
-    command = [program("hearthwatch-provision"), "init", "--out", str(folder), "--host", "127.0.0.1"]
+    # Root's would else leave the broker's files outside, for a user who cannot come here.
+    broker = ["--broker-dir", str(tmp_path / "broker")]
+    command = [program("hearthwatch-provision"), "init", "--out", str(folder), "--host", "127.0.0.1", *broker]
     subprocess.run(command, check=True, capture_output=True)
     return folder
 

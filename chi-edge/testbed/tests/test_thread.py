@@ -27,6 +27,16 @@ def test_without_a_host_everything_is_made_up_to_the_reason_and_given_back(site:
     assert "container    hearthwatch-emulator-01-proj05  Error: There are not enough hosts available." in status.out
     assert "missing      hearthwatch-agent-01-proj05: `testbed up` makes it" in status.out
 
+    logs = testbed("logs")
+    assert (logs.code, logs.out.splitlines()[0]) == (
+        0,
+        "== hearthwatch-emulator-01-proj05  Error: There are not enough hosts available.",
+    )
+    assert "(no log: Reading the log of hearthwatch-emulator-01-proj05: the site has an error of its own." in logs.out
+    assert testbed("logs", "another").err == (
+        "testbed: There is no container another; there are: hearthwatch-emulator-01-proj05.\n"
+    )
+
     down = testbed("down")
     assert (down.code, down.out.splitlines()[-1]) == (0, "Nothing is left with the suffix -proj05.")
     assert site.containers() == []

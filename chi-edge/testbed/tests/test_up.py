@@ -3,9 +3,12 @@
 import re
 from pathlib import Path
 
+import pytest
 from conftest import Testbed
 from services.doubles import Refusal
 from services.site import RealSite
+
+from hearthwatch_testbed.site import Site
 
 LEASES = "/reservation/v1/leases"
 HOME_ASSISTANT = ("--home-assistant-url", "http://192.168.1.5:8123")
@@ -55,6 +58,25 @@ def test_a_run_that_stopped_in_the_middle_continues(site: RealSite, testbed: Tes
     site.hosts_answer("Running", image="%agent%")
     assert testbed("up", "--devices", "2").code == 0
     assert len({row["name"] for row in site.containers()}) == len(site.containers()) == 4
+
+
+def test_an_interruption_by_the_keyboard_says_that_the_same_command_continues(
+    site: RealSite, testbed: Testbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.hosts_answer("Running")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Site, "create_container", interrupt)
+        ran = testbed("up")
+    assert (ran.code, ran.err) == (
+        1,
+        "testbed: interrupted. `testbed status` shows what exists; the same command continues.\n",
+    )
+    assert testbed("up").code == 0
+    assert len(site.doubles.leases) == 1
 
 
 def test_of_two_with_one_name_the_older_stays(site: RealSite, testbed: Testbed) -> None:

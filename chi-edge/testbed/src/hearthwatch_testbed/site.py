@@ -10,7 +10,7 @@ from hearthwatch_testbed.containers import PLAN_LABEL, ContainerRequest
 from hearthwatch_testbed.credentials import Connection
 from hearthwatch_testbed.devices import Device, devices_of
 from hearthwatch_testbed.leases import BLAZAR_TIME, Lease, lease_of
-from hearthwatch_testbed.problem import CONFLICT, FORBIDDEN, NOT_FOUND, Problem, answer_of, explain, explained
+from hearthwatch_testbed.problem import CONFLICT, FORBIDDEN, NOT_FOUND, Problem, answer_of, explained
 
 #: A pod whose image cannot be fetched stays "Creating"; only this tells.
 PULL_FAILURES = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName")
@@ -132,13 +132,14 @@ class Site:
 
     def devices(self, now: datetime) -> list[Device] | None:
         """Those that exist; none where the site does not list them. The stock client has no call for the first list."""
-        try:
-            rows = self._blazar.lease.request_manager.get("/devices")[1]["devices"]
-            allocations = self._blazar.allocation.list("devices")
-        except Exception as error:
-            if answer_of(error).status in (FORBIDDEN, NOT_FOUND):
-                return None
-            raise explain(error, "Listing the devices") from error
+        with explained("Listing the devices"):
+            try:
+                rows = self._blazar.lease.request_manager.get("/devices")[1]["devices"]
+                allocations = self._blazar.allocation.list("devices")
+            except Exception as error:
+                if answer_of(error).status in (FORBIDDEN, NOT_FOUND):
+                    return None
+                raise
         return devices_of(rows, allocations, now)
 
     def containers(self) -> list[Container]:
