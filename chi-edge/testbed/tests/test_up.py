@@ -178,7 +178,7 @@ def test_down_says_what_is_left_and_what_was_not_ours(site: RealSite, testbed: T
     site.change_containers("labels = '{}', name = 'training-proj05'", "image LIKE '%agent%'")
     down = testbed("down")
     assert down.code == 3
-    assert down.err.startswith("testbed: Still there:\n  container training-proj05 (Running)\n")
+    assert down.err.startswith("testbed: Not everything is gone:\n  container training-proj05 (Running)\n")
     assert "`testbed down` deletes it" not in testbed("status").out
     assert (
         "Also ends in -proj05, and was not made by this testbed:\n  container training-proj05 (Running)"
@@ -195,6 +195,18 @@ def test_down_goes_on_where_one_thing_cannot_be_deleted(site: RealSite, testbed:
     down = testbed("down")
     assert down.code == 3
     assert site.doubles.leases == {}
+    assert "Giving back the floating IP 129.114.34.129: the site has an error of its own." in down.err
     assert "floating IP 129.114.34.129 (hearthwatch-ip-proj05)" in down.err
     site.doubles.refusals.clear()
     assert testbed("down").code == 0
+
+
+def test_down_revokes_the_homes_even_if_what_up_remembered_is_lost(
+    site: RealSite, testbed: Testbed, keys: Path, tmp_path: Path
+) -> None:
+    site.hosts_answer("Running")
+    testbed("up", "--devices", "2")
+    (tmp_path / "state" / "hearthwatch-proj05.json").unlink()
+    assert testbed("down").code == 0
+    revoked = [line.split()[2] for line in (keys / "asked").read_text().splitlines() if "revoke" in line]
+    assert revoked == ["hearthwatch-01-proj05", "hearthwatch-02-proj05"]

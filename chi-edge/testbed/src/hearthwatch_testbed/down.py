@@ -1,15 +1,16 @@
 """`testbed down`: containers, then floating IPs, then the lease; afterwards it checks that nothing is left."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
 from hearthwatch_testbed.claims import Claims
 from hearthwatch_testbed.clock import Clock
+from hearthwatch_testbed.leases import Lease
 from hearthwatch_testbed.names import Names
 from hearthwatch_testbed.problem import EXIT_LEFT, Problem
-from hearthwatch_testbed.site import Site
+from hearthwatch_testbed.site import Container, FloatingIp, Site
 from hearthwatch_testbed.status import Inventory, inventory
 
 Thing = TypeVar("Thing")
@@ -30,59 +31,61 @@ class Down:
     homes: tuple[str, ...]
     clock: Clock
     say: Callable[[str], None]
+    refused: list[str] = field(default_factory=list)
 
     def run(self) -> None:
         """Deletes and checks."""
-        refused: list[str] = []
         own = inventory(self.site, self.names).owned_by(self.names)
-        for container in own.containers:
-            if self.site.delete_container(container):
-                self.say(f"container {container.name}: deleted")
-            else:
-                self.say(
-                    f"container {container.name}: cannot be deleted while it is {container.state()}; its lease takes it along"
-                )
+        self._each(own.containers, self._delete_container)
         # A port that goes takes its binding along, not the address.
-        self._each(
-            own.floating_ips,
-            self.site.delete_floating_ip,
-            lambda one: f"floating IP {one.address}: given back",
-            refused,
-        )
-        self._each(own.leases, self.site.delete_lease, lambda one: f"lease {one.name}: deleted", refused)
-        self._revoke()
+        self._each(own.floating_ips, self._delete_floating_ip)
+        self._each(own.leases, self._delete_lease)
+        self._each(self._homes(own), self._revoke)
         left = self._left()
-        if left.lines() or refused:
+        if left.lines() or self.refused:
             raise Problem(
-                "Still there:\n  "
-                + "\n  ".join([*left.lines(), *refused])
+                "Not everything is gone:\n  "
+                + "\n  ".join([*left.lines(), *self.refused])
                 + "\nWhat is being deleted goes within minutes: run `testbed down` again. What was not made by this testbed "
                 "stays: delete it by hand, or leave it if it is your colleagues'.",
                 EXIT_LEFT,
             )
         self.say(f"Nothing is left with the suffix -{self.names.suffix}.")
 
-    def _each(
-        self, things: Iterable[Thing], delete: Callable[[Thing], None], done: Callable[[Thing], str], refused: list[str]
-    ) -> None:
+    def _each(self, things: Iterable[Thing], delete: Callable[[Thing], str]) -> None:
         for thing in things:
             try:
-                delete(thing)
-                self.say(done(thing))
+                self.say(delete(thing))
             except Problem as problem:
-                refused.append(str(problem))
+                self.refused.append(str(problem))
 
-    def _revoke(self) -> None:
+    def _delete_container(self, container: Container) -> str:
+        if self.site.delete_container(container):
+            return f"container {container.name}: deleted"
+        state = container.state()
+        return f"container {container.name}: cannot be deleted while it is {state}; its lease takes it along"
+
+    def _delete_floating_ip(self, floating_ip: FloatingIp) -> str:
+        self.site.delete_floating_ip(floating_ip)
+        return f"floating IP {floating_ip.address}: given back"
+
+    def _delete_lease(self, lease: Lease) -> str:
+        self.site.delete_lease(lease)
+        return f"lease {lease.name}: deleted"
+
+    def _homes(self, own: Inventory) -> list[str]:
+        """Those that `up` remembered, and those whose agents were still there."""
+        numbers = (self.names.number_of_agent(one.name) for one in own.containers)
+        return sorted({*self.homes, *(self.names.home(number) for number in numbers if number is not None)})
+
+    def _revoke(self, home: str) -> str:
         if self.claims is None:
-            if self.homes:
-                self.say(
-                    "The homes' certificates stay valid until they expire (30 days): give --keys to revoke them, or call "
-                    "POST /api/v1/homes/HOME/revoke."
-                )
-            return
-        for home in self.homes:
-            self.claims.revoke(home)
-            self.say(f"home {home}: certificates and claim tokens revoked")
+            return (
+                f"home {home}: its certificate stays valid until it expires (30 days); give --keys to revoke it, or call "
+                f"POST /api/v1/homes/{home}/revoke"
+            )
+        self.claims.revoke(home)
+        return f"home {home}: certificates and claim tokens revoked"
 
     def _left(self) -> Inventory:
         deadline = self.clock.now() + SETTLE

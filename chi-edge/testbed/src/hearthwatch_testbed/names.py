@@ -51,6 +51,11 @@ class Names:
         """A container of a home."""
         return f"{self.fleet}-{role}-{number:02}-{self.suffix}"
 
+    def number_of_agent(self, container: str) -> int | None:
+        """The number of the home whose agent has this name."""
+        found = re.fullmatch(rf"{self.fleet}-agent-(\d+)-{self.suffix}", container)
+        return int(found[1]) if found else None
+
     def owns(self, name: str) -> bool:
         """Whether this testbed gave that name."""
         return name == self.lease or (name.startswith(f"{self.fleet}-") and self.is_of_the_project(name))
