@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use crate::install::{self, Part};
-use crate::{arm64, endurance, references, shell, supply, tidy};
+use crate::{arm64, endurance, references, shell, speed, supply, tidy};
 
 /// What `cargo xtask test` takes.
 #[derive(Args)]
@@ -100,6 +100,12 @@ const SUITES: &[Suite] = &[
         "the agent beside a real Home Assistant, in its containers, a stranger's walk among it",
         &[Part::Mosquitto, Part::Debootstrap, Part::Chromium, Part::Buildah, Part::AppArmor],
         || integration("home_assistant", &[]),
+    ),
+    suite(
+        "testbed",
+        "the program that runs a fleet on CHI@Edge, against a real Keystone and a real Zun API",
+        &[Part::PythonVenv],
+        testbed,
     ),
     suite(
         "rounds",
@@ -249,6 +255,15 @@ fn mlflow() -> anyhow::Result<()> {
         integration("mlflow", &[])?;
     }
     Ok(())
+}
+
+/// Its own script makes its environments in the target directory, and checks types and form, too.
+fn testbed() -> anyhow::Result<()> {
+    shell::cargo(["build", "--release", "--locked", "--workspace", "--bins"])?;
+    let release = shell::root().join(speed::target()).join("release");
+    let folder = shell::root().join(speed::target()).join("testbed").display().to_string();
+    let release = release.display().to_string();
+    shell::run_with("chi-edge/testbed/check.sh", [folder], &[("HEARTHWATCH_RELEASE", &release)])
 }
 
 fn privacy() -> anyhow::Result<()> {
