@@ -108,6 +108,7 @@ const TRIES: &[Arm] = &[
     arm("30 rounds, server steps twice as far", REPLAY_LONGER, Kind::Rounds(LONGER)),
     tried("60 rounds, server steps twice as far", 60, |usual| usual.server_step = 2.0),
     tried("60 rounds, homes 60 steps", 60, |usual| usual.home.steps = 60),
+    tried("30 rounds, replay at a third of the step size", 30, |usual| usual.replay.learning_rate /= 3.0),
     arm("30 rounds, server twice, replay at a third of the step size", REPLAY_LONGER, Kind::Rounds(LIGHTER)),
     tried("30 rounds, homes 60 steps", 30, |usual| usual.home.steps = 60),
 ];
