@@ -9,7 +9,7 @@
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-packages=(prometheus prometheus-alertmanager prometheus-node-exporter prometheus-blackbox-exporter mosquitto)
+packages=(prometheus prometheus-alertmanager prometheus-node-exporter prometheus-blackbox-exporter mosquitto mosquitto-clients)
 environment=${XDG_CACHE_HOME:-$HOME/.cache}/hearthwatch/monitoring
 install='' static='' keep='' programs=$here/../../target/release
 # The demonstration with ten homes retrains for the first time after about half a minute; a slow machine takes four times as long.
@@ -26,13 +26,15 @@ while (($#)); do
     shift
 done
 PATH=$PATH:/usr/sbin
+# The tree stays as it is.
+export PYTHONDONTWRITEBYTECODE=1
 
 say() { printf '%s\n' "$*"; }
 since() { printf '%d:%02d' $(((SECONDS - $1) / 60)) $(((SECONDS - $1) % 60)); }
 
 prepare() {
     local missing=() program
-    for program in prometheus promtool amtool prometheus-alertmanager prometheus-node-exporter prometheus-blackbox-exporter mosquitto; do
+    for program in prometheus promtool amtool prometheus-alertmanager prometheus-node-exporter prometheus-blackbox-exporter mosquitto mosquitto_pub; do
         command -v "$program" >/dev/null || missing+=("$program")
     done
     if ((${#missing[@]})) && [[ $install ]]; then
@@ -90,6 +92,14 @@ start() {
     "$@" >"$run/$name.log" 2>&1 &
     started+=($!)
 }
+# Ends one at once, and without bash's word on it.
+end() {
+    local one left=()
+    kill -KILL "$1"
+    wait "$1" 2>/dev/null || true
+    for one in "${started[@]}"; do [[ $one == "$1" ]] || left+=("$one"); done
+    started=("${left[@]}")
+}
 finish() {
     ((${#started[@]} == 0)) || kill "${started[@]}" 2>/dev/null || true
     wait 2>/dev/null || true
@@ -117,11 +127,42 @@ print(*(one.getsockname()[1] for one in held))' "$1"; }
 # A fleet as an operator sets one up, for what the demonstration has not: the signed repository.
 fleet() {
     (umask 077 && "$programs/hearthwatch-provision" init --out "$run/keys" --host localhost --listen 127.0.0.1 \
-        --mqtt-port "$mqtt" --http-port "$https" >"$run/init.log" 2>&1) || { cat "$run/init.log" >&2; return 1; }
-    start mosquitto mosquitto -c "$run/keys/mosquitto/mosquitto.conf"
+        --mqtt-port "$mqtt" --http-port "$https" --broker-dir "$run/broker" >"$run/init.log" 2>&1) || { cat "$run/init.log" >&2; return 1; }
+    start mosquitto mosquitto -c "$(realpath "$run/keys/mosquitto/mosquitto.conf")"
+    mosquitto=${started[-1]}
     start signer "$programs/hearthwatch-provision" signer --keys "$run/keys/tuf/signer" --gate-public "$run/keys/gate/gate.pub" \
         --socket "$run/keys/signer.sock"
     start cloud "$programs/hearthwatch-cloud" serve --config "$run/keys/cloud.toml"
+    cloud=${started[-1]}
+}
+
+# Breaks the fleet as it may break in earnest.
+incidents() {
+    local looks=("$python" "$here/check_incident.py" --prometheus "http://127.0.0.1:$prometheus" --notices "$run/notices" --deadline 60)
+    end "$mosquitto"
+    "${looks[@]}" "the broker is killed" BrokerLinkDown
+    start mosquitto mosquitto -c "$(realpath "$run/keys/mosquitto/mosquitto.conf")"
+    "${looks[@]}" "the broker is back"
+    end "$cloud"
+    "${looks[@]}" "the aggregator is killed" AggregatorDown
+    start cloud "$programs/hearthwatch-cloud" serve --config "$run/keys/cloud.toml"
+    "${looks[@]}" "the aggregator is back"
+    stranger
+    "${looks[@]}" "a home that the aggregator does not know sends" StrangerRefused
+}
+
+# Somebody with a certificate of the fleet's authority, whose home has not enrolled with the aggregator.
+stranger() {
+    "$programs/hearthwatch-provision" home add home-1 --issue --out "$run/keys" >"$run/home.log" 2>&1
+    local send=(mosquitto_pub -h localhost -p "$mqtt" --cafile "$run/keys/ca/ca.crt" --cert "$run/keys/homes/home-1/agent.crt"
+        --key "$run/keys/homes/home-1/agent.key" -q 1 -t hw/v1/home/home-1/up/feedback)
+    "${send[@]}" -m "no message"
+    # The counter begins with the first: Prometheus must have seen it before it can see it rise.
+    "$python" -c 'import sys, time
+sys.path.insert(0, sys.argv[2])
+import prometheus_api
+while not prometheus_api.query(sys.argv[1], "hearthwatch_cloud_messages_refused_total"): time.sleep(0.2)' "http://127.0.0.1:$prometheus" "$here"
+    for _ in 1 2 3 4 5 6 7 8 9; do "${send[@]}" -m "no message"; done
 }
 
 live() {
@@ -151,6 +192,9 @@ live() {
     printf -- '- targets: ["127.0.0.1:%s"]\n' "$alertmanager" >"$targets/alertmanager.yml"
     printf -- '- targets: ["127.0.0.1:%s"]\n' "$prometheus" >"$targets/prometheus.yml"
     printf -- '- targets: ["127.0.0.1:%s"]\n' "$blackbox" >"$targets/blackbox.yml"
+    # And what has to last for minutes there, or waits for company, does so for seconds here.
+    sed -i -E 's/( for: )[0-9]+[mh]/\13s/' "$run"/prometheus/rules/*.yml
+    sed -i -E 's/group_wait: [0-9]+[sm]/group_wait: 1s/' "$run/alertmanager/alertmanager.yml"
     promtool check config "$run/prometheus/prometheus.yml" >"$run/promtool.log" || { cat "$run/promtool.log" >&2; return 1; }
 
     start blackbox prometheus-blackbox-exporter --config.file="$run/blackbox/blackbox.yml" --web.listen-address="127.0.0.1:$blackbox"
@@ -161,6 +205,7 @@ live() {
         --web.listen-address="127.0.0.1:$prometheus" --web.console.templates="$run" --web.console.libraries="$run"
     "$python" "$here/check_live.py" --prometheus "http://127.0.0.1:$prometheus" --alertmanager "http://127.0.0.1:$alertmanager" \
         --notices "$run/notices" --deadline "$live_seconds"
+    incidents
     say "live: $(since "$from")"
     if [[ $keep ]]; then
         say "Prometheus is at http://127.0.0.1:$prometheus; draw with: $python $here/draw.py --prometheus http://127.0.0.1:$prometheus --out FOLDER"
@@ -171,6 +216,8 @@ live() {
 
 failed=1
 run=$(mktemp -d)
+# mosquitto, started by root, becomes its own user and reads its files in here.
+chmod 711 "$run"
 trap finish EXIT
 prepare
 copy

@@ -96,7 +96,7 @@ def alert(name: str, **labels: str) -> dict[str, Any]:
 def check_notices(alertmanager: str, notices: Path, deadline: float) -> None:
     """The way to a person: Prometheus's sign of life arrives, a critical alert too, and what follows from it is held back."""
     place = {"machine": "notices", "instance": "notices:1", "job": "aggregator"}
-    body = json.dumps([alert("BrokerLinkDown", **place), alert("ReceiptsUnsent", **place)]).encode()
+    body = json.dumps([alert("DiskFull", **place), alert("StoreFailing", **place)]).encode()
     request = urllib.request.Request(f"{alertmanager}/api/v2/alerts", body, {"Content-Type": "application/json"})
     urllib.request.urlopen(request, timeout=10).close()
 
@@ -107,11 +107,11 @@ def check_notices(alertmanager: str, notices: Path, deadline: float) -> None:
     def held_back() -> bool:
         with urllib.request.urlopen(f"{alertmanager}/api/v2/alerts", timeout=10) as answer:
             states = {one["labels"]["alertname"]: one["status"] for one in json.load(answer) if one["labels"].get("machine") == "notices"}
-        return bool(states.get("ReceiptsUnsent", {}).get("inhibitedBy")) and not states["BrokerLinkDown"]["inhibitedBy"]
+        return bool(states.get("StoreFailing", {}).get("inhibitedBy")) and not states["DiskFull"]["inhibitedBy"]
 
-    until(deadline, "ReceiptsUnsent is not held back by BrokerLinkDown", held_back)
-    until(deadline, "the webhook has not had the notices Watchdog and BrokerLinkDown", lambda: {"Watchdog", "BrokerLinkDown"} <= told())
-    print("live: the webhook has had Watchdog from Prometheus and BrokerLinkDown; ReceiptsUnsent is held back")
+    until(deadline, "StoreFailing is not held back by DiskFull", held_back)
+    until(deadline, "the webhook has not had the notices Watchdog and DiskFull", lambda: {"Watchdog", "DiskFull"} <= told())
+    print("live: the webhook has had Watchdog from Prometheus and DiskFull; StoreFailing is held back")
 
 
 def main() -> int:
