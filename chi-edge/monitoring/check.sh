@@ -210,7 +210,7 @@ live() {
     if [[ $keep ]]; then
         say "Prometheus is at http://127.0.0.1:$prometheus; draw with: $python $here/draw.py --prometheus http://127.0.0.1:$prometheus --out FOLDER"
         say "the demonstration's aggregator is at $shown, the other at https://localhost:$https; all of it is in $run"
-        read -r -p "Enter ends it "
+        read -r -p "Enter ends it " || true
     fi
 }
 

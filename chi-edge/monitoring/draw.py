@@ -56,7 +56,7 @@ def lines(axes: Axes, panel: dict[str, Any], base: str, start: float, end: float
             drawn += 1
     axes.set_xlim(start / 86400, end / 86400)
     axes.xaxis_date()
-    axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%H:%M:%S"))
+    axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%H:%M:%S"))  # type: ignore[no-untyped-call]
     axes.tick_params(labelsize=5)
     axes.grid(alpha=0.3)
     if drawn:
