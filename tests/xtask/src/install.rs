@@ -18,6 +18,8 @@ pub enum Part {
     Debootstrap,
     /// Builds and runs container images without a service.
     Buildah,
+    /// Prometheus, Alertmanager and exporters.
+    Monitoring,
     /// Compiles the app's profile.
     AppArmor,
     /// The browser that reads the local page.
@@ -44,6 +46,10 @@ impl Part {
             }
             Self::Debootstrap => shell::has("debootstrap") && shell::has("unshare") && shell::has("ss"),
             Self::Buildah => shell::has("buildah"),
+            Self::Monitoring => {
+                let programs = ["prometheus", "prometheus-alertmanager", "prometheus-node-exporter"];
+                programs.iter().all(|name| shell::has(name)) && shell::has("prometheus-blackbox-exporter")
+            }
             Self::AppArmor => shell::has("apparmor_parser"),
             Self::Chromium => ["chromium", "chromium-browser", "google-chrome"].iter().any(|name| shell::has(name)),
             Self::CargoDeny => shell::has("cargo-deny") || cargo_bin("cargo-deny").is_file(),
@@ -61,6 +67,12 @@ impl Part {
             Self::PythonVenv => apt(&["python3", "python3-venv"]),
             Self::Cxx => apt(&["g++"]),
             Self::Buildah => apt(&["buildah", "crun"]),
+            Self::Monitoring => apt(&[
+                "prometheus",
+                "prometheus-alertmanager",
+                "prometheus-node-exporter",
+                "prometheus-blackbox-exporter",
+            ]),
             Self::AppArmor => apt(&["apparmor"]),
             Self::Chromium => apt(&["chromium"]),
             // A debug build of the tool is ready in half the time and judges the same.

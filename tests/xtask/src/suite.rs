@@ -119,6 +119,12 @@ const SUITES: &[Suite] = &[
         &[Part::Mosquitto],
         || integration("masked_rounds", &[]),
     ),
+    long(
+        "monitoring",
+        "rules, routes and dashboards, against a running fleet that breaks",
+        &[Part::Mosquitto, Part::Monitoring, Part::PythonVenv],
+        monitoring,
+    ),
     long("chaos-long", "chaos, 1,000 rounds and 60 faults in federated ones", &[Part::Mosquitto], || {
         chaos(endurance::CHAOS_FULL)
     }),
@@ -255,6 +261,13 @@ fn mlflow() -> anyhow::Result<()> {
         integration("mlflow", &[])?;
     }
     Ok(())
+}
+
+/// Its own script runs Prometheus, Alertmanager and the exporters beside a fleet of the built programs.
+fn monitoring() -> anyhow::Result<()> {
+    shell::cargo(["build", "--release", "--locked", "--workspace", "--bins"])?;
+    let release = shell::root().join(speed::target()).join("release").display().to_string();
+    shell::run("chi-edge/monitoring/check.sh", [release])
 }
 
 /// Its own script makes its environments in the target directory, and checks types and form, too.
