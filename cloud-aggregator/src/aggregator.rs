@@ -161,6 +161,10 @@ impl Aggregator {
             Arc::clone(&clock),
             artifact_store.clone(),
         );
+        // Set by each release; a process that has just started has seen none.
+        let champion = blocking(&store, |store| store.champion()).await?;
+        let version = champion.map_or(0, |model| i64::try_from(model.version.0).unwrap_or(i64::MAX));
+        metrics.champion_version.set(version);
         let (training, requests, status) = TrainingHandle::channel(Arc::clone(&store), Arc::clone(&clock));
         let (stop, health) = (parts.stop().clone(), Arc::clone(parts.board()));
         let progress = watch::Sender::new(heard(&store).await?);

@@ -37,8 +37,9 @@ impl Event for RecallEstimated<'_> {
         let estimate = self.0;
         metrics.model_low_recall.set(i64::from(estimate.low_recall));
         metrics.audit_samples_answered.set(i64::try_from(estimate.audit_samples).unwrap_or(i64::MAX));
+        // Of a model that has just come nothing is known yet: what was estimated of the one before it says nothing any more.
+        metrics.recall_estimate.set(estimate.recall.unwrap_or(0.0));
         let Some(recall) = estimate.recall else { return };
-        metrics.recall_estimate.set(recall);
         if estimate.low_recall {
             warn!(recall, probes = estimate.audit_samples, "the current model misses most of what residents see");
         } else {

@@ -85,6 +85,25 @@ async fn a_promoted_model_is_released_becomes_champion_and_is_announced() {
 }
 
 #[tokio::test]
+async fn a_process_that_starts_says_which_model_is_in_use() {
+    let (directory, _, aggregator) = started(Puppet::new(true), Hook::default()).await;
+    answer(&aggregator, 1);
+    aggregator.retrain_now().await.unwrap();
+    aggregator.shutdown().await;
+    let metrics = Arc::new(Metrics::new());
+    let config = Config { data: directory.path().join("data"), ..silent() };
+    let options = Options {
+        clock: Arc::new(ManualClock::new(NOW)),
+        learner: Arc::new(Puppet::new(true)),
+        hook: Some(Arc::new(Hook::default())),
+        rounds: None,
+    };
+    let aggregator = Aggregator::start_with(config, options, Arc::clone(&metrics)).await.unwrap();
+    assert_eq!(metrics.champion_version.get(), 1);
+    aggregator.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_held_model_is_not_released() {
     let (_directory, hook, aggregator) = started(Puppet::new(false), Hook::default()).await;
     assert_eq!(aggregator.retrain_now().await.unwrap().state, RunState::Held);
