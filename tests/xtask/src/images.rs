@@ -1,7 +1,7 @@
 //! Container images of the programs, for 64-bit ARM and x86: built from this tree on a root of our own, so that no registry is asked.
 //!
 //! Programs come from [`chi-edge/images/programs.sh`], the files of an image from `rootfs.sh` beside it; buildah makes the images. Each
-//! file has the time of the commit, and names no path of this machine: the same tree gives the same digest.
+//! file has the time of the commit, and names no path of this machine: the same tree gives the same files, to the digest of the layer.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -72,6 +72,7 @@ fn names() -> clap::builder::PossibleValuesParser {
 struct Built {
     name: String,
     archive: PathBuf,
+    /// Of the layers, each with its files' names, owners, modes and times.
     digest: String,
     bytes: u64,
 }
@@ -105,7 +106,7 @@ pub fn build(arguments: &ImagesArguments) -> anyhow::Result<()> {
             built.push(one);
         }
     }
-    println!("{:<44}{:>10}  digest", "image", "MB");
+    println!("{:<44}{:>10}  digest of its files", "image", "MB");
     for Built { name, digest, bytes, archive } in &built {
         println!("{name:<44}{:>10.1}  {digest}  {}", *bytes as f64 / 1e6, archive.display());
     }
@@ -170,10 +171,11 @@ fn make(
     push.push(format!("docker-archive:{}:{name}", archive.display()));
     shell::run("buildah", push)?;
     let mut look = store;
-    look.extend(["inspect", "--format", "{{.FromImageID}}", &name].map(str::to_owned));
+    // Not of the whole: the form of Docker names the container in which the image was made.
+    look.extend(["inspect", "--format", "{{range .OCIv1.RootFS.DiffIDs}}{{.}} {{end}}", &name].map(str::to_owned));
     let looked = Command::new("buildah").args(look).output()?;
     ensure!(looked.status.success(), "{}", String::from_utf8_lossy(&looked.stderr));
-    let digest = format!("sha256:{}", String::from_utf8(looked.stdout)?.trim());
+    let digest = String::from_utf8(looked.stdout)?.trim().to_owned();
     Ok(Built { name, archive, digest, bytes: bytes_below(&rootfs)? })
 }
 
