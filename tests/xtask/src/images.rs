@@ -1,6 +1,6 @@
 //! Container images of the programs, for 64-bit ARM and x86: built from this tree on a root of our own, so that no registry is asked.
 //!
-//! Programs come from [`chi-edge/images/programs.sh`], the files of an image from `rootfs.sh` beside it; buildah makes the images. Each
+//! Programs come from `chi-edge/images/programs.sh`, the files of an image from `rootfs.sh` beside it; buildah makes the images. Each
 //! file has the time of the commit, and names no path of this machine: the same tree gives the same files, to the digest of the layer.
 
 use std::path::{Path, PathBuf};
