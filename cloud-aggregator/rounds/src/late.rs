@@ -54,6 +54,17 @@ impl Behind {
         self.homes.iter().filter(move |row| row.state == RoundHomeState::Carried || self.may_come(row, now))
     }
 
+    /// What changes in them where rounds wait for every home again: none of them counts any more, and each may be asked again.
+    pub fn when_unbuffered(&self, now: i64) -> Vec<RoundHomeRow> {
+        let dropped = |row: &RoundHomeRow| {
+            let carried = row.state == RoundHomeState::Carried;
+            let state = if carried { RoundHomeState::LeftOut } else { RoundHomeState::Late };
+            let reason = "late deltas do not count any more".to_owned();
+            RoundHomeRow { state, reason, at: Some(now), ..row.clone() }
+        };
+        self.homes.iter().map(dropped).collect()
+    }
+
     /// What changes in them when `round` goes on at `now`: those that are carried count in it, and who can count no more is late.
     pub fn when_closed(&self, round: &RoundRow, most: u32, now: i64) -> Vec<RoundHomeRow> {
         let changed = |row: &RoundHomeRow| {

@@ -147,3 +147,20 @@ fn a_restarted_aggregator_sends_stragglers_their_plans_and_receipts_again() {
     let of_silent: Vec<u64> = plans.iter().filter_map(|plan| plan.is_for(&silent)).collect();
     assert_eq!((plans.len(), of_silent), (5, vec![1]), "four of round 2 and one of round 1");
 }
+
+#[test]
+fn without_a_buffer_again_late_deltas_do_not_count_and_their_homes_are_asked() {
+    let mut bench = buffered(2);
+    let [late, silent] = first_round(&bench);
+    assert_eq!(bench.send_delta(&late).state, RoundState::Taken);
+    bench.config.buffer = None;
+    let bench = bench.restart();
+    let homes = next(&bench, 1);
+    assert_eq!(homes.len(), 5);
+    let how = how(&bench, 1);
+    let reason = "late deltas do not count any more";
+    assert_eq!((how[&late].1, how[&late].2.as_str()), (RoundHomeState::LeftOut, reason));
+    assert_eq!((how[&silent].1, how[&silent].2.as_str()), (RoundHomeState::Late, reason));
+    assert_eq!(bench.store.round_body(1, &late).unwrap(), b"");
+    assert_eq!(bench.store.round_homes_behind().unwrap(), []);
+}

@@ -51,7 +51,7 @@ impl RoundDirector {
         let behind = behind(store)?;
         let busy: BTreeSet<&HomeId> = behind.busy(now).map(|row| &row.home).collect();
         // They have a plan already, or their delta waits: each version has at most one of each home.
-        train.retain(|offer| !busy.contains(&offer.home));
+        train.retain(|offer| config.buffer.is_none() || !busy.contains(&offer.home));
         let number = newest.map_or(1, |round| round.number.saturating_add(1));
         let homes = cohort::sample(&train, config.cohort as usize, number);
         let group = config.masks.map_or(0, |masks| u32::from(masks.group));
@@ -84,7 +84,11 @@ impl RoundDirector {
             Some(masks) => RoundWork::MaskedTrain(MaskedTrainWork { train, masks }),
         };
         let asked = Asked { round: start.number, work: &work, least: settings.least, now, deadline };
-        let rows = plans::sign(&self.parts.key, &homes, &asked).map_err(RoundError::Plan)?;
+        let mut rows = plans::sign(&self.parts.key, &homes, &asked).map_err(RoundError::Plan)?;
+        let cohort = rows.len();
+        if settings.buffer.is_none() {
+            rows.extend(behind.when_unbuffered(now));
+        }
         let row = RoundRow {
             number: start.number,
             stage: RoundStage::Training,
@@ -110,7 +114,7 @@ impl RoundDirector {
         };
         let row = store.advance_round(&row, &rows)?;
         self.remove_old(store, &row)?;
-        RoundOpened { round: &row, cohort: rows.len(), evaluators: evaluate.len() }.emit(&self.parts.metrics);
+        RoundOpened { round: &row, cohort, evaluators: evaluate.len() }.emit(&self.parts.metrics);
         Ok(Some(Done { model: None }))
     }
 
