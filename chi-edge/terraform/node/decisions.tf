@@ -2,7 +2,7 @@
 locals {
   name                = "hearthwatch-node-${var.suffix}"
   volume_name         = "hearthwatch-data-${var.suffix}"
-  address_description = "hearthwatch-node-ip-${var.suffix}"
+  address_description = "hearthwatch-address-${var.suffix}"
   image               = coalesce(var.image, var.gpu ? "CC-Ubuntu24.04-CUDA" : "CC-Ubuntu24.04")
   fleet_host          = coalesce(var.fleet_host, local.address)
 

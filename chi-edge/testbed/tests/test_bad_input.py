@@ -28,7 +28,7 @@ def test_no_credentials(testbed: Testbed, monkeypatch: pytest.MonkeyPatch) -> No
     for name in ("OS_AUTH_URL", "OS_CLOUD"):
         monkeypatch.delenv(name, raising=False)
     assert refused(testbed) == (
-        "There are no credentials: neither OS_AUTH_URL nor OS_CLOUD is set. Make one in the dashboard of CHI@Edge: Identity, "
+        "There are no credentials: neither OS_AUTH_URL nor OS_CLOUD is set. Make one in the site's dashboard: Identity, "
         "Application Credentials, Create; tick the roles member and reader, and 'Unrestricted'; download the openrc file and "
         "`source` it (or name a cloud of clouds.yaml by --os-cloud)."
     )
@@ -68,7 +68,7 @@ def test_an_expired_credential(site: RealSite, testbed: Testbed, monkeypatch: py
     monkeypatch.setenv("OS_APPLICATION_CREDENTIAL_SECRET", site.expired_secret)
     assert refused(testbed).startswith(
         "Logging in: Keystone refuses the application credential: it is expired or deleted, its secret is wrong, or it belongs "
-        "to another site (each site has its own). Make a new one in the dashboard of CHI@Edge"
+        "to another site (each site has its own). Make a new one in the site's dashboard"
     )
 
 

@@ -9,6 +9,8 @@ import requests
 from conftest import Testbed
 from services.site import RealSite
 
+from hearthwatch_testbed import cli
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -85,3 +87,24 @@ def test_live_begins_with_what_exists(site: RealSite, testbed: Testbed) -> None:
         assert f"DELETE https://zun.of.the.site/v1/containers/{row['uuid']}?stop=True" in ran.out
     assert f"DELETE https://blazar.of.the.site/v1/leases/{lease}" in ran.out
     assert site.containers() == before
+
+
+NODE = (
+    "--node-type", "gpu_rtx_6000", "--gpu", "--key", "laptop", "--admin-cidr", "203.0.113.7/32",
+    "--repository", "https://example.org/hearthwatch.git", "--revision", "0123456789abcdef0123456789abcdef01234567",
+    "--cloud-init", str(Path(__file__).parents[2] / "cloud-init"),
+)  # fmt: skip
+
+
+def test_a_node_prints_all_that_makes_it_and_gives_it_back(offline: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["node", "up", "--suffix", "proj05", "--dry-run", *NODE]) == 0
+    compare("node-up.txt", capsys.readouterr().out)
+    assert cli.main(["node", "renew", "--suffix", "proj05", "--dry-run"]) == 0
+    assert cli.main(["node", "down", "--suffix", "proj05", "--dry-run"]) == 0
+    compare("node-renew-and-down.txt", capsys.readouterr().out)
+
+
+def test_a_lease_for_terraform(offline: None, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--site", "KVM@TACC", "--flavor", "m1.xlarge", "--lease", "30d", "--suffix", "proj05"]
+    assert cli.main(["node", "lease", "--dry-run", *options]) == 0
+    compare("node-lease.txt", capsys.readouterr().out)

@@ -1,14 +1,14 @@
 """The command `testbed`: what can be asked of it, and how a problem is shown."""
 
 import argparse
-import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 from hearthwatch_testbed import commands
-from hearthwatch_testbed.journal import default_folder
+from hearthwatch_testbed import options as shared
+from hearthwatch_testbed.node import options as node
 from hearthwatch_testbed.plan import Claim
 from hearthwatch_testbed.problem import EXIT_FAILED, Problem
 
@@ -28,6 +28,8 @@ clouds.yaml by --os-cloud. Then:
   testbed status --suffix proj05         what exists, in which state, and why
   testbed renew --suffix proj05          a later end for the lease
   testbed down --suffix proj05           give everything back, and check that nothing is left
+
+The machine that the fleet's aggregator runs on: testbed node --help
 
 Exit code: 0 done; 1 something is wrong (a sentence says what to do); 2 wrong options; 3 something is left after `down`.
 """
@@ -50,11 +52,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options) or 0)
     except Problem as problem:
-        print(f"testbed: {problem}", file=sys.stderr)
+        print(f"testbed: {_of_group(str(problem), options)}", file=sys.stderr)
         return problem.exit_code
     except KeyboardInterrupt:
-        print("testbed: interrupted. `testbed status` shows what exists; the same command continues.", file=sys.stderr)
+        sentence = "interrupted. `testbed status` shows what exists; the same command continues."
+        print(f"testbed: {_of_group(sentence, options)}", file=sys.stderr)
         return EXIT_FAILED
+
+
+def _of_group(sentence: str, options: argparse.Namespace) -> str:
+    """Sentences about leases and sites are shared; they name commands that each group has."""
+    if getattr(options, "group", None) != "node":
+        return sentence
+    return re.sub(r"`testbed (?=(up|status|renew|down)\b)", "`testbed node ", sentence)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,49 +79,8 @@ def parser() -> argparse.ArgumentParser:
     _logs(tasks)
     _renew(tasks)
     _down(tasks)
+    node.add(tasks)
     return top
-
-
-Tasks: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 (it has no public name)
-
-
-def _task(tasks: Tasks, name: str, summary: str, description: str) -> argparse.ArgumentParser:
-    task = tasks.add_parser(
-        name, help=summary, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    _common(task)
-    return task
-
-
-def _common(task: argparse.ArgumentParser) -> None:
-    group = task.add_argument_group("which testbed")
-    suffix = os.environ.get("HEARTHWATCH_TESTBED_SUFFIX")
-    group.add_argument(
-        "--suffix",
-        default=suffix,
-        required=suffix is None,
-        help="how every name ends, such as proj05; staff delete what ends otherwise (or HEARTHWATCH_TESTBED_SUFFIX)",
-    )
-    group.add_argument("--fleet-name", default="hearthwatch", help="how every name begins (default: %(default)s)")
-    group.add_argument("--site", default="CHI@Edge", help="the region (default: %(default)s)")
-    group.add_argument("--os-cloud", help="a cloud of clouds.yaml; without it the variables OS_* are used")
-    group.add_argument(
-        "--state-dir",
-        type=Path,
-        default=default_folder(os.environ),
-        help="what is remembered between commands; what exists is always asked of the site (default: %(default)s)",
-    )
-
-
-def _dry_run(task: argparse.ArgumentParser, *, offline: str) -> None:
-    task.add_argument(
-        "--dry-run",
-        nargs="?",
-        const="offline",
-        choices=("offline", "live"),
-        help=f"print every request (method, address, body; secrets replaced) and send none. offline, the default: {offline}. "
-        "live: as if from what exists at the site now, which is read",
-    )
 
 
 def _machines(task: argparse.ArgumentParser) -> None:
@@ -157,8 +126,8 @@ def _keys(group: "argparse._ArgumentGroup") -> None:
     )
 
 
-def _doctor(tasks: Tasks) -> None:
-    task = _task(
+def _doctor(tasks: shared.Tasks) -> None:
+    task = shared.task(
         tasks,
         "doctor",
         "check everything that `up` needs, and make nothing",
@@ -171,8 +140,8 @@ def _doctor(tasks: Tasks) -> None:
     task.set_defaults(run=commands.run_doctor)
 
 
-def _up(tasks: Tasks) -> None:
-    task = _task(tasks, "up", "make what is missing", UP)
+def _up(tasks: shared.Tasks) -> None:
+    task = shared.task(tasks, "up", "make what is missing", UP)
     _machines(task)
     task.add_argument(
         "--lease", default="1d", metavar="TIME", help="how long: 90m, 2h, 7d at most (default: %(default)s)"
@@ -204,12 +173,12 @@ def _up(tasks: Tasks) -> None:
     task.add_argument(
         "--wait", default="10m", metavar="TIME", help="longest for a container to run (default: %(default)s)"
     )
-    _dry_run(task, offline="as if nothing existed; needs neither account nor network")
+    shared.dry_run(task, offline="as if nothing existed; needs neither account nor network")
     task.set_defaults(run=commands.run_up)
 
 
-def _status(tasks: Tasks) -> None:
-    task = _task(
+def _status(tasks: shared.Tasks) -> None:
+    task = shared.task(
         tasks,
         "status",
         "what exists, in which state, and why",
@@ -219,15 +188,17 @@ def _status(tasks: Tasks) -> None:
     task.set_defaults(run=commands.run_status)
 
 
-def _logs(tasks: Tasks) -> None:
-    task = _task(tasks, "logs", "what containers printed", "Prints the logs of this testbed's containers, or of one.")
+def _logs(tasks: shared.Tasks) -> None:
+    task = shared.task(
+        tasks, "logs", "what containers printed", "Prints the logs of this testbed's containers, or of one."
+    )
     task.add_argument("container", nargs="?", help="its name; without it all of them")
     task.add_argument("--tail", type=int, default=100, metavar="LINES", help="the last lines (default: %(default)s)")
     task.set_defaults(run=commands.run_logs)
 
 
-def _renew(tasks: Tasks) -> None:
-    task = _task(
+def _renew(tasks: shared.Tasks) -> None:
+    task = shared.task(
         tasks,
         "renew",
         "a later end for the lease",
@@ -236,12 +207,12 @@ def _renew(tasks: Tasks) -> None:
     task.add_argument(
         "--for", dest="length", default="7d", metavar="TIME", help="from now, 7d at most (default: %(default)s)"
     )
-    _dry_run(task, offline="as if the last `up` had made everything")
+    shared.dry_run(task, offline="as if the last `up` had made everything")
     task.set_defaults(run=commands.run_renew)
 
 
-def _down(tasks: Tasks) -> None:
-    task = _task(
+def _down(tasks: shared.Tasks) -> None:
+    task = shared.task(
         tasks,
         "down",
         "give everything back",
@@ -249,5 +220,5 @@ def _down(tasks: Tasks) -> None:
         "checks that nothing is left with the suffix. Exit code 3 and a list if something is.",
     )
     _keys(task.add_argument_group("the fleet"))
-    _dry_run(task, offline="as if the last `up` had made everything")
+    shared.dry_run(task, offline="as if the last `up` had made everything")
     task.set_defaults(run=commands.run_down)

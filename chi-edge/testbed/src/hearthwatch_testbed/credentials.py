@@ -18,11 +18,20 @@ SECONDS_MAX = 120
 RETRIES = Retry(
     total=3, backoff_factor=1, allowed_methods={"GET"}, status_forcelist=(502, 503, 504), raise_on_status=False
 )
-SERVICES = {
+#: What a site must have: type of the service, and for what.
+Services = Mapping[str, str]
+SERVICES: Services = {
     "reservation": "Blazar, for leases",
     "container": "Zun, for containers",
     "network": "Neutron, for addresses",
 }
+FOR_WHAT = "CHI@Edge for devices; CHI@UC, CHI@TACC or KVM@TACC for nodes"
+
+
+def auth_url(site: str) -> str:
+    """Where the site's Keystone is: `CHI@UC` is at chi.uc."""
+    known = site if site in ("CHI@UC", "CHI@TACC", "KVM@TACC") else "CHI@Edge"
+    return f"https://{known.lower().replace('@', '.')}.chameleoncloud.org:5000/v3"
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,13 @@ def present(environment: Mapping[str, str], os_cloud: str | None) -> bool:
     return bool(os_cloud or environment.get("OS_CLOUD") or environment.get("OS_AUTH_URL"))
 
 
-def connect(environment: Mapping[str, str], os_cloud: str | None, site: str, session: requests.Session) -> Connection:
+def connect(
+    environment: Mapping[str, str],
+    os_cloud: str | None,
+    site: str,
+    session: requests.Session,
+    services: Services = SERVICES,
+) -> Connection:
     """Logs in, and checks that the site is the right one."""
     if not present(environment, os_cloud):
         raise Problem(NO_CREDENTIALS)
@@ -73,22 +88,22 @@ def connect(environment: Mapping[str, str], os_cloud: str | None, site: str, ses
             f"give --site {named}. Each site has its own credentials."
         )
     adapter = _adapter(_cloud(os_cloud, site), site, session)
-    return opened(adapter, site)
+    return opened(adapter, site, services)
 
 
-def opened(adapter: Any, site: str) -> Connection:
+def opened(adapter: Any, site: str, services: Services = SERVICES) -> Connection:
     """Asks Keystone for a token."""
     auth = adapter.session.auth
     with explained("Logging in"):
         token = auth.get_access(adapter.session)._data["token"]  # noqa: SLF001 (no accessor tells whether it is restricted)
     connection = Connection(adapter, token)
-    for kind, what in SERVICES.items():
+    for kind, what in services.items():
         regions = connection.regions(kind)
         if site not in regions:
             others = ", ".join(sorted(regions)) or "none"
             raise Problem(
                 f"The catalogue has no service {kind!r} ({what}) in the region {site!r}; it has it in: {others}. "
-                "Check --site (CHI@Edge for devices), and that OS_AUTH_URL is https://chi.edge.chameleoncloud.org:5000/v3."
+                f"Check --site ({FOR_WHAT}), and that OS_AUTH_URL is {auth_url(site)}."
             )
     return connection
 

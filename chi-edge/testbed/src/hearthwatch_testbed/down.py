@@ -10,7 +10,8 @@ from hearthwatch_testbed.clock import Clock
 from hearthwatch_testbed.leases import Lease
 from hearthwatch_testbed.names import Names
 from hearthwatch_testbed.problem import EXIT_LEFT, Problem
-from hearthwatch_testbed.site import Container, FloatingIp, Site
+from hearthwatch_testbed.reserving import FloatingIp
+from hearthwatch_testbed.site import Container, Site
 from hearthwatch_testbed.status import Inventory, inventory
 
 Thing = TypeVar("Thing")

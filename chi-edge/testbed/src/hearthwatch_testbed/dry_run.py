@@ -3,6 +3,7 @@
 import os
 from argparse import Namespace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hearthwatch_testbed import credentials
 from hearthwatch_testbed.containers import PLAN_LABEL
@@ -33,15 +34,19 @@ def _assume(dry_site: DrySite, names: Names, containers: list[str]) -> None:
 
 def site(dry_site: DrySite) -> Site:
     """The real clients, above the site in memory."""
+    return Site(credentials.opened(adapter(dry_site), dry_site.site))
+
+
+def adapter(dry_site: DrySite) -> Any:
+    """What would reach the network, above the site in memory."""
     from keystoneauth1.adapter import Adapter
     from keystoneauth1.identity.v3 import ApplicationCredential
     from keystoneauth1.session import Session
 
     auth = ApplicationCredential(
-        os.environ.get("OS_AUTH_URL", "https://chi.edge.chameleoncloud.org:5000/v3"),
+        os.environ.get("OS_AUTH_URL", credentials.auth_url(dry_site.site)),
         application_credential_id=os.environ.get("OS_APPLICATION_CREDENTIAL_ID", "(your credential)"),
         application_credential_secret="(secret)",  # noqa: S106 (what is printed in its place)
     )
     session = Session(auth=auth, session=dry_site.session())
-    adapter = Adapter(session, interface="public", region_name=dry_site.site)
-    return Site(credentials.opened(adapter, dry_site.site))
+    return Adapter(session, interface="public", region_name=dry_site.site)

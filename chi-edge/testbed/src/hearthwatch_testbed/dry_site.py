@@ -21,6 +21,7 @@ from hearthwatch_testbed.trace import request_text
 #: The catalogue of the real site says where its services are.
 BLAZAR, ZUN, NEUTRON = "https://blazar.of.the.site/v1", "https://zun.of.the.site/v1", "https://neutron.of.the.site"
 _TOKEN_LIFE = "2099-01-01T00:00:00.000000Z"  # noqa: S105 (a date)
+Route = tuple[str, str, Callable[..., tuple[int, Any]]]
 _PUBLIC = {"id": "(network of floating IPs)", "name": "public", "router:external": True}
 
 
@@ -33,6 +34,8 @@ class DrySite:
     leases: dict[str, dict[str, Any]] = field(default_factory=dict)
     containers: dict[str, dict[str, Any]] = field(default_factory=dict)
     floating_ips: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: Of the request in hand.
+    query: str = ""
 
     def session(self) -> requests.Session:
         """For keystoneauth, in the place of the network."""
@@ -44,8 +47,17 @@ class DrySite:
     def answer(self, method: str, url: str, body: Any, version: str | None) -> tuple[int, Any]:
         """Status and body."""
         self.say(request_text(method, url, body, version))
-        path = url.split("?", maxsplit=1)[0].rstrip("/")
-        routes: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
+        address, _, self.query = url.partition("?")
+        path = address.rstrip("/")
+        for wanted, pattern, action in self.routes():
+            found = re.fullmatch(pattern, path)
+            if found and method == wanted:
+                return action(body, *found.groups())
+        return 404, {"error": f"a dry run knows no {method} {path}"}
+
+    def routes(self) -> list[Route]:
+        """What it answers."""
+        return [
             ("POST", r".*/auth/tokens", lambda _: (201, self._token())),
             ("GET", f"{BLAZAR}/leases", lambda _: (200, {"leases": list(self.leases.values())})),
             ("POST", f"{BLAZAR}/leases", self._create_lease),
@@ -64,11 +76,10 @@ class DrySite:
             ("PUT", f"{NEUTRON}/v2.0/floatingips/(.+)", self._update_floating_ip),
             ("DELETE", f"{NEUTRON}/v2.0/floatingips/(.+)", lambda _, key: (204, self.floating_ips.pop(key) and None)),
         ]
-        for wanted, pattern, action in routes:
-            found = re.fullmatch(pattern, path)
-            if found and method == wanted:
-                return action(body, *found.groups())
-        return 404, {"error": f"a dry run knows no {method} {path}"}
+
+    def services(self) -> list[tuple[str, str]]:
+        """Its catalogue."""
+        return [("reservation", BLAZAR), ("container", ZUN), ("network", NEUTRON)]
 
     def _token(self) -> dict[str, Any]:
         catalog = [
@@ -80,7 +91,7 @@ class DrySite:
                     {"interface": "public", "region": self.site, "region_id": self.site, "url": url, "id": kind}
                 ],
             }
-            for kind, url in (("reservation", BLAZAR), ("container", ZUN), ("network", NEUTRON))
+            for kind, url in self.services()
         ]
         return {
             "token": {

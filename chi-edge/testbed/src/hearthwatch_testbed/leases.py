@@ -9,6 +9,9 @@ from hearthwatch_testbed.plan import LEASE_MAX, Plan
 from hearthwatch_testbed.problem import Problem
 
 BLAZAR_TIME = "%Y-%m-%d %H:%M"
+DEVICE, HOST, FLAVOR = "device", "physical:host", "flavor:instance"
+#: Reservations on which something runs; a lease may have addresses and networks too.
+RUN_ON = (DEVICE, HOST, FLAVOR)
 #: Says that it is over, in the list of leases, until somebody deletes it.
 OVER = ("TERMINATED", "ERROR")
 #: How long before its end a lease may be extended, as Chameleon's own tests of Blazar have it.
@@ -29,14 +32,14 @@ class Lease:
 
 def lease_of(raw: dict[str, Any]) -> Lease:
     """From Blazar's answer, of which some fields may be missing."""
-    devices = [one for one in raw.get("reservations") or [] if one.get("resource_type", "device") == "device"]
+    reserved = [one for one in raw.get("reservations") or [] if one.get("resource_type", DEVICE) in RUN_ON]
     return Lease(
         id=str(raw["id"]),
         name=str(raw["name"]),
         status=str(raw.get("status") or "UNKNOWN").upper(),
         end=_time(str(raw["end_date"])),
-        reservations=tuple(str(one["id"]) for one in devices),
-        reservation_states=tuple(str(one.get("status") or "unknown") for one in devices),
+        reservations=tuple(str(one["id"]) for one in reserved),
+        reservation_states=tuple(str(one.get("status") or "unknown") for one in reserved),
     )
 
 
@@ -60,13 +63,13 @@ def _reservation(plan: Plan, number: int) -> dict[str, object]:
     # Blazar knows "and", but no "or".
     wanted = ["==", "$name", name] if name else ["==", "$machine_name", plan.machine_type]
     # Without an amount the comparison `None > 1` fails, in python-chi and in Blazar.
-    return {"resource_type": "device", "min": 1, "max": 1, "resource_properties": json.dumps(wanted)}
+    return {"resource_type": DEVICE, "min": 1, "max": 1, "resource_properties": json.dumps(wanted)}
 
 
-def extended(lease: Lease, by: timedelta, now: datetime) -> datetime:
+def extended(lease: Lease, by: timedelta, now: datetime, longest: timedelta = LEASE_MAX) -> datetime:
     """The new end: `by` from now on, never earlier than the present one."""
-    if by > LEASE_MAX:
-        raise Problem("A lease can be extended to 7 days from now, not further: --for 7d.")
+    if by > longest:
+        raise Problem(f"A lease can be extended to {longest.days} days from now, not further: --for {longest.days}d.")
     return max(lease.end, (now + by).replace(second=0, microsecond=0))
 
 

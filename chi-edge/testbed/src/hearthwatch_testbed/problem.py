@@ -1,7 +1,7 @@
 """Problems in one sentence that says what to do; the errors of Keystone, Blazar, Zun and Neutron turned into such sentences."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Problem(Exception):  # noqa: N818 (it is what people read, not a name for 
 
 
 CREDENTIALS_HOW = (
-    "in the dashboard of CHI@Edge: Identity, Application Credentials, Create; tick the roles member and reader, and "
+    "in the site's dashboard: Identity, Application Credentials, Create; tick the roles member and reader, and "
     "'Unrestricted'; download the openrc file and `source` it (or name a cloud of clouds.yaml by --os-cloud)"
 )
 
@@ -77,14 +77,14 @@ _RULES: list[Rule] = [
         _lost,
         lambda answer: (
             "The connection was lost. It is not known whether the last request arrived. "
-            f"{RESUME} ({_first_line(answer)})"
+            f"{RESUME} ({first_line(answer)})"
         ),
     ),
     (
         lambda answer: answer.kind == "SSLError" or answer.says("certificate verify failed"),
         lambda answer: (
             "The site's certificate is not trusted: check the address in OS_AUTH_URL, and that this "
-            f"machine's clock is right. ({_first_line(answer)})"
+            f"machine's clock is right. ({first_line(answer)})"
         ),
     ),
     (lambda answer: answer.status == UNAUTHORIZED, lambda _: REFUSED_CREDENTIAL),
@@ -99,14 +99,14 @@ _RULES: list[Rule] = [
         lambda answer: answer.says("maximum lease duration"),
         lambda answer: (
             "The site says that the lease is too long: ask for at most 7 days by --lease, and extend it "
-            f"with `testbed renew` in its last two days. ({_first_line(answer)})"
+            f"with `testbed renew` in its last two days. ({first_line(answer)})"
         ),
     ),
     (
         lambda answer: answer.says("only be extended within"),
         lambda answer: (
             "A lease can be extended only shortly before its end (two days, at the time of writing): run "
-            f"`testbed renew` later. ({_first_line(answer)})"
+            f"`testbed renew` later. ({first_line(answer)})"
         ),
     ),
     (
@@ -130,19 +130,19 @@ _RULES: list[Rule] = [
         lambda answer: answer.says("quota") or answer.kind == "OverQuotaClient",
         lambda answer: (
             f"The project's quota is used up: give something back (`testbed status` shows what this "
-            f"testbed holds), or ask the help desk for more. ({_first_line(answer)})"
+            f"testbed holds), or ask the help desk for more. ({first_line(answer)})"
         ),
     ),
     (
         lambda answer: answer.says("exceed|allocation|service unit|balance"),
         lambda answer: (
             "The project's allocation does not suffice: ask for fewer devices or a shorter lease, or ask "
-            f"the project's owner to renew the allocation. ({_first_line(answer)})"
+            f"the project's owner to renew the allocation. ({first_line(answer)})"
         ),
     ),
     (
         lambda answer: answer.says("microversion|version .*not (supported|acceptable)"),
-        lambda answer: f"Zun does not speak this version of its API. Please report it. ({_first_line(answer)})",
+        lambda answer: f"Zun does not speak this version of its API. Please report it. ({first_line(answer)})",
     ),
     (
         lambda answer: answer.says("delete_force"),
@@ -154,32 +154,33 @@ _RULES: list[Rule] = [
     (
         lambda answer: answer.status == FORBIDDEN,
         lambda answer: (
-            f"The site does not allow this: the credential needs the roles member and reader. ({_first_line(answer)})"
+            f"The site does not allow this: the credential needs the roles member and reader. ({first_line(answer)})"
         ),
     ),
 ]
 
 
-def _first_line(answer: Answer) -> str:
+def first_line(answer: Answer) -> str:
+    """What an error says, in short."""
     return answer.text.strip().splitlines()[0] if answer.text.strip() else answer.kind
 
 
-def explain(error: Exception, doing: str) -> Problem:
-    """The problem that a client's error is. `doing` says what was tried: "making the lease"."""
+def explain(error: Exception, doing: str, rules: Sequence[Rule] = ()) -> Problem:
+    """The problem that a client's error is. `doing` says what was tried: "making the lease". `rules` are asked first."""
     answer = answer_of(error)
-    for applies, sentence in _RULES:
+    for applies, sentence in [*rules, *_RULES]:
         if applies(answer):
             return Problem(f"{doing}: {sentence(answer)}")
     if answer.status is not None and answer.status >= SERVER_ERROR:
         return Problem(
             f"{doing}: the site has an error of its own. Try again in a minute; if it stays, tell the help desk. "
-            f"({_first_line(answer)})"
+            f"({first_line(answer)})"
         )
-    return Problem(f"{doing}: the site refuses. {_first_line(answer)}")
+    return Problem(f"{doing}: the site refuses. {first_line(answer)}")
 
 
 @contextmanager
-def explained(doing: str) -> Iterator[None]:
+def explained(doing: str, rules: Sequence[Rule] = ()) -> Iterator[None]:
     """Turns every error of a client into a problem."""
     try:
         yield
@@ -189,4 +190,4 @@ def explained(doing: str) -> Iterator[None]:
         # An error of our own is not the site's.
         if type(error).__module__.split(".")[0] not in _CLIENTS:
             raise
-        raise explain(error, doing) from error
+        raise explain(error, doing, rules) from error

@@ -1,7 +1,5 @@
-"""One site: the calls that reach Blazar, Zun and Neutron, by python-chi's clients, and their answers as values with types."""
+"""CHI@Edge: the calls that reach Zun, by python-chi's clients, and their answers as values with types."""
 
-import logging
-import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,8 +7,8 @@ from typing import Any
 from hearthwatch_testbed.containers import PLAN_LABEL, ContainerRequest
 from hearthwatch_testbed.credentials import Connection
 from hearthwatch_testbed.devices import Device, devices_of
-from hearthwatch_testbed.leases import BLAZAR_TIME, Lease, lease_of
-from hearthwatch_testbed.problem import CONFLICT, FORBIDDEN, NOT_FOUND, Problem, answer_of, explained
+from hearthwatch_testbed.problem import CONFLICT, FORBIDDEN, NOT_FOUND, answer_of, explained
+from hearthwatch_testbed.reserving import ReservingSite
 
 #: A pod whose image cannot be fetched stays "Creating"; only this tells.
 PULL_FAILURES = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName")
@@ -48,16 +46,6 @@ class Container:
         return f"{self.status}: {why}" if why else self.status
 
 
-@dataclass(frozen=True)
-class FloatingIp:
-    """One of the project."""
-
-    id: str
-    address: str
-    description: str
-    port: str | None
-
-
 def container_of(raw: dict[str, Any]) -> Container:
     """From Zun's answer. The status "Error" has its reason in one field or the other."""
     addresses = [one for many in (raw.get("addresses") or {}).values() for one in many]
@@ -76,22 +64,14 @@ def container_of(raw: dict[str, Any]) -> Container:
     )
 
 
-class Site:
-    """Every call that changes something stands here."""
+class Site(ReservingSite):
+    """CHI@Edge. Every call that changes something stands here, or in what it extends."""
 
     def __init__(self, connection: Connection) -> None:
-        # The binding for Neutron says on stderr that it is deprecated; python-chi uses it all the same.
-        warnings.filterwarnings("ignore", module=r"neutronclient|zunclient|blazarclient|chi|debtcollector")
-        logging.getLogger("neutronclient").setLevel(logging.ERROR)
-        import chi.clients
-
-        self._clients = chi.clients
-        self._adapter = connection.adapter
+        super().__init__(connection)
         with explained("Asking Zun for its version"):
             self.zun_version = self._newest_of_zun()
             self._zun = self._zun_client(self.zun_version)
-            self._blazar = self._clients.blazar(self._adapter)
-            self._neutron = self._clients.neutron(self._adapter)
 
     def _newest_of_zun(self) -> str:
         """python-chi asks for what CHI@Edge has; a Zun from upstream has one version less, and answers 406 or 500."""
@@ -108,27 +88,6 @@ class Site:
             return self._clients.zun(self._adapter)
         finally:
             self._clients.ZUN_API_VERSION = before
-
-    def leases(self) -> list[Lease]:
-        """All of the project."""
-        with explained("Listing the leases"):
-            return [lease_of(raw) for raw in self._blazar.lease.list()]
-
-    def create_lease(self, request: dict[str, Any]) -> Lease:
-        """By Blazar's own client: python-chi's `create_lease` only logs why Blazar refuses."""
-        with explained("Making the lease"):
-            return lease_of(self._blazar.lease.create(**request))
-
-    def extend_lease(self, lease: Lease, end: datetime) -> Lease:
-        """To a later end."""
-        with explained("Extending the lease"):
-            answer = self._blazar.lease.update(lease.id, end_date=end.strftime(BLAZAR_TIME))
-            return lease_of(answer) if isinstance(answer, dict) and "id" in answer else lease
-
-    def delete_lease(self, lease: Lease) -> None:
-        """Blazar then also removes what runs on its reservations."""
-        with explained(f"Deleting the lease {lease.name}"):
-            self._blazar.lease.delete(lease.id)
 
     def devices(self, now: datetime) -> list[Device] | None:
         """Those that exist; none where the site does not list them. The stock client has no call for the first list."""
@@ -175,37 +134,6 @@ class Site:
             # Without `since` and `timestamps`: the client would send the word "None" for what is not given.
             found = self._zun.containers.logs(container.id, stdout=True, stderr=True, tail=tail or "all")
         return str(found or "")
-
-    def floating_ips(self) -> list[FloatingIp]:
-        """All of the project."""
-        with explained("Listing the floating IPs"):
-            found = self._neutron.list_floatingips()["floatingips"]
-        return [
-            FloatingIp(
-                str(one["id"]), str(one["floating_ip_address"]), str(one.get("description") or ""), one.get("port_id")
-            )
-            for one in found
-        ]
-
-    def create_floating_ip(self, description: str, port: str) -> FloatingIp:
-        """A new one, bound at once. python-chi would take any unbound one of the project, perhaps somebody else's."""
-        with explained("Asking for a floating IP"):
-            networks = self._neutron.list_networks(name="public")["networks"]
-            if not networks:
-                raise Problem("The site has no network 'public', so no floating IPs: leave --floating-ip away.")
-            wanted = {"floating_network_id": networks[0]["id"], "description": description, "port_id": port}
-            made = self._neutron.create_floatingip({"floatingip": wanted})["floatingip"]
-        return FloatingIp(str(made["id"]), str(made["floating_ip_address"]), description, port)
-
-    def bind_floating_ip(self, floating_ip: FloatingIp, port: str) -> None:
-        """After its container was replaced."""
-        with explained(f"Binding the floating IP {floating_ip.address}"):
-            self._neutron.update_floatingip(floating_ip.id, {"floatingip": {"port_id": port}})
-
-    def delete_floating_ip(self, floating_ip: FloatingIp) -> None:
-        """Gives it back."""
-        with explained(f"Giving back the floating IP {floating_ip.address}"):
-            self._neutron.delete_floatingip(floating_ip.id)
 
     def snapshot(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Leases, containers and floating IPs as the site writes them, by their ids: where a dry run begins."""

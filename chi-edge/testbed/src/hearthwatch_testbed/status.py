@@ -5,7 +5,8 @@ from datetime import datetime
 
 from hearthwatch_testbed.leases import EXTENSION_WINDOW, Lease, remaining
 from hearthwatch_testbed.names import Names
-from hearthwatch_testbed.site import Container, FloatingIp, Site
+from hearthwatch_testbed.reserving import FloatingIp
+from hearthwatch_testbed.site import Container, Site
 
 #: From here on `status` tells to renew.
 SOON = EXTENSION_WINDOW

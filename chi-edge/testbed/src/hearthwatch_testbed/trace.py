@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from typing import Any
 from urllib.parse import unquote
 
@@ -36,10 +37,23 @@ def request_text(method: str, url: str, body: Any, version: str | None = None) -
 
 
 def _files(body: Any) -> list[str]:
-    lines = []
+    lines = _user_data(body)
     for mount in body.get("mounts", []) if isinstance(body, dict) else []:
         if mount.get("type") == "bind" and mount.get("source") != HIDDEN:
             content = base64.b64decode(mount["source"]).decode()
             lines.append(f"  # {mount['destination']} is")
             lines += [f"  # | {line}" for line in content.splitlines()]
+    return lines
+
+
+def _user_data(body: Any) -> list[str]:
+    """What a server does at its first boot, and beneath it the files that it writes."""
+    server = body.get("server") if isinstance(body, dict) else None
+    if not isinstance(server, dict) or "user_data" not in server:
+        return []
+    text = base64.b64decode(server["user_data"]).decode()
+    lines = ["  # user_data is", *(f"  # | {line}" for line in text.splitlines())]
+    for encoded in re.findall(r'content: "([A-Za-z0-9+/=]+)"', text):
+        content = base64.b64decode(encoded).decode()
+        lines += ["  # and in it", *(f"  # | {line}" for line in content.splitlines())]
     return lines

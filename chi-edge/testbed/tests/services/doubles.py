@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from .node_doubles import SHARED_NETWORK, NodeDoubles
+
 PUBLIC_NETWORK = "17446dec-0c72-4d28-abf5-99f43e152221"
 CONTAINER_NETWORK = "0b5e3a6e-51a0-4cf5-9b0a-111111111111"
 # What their APIs accept as a time: UTC, to the minute.
@@ -62,6 +64,7 @@ class Doubles:
     lease_status: str = "ACTIVE"
     devices: list[dict[str, Any]] = field(default_factory=lambda: list(DEVICES))
     allocations: list[dict[str, Any]] = field(default_factory=list)
+    nodes: NodeDoubles = field(default_factory=NodeDoubles)
 
     def reset(self) -> None:
         """As new."""
@@ -69,6 +72,7 @@ class Doubles:
             kept.clear()
         self.lease_status = "ACTIVE"
         self.devices, self.allocations = list(DEVICES), []
+        self.nodes.reset()
 
     def sent(self, method: str, beginning: str) -> list[Any]:
         """The bodies of the requests of this kind, in order."""
@@ -109,6 +113,7 @@ class Doubles:
                 r"/placement/allocation_candidates",
                 lambda _: (200, {"allocation_requests": [], "provider_summaries": {}}),
             ),
+            *self.nodes.routes(),
         ]
         path = request.path.split("?")[0].rstrip("/").removesuffix(".json")
         for method, pattern, action in routes:
@@ -127,6 +132,11 @@ class Doubles:
         if any(one["name"] == body["name"] for one in self.leases.values()):
             raise Refusal(409, {"error_message": f"The lease with name: {body['name']} already exists"})
         for reservation in body["reservations"]:
+            if reservation["resource_type"] == "flavor:instance":
+                # As Blazar's plugin for flavours reads it.
+                if {"flavor_id", "amount", "affinity"} - set(reservation):
+                    raise Refusal(400, {"error_message": "Missing parameter affinity"})
+                continue
             # As Blazar's device plugin reads it: both have to be numbers.
             if not isinstance(reservation["min"], int) or not isinstance(reservation["max"], int):
                 raise Refusal(400, {"error_message": "Malformed parameter min"})
@@ -165,6 +175,7 @@ class Doubles:
         common = {"created_at": "2026-01-01T00:00:00Z", "subnets": [], "shared": True}
         networks = [
             {"id": CONTAINER_NETWORK, "name": "caliconet", "router:external": False, **common},
+            {"id": SHARED_NETWORK, "name": "sharednet1", "router:external": False, **common},
             {"id": PUBLIC_NETWORK, "name": "public", "router:external": True, **common},
         ]
         wanted = re.search(r"name=([^&]+)", request.path)

@@ -18,6 +18,8 @@ import requests
 from .doubles import Doubles, serve
 
 REGION = "CHI@Edge"
+#: Where nodes are: the catalogue has no Zun there, as at Chameleon.
+NODES_REGION = "CHI@UC"
 PASSWORD = "of the tests alone"
 HERE = Path(__file__).parent
 #: A start that takes longer has failed: it takes ten seconds, and has taken two minutes on two cores that had much else to do.
@@ -173,14 +175,19 @@ def _furnish(folder: Path, keystone: str, zun_port: int, server: ThreadingHTTPSe
     )
     identity = cloud.identity
     doubled = f"http://127.0.0.1:{server.server_address[1]}"
-    for name, kind, url in [
-        ("zun", "container", f"http://127.0.0.1:{zun_port}/v1"),
-        ("blazar", "reservation", f"{doubled}/reservation/v1"),
-        ("neutron", "network", f"{doubled}/network"),
-        ("placement", "placement", f"{doubled}/placement"),
+    identity.create_region(id=NODES_REGION)
+    both, edge, nodes = (REGION, NODES_REGION), (REGION,), (NODES_REGION,)
+    for name, kind, url, regions in [
+        ("zun", "container", f"http://127.0.0.1:{zun_port}/v1", edge),
+        ("blazar", "reservation", f"{doubled}/reservation/v1", both),
+        ("neutron", "network", f"{doubled}/network", both),
+        ("placement", "placement", f"{doubled}/placement", edge),
+        ("nova", "compute", f"{doubled}/compute/v2.1", nodes),
+        ("glance", "image", f"{doubled}/image", nodes),
     ]:
         service = identity.create_service(name=name, type=kind)
-        identity.create_endpoint(service_id=service.id, interface="public", region_id=REGION, url=url)
+        for region in regions:
+            identity.create_endpoint(service_id=service.id, interface="public", region_id=region, url=url)
     project = identity.create_project(name="CHI-000000", domain_id="default")
     user = identity.create_user(name="student", password=PASSWORD, domain_id="default")
     for role in ("member", "reader"):

@@ -1,0 +1,26 @@
+"""What tests share: a root of Ubuntu, in which one node is set up."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ubuntu_root import Root, SetUp
+
+#: The tar that ubuntu.sh makes; check.sh sets it.
+TAR = "HEARTHWATCH_UBUNTU_TAR"
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
+    tar = os.environ.get(TAR)
+    if not tar:
+        pytest.skip(f"{TAR} names no root of Ubuntu; check.sh makes one where it is root and has debootstrap")
+    return Root(Path(tar), tmp_path_factory.mktemp("ubuntu"))
+
+
+@pytest.fixture(scope="session")
+def first(root: Root) -> SetUp:
+    """The first boot, with a blank disk."""
+    root.blank_disk("/disk")
+    return root.set_up()

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Makes, once, a tar of a small Ubuntu 24.04 root with what the first boot of a node installs, and prints where it is:
+#   ubuntu.sh FOLDER
+# Needs root, debootstrap and curl. Overridable: HEARTHWATCH_UBUNTU_MIRROR.
+set -euo pipefail
+
+suite=noble
+mirror=${HEARTHWATCH_UBUNTU_MIRROR:-http://archive.ubuntu.com/ubuntu}
+keyring=ubuntu-keyring_2023.11.28.1_all.deb
+keyring_sha256=36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8
+packages=ansible-core,ca-certificates,cloud-init,git,gpg
+
+folder=$(cd -- "$1" && pwd)
+base=$folder/ubuntu.tar
+exec 9>"$folder/ubuntu.lock"
+flock 9
+if [[ ! -e $base ]]; then
+    work=$(mktemp -d "$folder/ubuntu.XXXXXX")
+    trap 'rm -rf --one-file-system -- "$work"' EXIT
+    echo "nodes: making an Ubuntu $suite root (about 600 MB)" >&2
+    # Debian has no package with Ubuntu's keys, so Ubuntu's own is fetched, and compared with a known digest.
+    curl --silent --show-error --fail --retry 3 --output "$work/keyring.deb" "$mirror/pool/main/u/ubuntu-keyring/$keyring"
+    echo "$keyring_sha256  $work/keyring.deb" | sha256sum --check --quiet
+    dpkg --extract "$work/keyring.deb" "$work/keyring"
+    # The script for all suites of Ubuntu: an older debootstrap does not know this one by name.
+    debootstrap --variant=minbase --components=main,universe --include="$packages" \
+        --keyring="$work/keyring/usr/share/keyrings/ubuntu-archive-keyring.gpg" \
+        "$suite" "$work/root" "$mirror" /usr/share/debootstrap/scripts/gutsy >"$folder/debootstrap.log" 2>&1 ||
+        { tail -n 20 "$folder/debootstrap.log" >&2; exit 1; }
+    rm -f -- "$work"/root/var/cache/apt/archives/*.deb
+    tar --create --directory "$work/root" --file "$base.new" .
+    mv "$base.new" "$base"
+fi
+echo "$base"
