@@ -85,6 +85,7 @@ class Root:
             for name in ("ansible", "cloud-init"):
                 shutil.copytree(CHI_EDGE / name, work / "chi-edge" / name)
             (work / "chi-edge" / "compose").mkdir()
+            (work / "chi-edge" / "compose" / "example.env").write_text("HEARTHWATCH_HOST=cloud.example\n")
         (work / "chi-edge" / "compose" / "release").write_text(message)
         identity = ["-c", "user.name=check", "-c", "user.email=check@example.org"]
         for command in (
@@ -109,6 +110,20 @@ class Root:
 
     def set_up(self, *arguments: str, **settings: object) -> SetUp:
         """As the first boot does it, with these settings beside the usual ones."""
+        self._settings(settings)
+        done = self.run("/usr/local/sbin/hearthwatch-node-setup", *arguments)
+        return SetUp(done.returncode, done.stdout + done.stderr)
+
+    def role(self, name: str, **settings: object) -> SetUp:
+        """One role of the playbook, on a node that was set up before."""
+        self._settings(settings)
+        play = ["ansible-playbook", "--connection", "local", "--inventory", "localhost,", "--extra-vars"]
+        done = self.run(
+            *play, "@/etc/hearthwatch/node.json", "--tags", name, "/opt/hearthwatch/chi-edge/ansible/node.yml"
+        )
+        return SetUp(done.returncode, done.stdout + done.stderr)
+
+    def _settings(self, settings: dict[str, object]) -> None:
         usual = {
             "hearthwatch_repository": "file:///release.git",
             "hearthwatch_revision": self.revision,
@@ -119,5 +134,3 @@ class Root:
             "hearthwatch_data_wait": 1,
         }
         self.write("/etc/hearthwatch/node.json", json.dumps(usual | settings))
-        done = self.run("/usr/local/sbin/hearthwatch-node-setup", *arguments)
-        return SetUp(done.returncode, done.stdout + done.stderr)

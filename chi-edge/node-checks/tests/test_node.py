@@ -13,11 +13,11 @@ def test_a_bare_machine_becomes_a_node(root: Root, first: SetUp) -> None:
     assert first.code == 0, first.output
     assert "docker : Install Docker and `docker compose` from the distribution" in first.changed
     assert re.search(
-        r"^hearthwatch:x:10001:10001:.*:/srv/hearthwatch:/usr/sbin/nologin$", root.read("/etc/passwd"), re.MULTILINE
+        r"^hearthwatch:x:10001:10001:.*:/nonexistent:/usr/sbin/nologin$", root.read("/etc/passwd"), re.MULTILINE
     )
     assert re.search(r"^hearthwatch:!:", root.read("/etc/shadow"), re.MULTILINE), "nobody logs in as it"
     data = (root.path / "srv/hearthwatch").stat()
-    assert (oct(data.st_mode & 0o7777), data.st_uid, data.st_gid) == ("0o750", 10001, 10001)
+    assert (oct(data.st_mode & 0o7777), data.st_uid, data.st_gid) == ("0o711", 0, 0)
     assert root.run("docker", "compose", "version").stdout.startswith("Docker Compose version")
     assert json.loads(root.read("/etc/docker/daemon.json")) == {
         "live-restore": True,
@@ -42,6 +42,28 @@ def test_systemd_takes_the_units(root: Root, first: SetUp) -> None:
         done = root.run("systemd-analyze", "verify", "--man=no", f"/etc/systemd/system/{unit}")
         ours = [line for line in done.stderr.splitlines() if "hearthwatch" in line]
         assert ours == []
+
+
+def test_compose_is_told_what_this_node_has(root: Root, first: SetUp) -> None:
+    lines = root.read("/opt/hearthwatch/chi-edge/compose/.env").splitlines()
+    assert lines[0] == "HEARTHWATCH_HOST=cloud.example", "the example comes first, and of two lines the last counts"
+    assert lines[3:] == [
+        "HEARTHWATCH_FOLDER=/srv/hearthwatch",
+        "HEARTHWATCH_HOST=192.0.2.1",
+        "HEARTHWATCH_API_ADDRESS=0.0.0.0",
+        "HEARTHWATCH_REGISTRY=",
+        "HEARTHWATCH_TAG=0.1.0-amd64",
+        "HEARTHWATCH_CUDA_IMAGE=",
+        "COMPOSE_PROFILES=mlflow",
+        "COMPOSE_FILE=compose.yaml",
+    ]
+
+
+def test_a_gpu_that_nothing_would_use_is_refused(root: Root, first: SetUp) -> None:
+    assert root.role("machine", hearthwatch_gpu=True).sentence == (
+        "hearthwatch_gpu is set, and hearthwatch_cuda_image is not: name the image of an aggregator that was built with the "
+        "feature cuda (docs/cloud.md), or the GPU would be leased and not used."
+    )
 
 
 def test_run_again_it_changes_nothing(root: Root, first: SetUp) -> None:
@@ -85,7 +107,7 @@ def test_a_disk_with_something_else_is_not_touched(root: Root, first: SetUp) -> 
 
 
 def test_a_disk_that_does_not_come(root: Root, first: SetUp) -> None:
-    assert root.set_up(hearthwatch_data_device="/dev/disk/by-id/virtio-none").sentence == (
+    assert root.role("data", hearthwatch_data_device="/dev/disk/by-id/virtio-none").sentence == (
         "/dev/disk/by-id/virtio-none did not appear within 1 s. Attach the volume (`terraform apply` does), look at `ls "
         "/dev/disk/by-id`, then run `sudo hearthwatch-node-setup`."
     )
@@ -93,7 +115,7 @@ def test_a_disk_that_does_not_come(root: Root, first: SetUp) -> None:
 
 @pytest.mark.parametrize("cidr", ["", "0.0.0.0/0", "203.0.113.7"])
 def test_the_firewall_asks_who_administrators_are(root: Root, first: SetUp, cidr: str) -> None:
-    assert root.set_up(hearthwatch_admin_cidr=cidr).sentence == (
+    assert root.role("firewall", hearthwatch_admin_cidr=cidr).sentence == (
         "Give hearthwatch_admin_cidr and hearthwatch_agent_cidr as IPv4 addresses with a length, such as 203.0.113.7/32. For "
         "administrators the whole internet (/0) is refused."
     )
@@ -103,7 +125,7 @@ def test_an_older_system_is_refused(root: Root, first: SetUp) -> None:
     known = root.read("/etc/os-release")
     root.write("/etc/os-release", known.replace("24.04", "22.04"))
     try:
-        refused = root.set_up()
+        refused = root.role("machine")
     finally:
         root.write("/etc/os-release", known)
     assert refused.sentence == (

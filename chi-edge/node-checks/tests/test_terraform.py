@@ -157,6 +157,16 @@ def test_a_suffix_that_makes_no_name_is_refused(root: Path) -> None:
             "Give repository as https://HOST/PATH without a login in it: it is kept in the state and on the node, in clear.",
         ),
         (
+            {"registry": "ghcr.io/somebody"},
+            "Give registry as HOST/PATH/ in small letters with a slash at its end, such as ghcr.io/somebody/; or leave it "
+            "empty and load images by hand.",
+        ),
+        (
+            {"gpu": True},
+            "With gpu = true also give cuda_image, an aggregator that was built with the feature cuda: otherwise the GPU "
+            "would be leased and not used.",
+        ),
+        (
             {"revision": "main"},
             "Give revision as the 40 digits of a commit (`git rev-parse HEAD`), not as a branch or tag: those may move.",
         ),
@@ -183,14 +193,17 @@ def test_the_node_finds_what_lasts_by_the_names_that_it_was_given(node: Path) ->
 
 
 def test_no_secret_and_no_address_of_administrators_is_in_the_user_data(node: Path) -> None:
-    answers = decided(node, fleet_host="fleet.example.org", gpu=True)
+    answers = decided(node, fleet_host="fleet.example.org", gpu=True, cuda_image="example.org/cuda:1")
     assert isinstance(answers["decisions"], dict)
     assert answers["decisions"]["settings"] == {
+        "hearthwatch_cuda_image": "example.org/cuda:1",
         "hearthwatch_data_device": f"/dev/disk/by-id/virtio-{VOLUME[:20]}",
         "hearthwatch_firewall": False,
         "hearthwatch_fleet_host": "fleet.example.org",
         "hearthwatch_gpu": True,
+        "hearthwatch_registry": "",
         "hearthwatch_repository": "https://example.org/somebody/hearthwatch.git",
         "hearthwatch_revision": "0123456789abcdef0123456789abcdef01234567",
+        "hearthwatch_tag": "0.1.0-amd64",
     }
     assert "203.0.113" not in str(answers)[str(answers).index("user_data") :]

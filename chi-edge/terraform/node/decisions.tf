@@ -19,6 +19,9 @@ locals {
   settings = {
     hearthwatch_repository = var.repository
     hearthwatch_revision   = var.revision
+    hearthwatch_registry   = var.registry
+    hearthwatch_tag        = var.tag
+    hearthwatch_cuda_image = var.cuda_image
     hearthwatch_fleet_host = local.fleet_host
     hearthwatch_gpu        = var.gpu
     hearthwatch_firewall   = false

@@ -114,3 +114,31 @@ variable "revision" {
     error_message = "Give revision as the 40 digits of a commit (`git rev-parse HEAD`), not as a branch or tag: those may move."
   }
 }
+
+variable "registry" {
+  description = "Where the node fetches the images of this project, ending in \"/\". Empty: you load them by hand."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^([a-z0-9][a-z0-9._:/-]*/)?$", var.registry))
+    error_message = "Give registry as HOST/PATH/ in small letters with a slash at its end, such as ghcr.io/somebody/; or leave it empty and load images by hand."
+  }
+}
+
+variable "tag" {
+  description = "The tag of these images, as `cargo xtask images` names it."
+  type        = string
+  default     = "0.1.0-amd64"
+}
+
+variable "cuda_image" {
+  description = "With a GPU: the whole name of the aggregator's image that was built with the feature cuda."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = !var.gpu || length(var.cuda_image) > 0
+    error_message = "With gpu = true also give cuda_image, an aggregator that was built with the feature cuda: otherwise the GPU would be leased and not used."
+  }
+}

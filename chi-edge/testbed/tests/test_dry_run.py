@@ -90,7 +90,7 @@ def test_live_begins_with_what_exists(site: RealSite, testbed: Testbed) -> None:
 
 
 NODE = (
-    "--node-type", "gpu_rtx_6000", "--gpu", "--key", "laptop", "--admin-cidr", "203.0.113.7/32",
+    "--node-type", "gpu_rtx_6000", "--gpu", "--cuda-image", "example.org/cuda:1", "--key", "laptop", "--admin-cidr", "203.0.113.7/32",
     "--repository", "https://example.org/hearthwatch.git", "--revision", "0123456789abcdef0123456789abcdef01234567",
     "--cloud-init", str(Path(__file__).parents[2] / "cloud-init"),
 )  # fmt: skip

@@ -19,7 +19,7 @@ LEASES = "/reservation/v1/leases"
 CLOUD_INIT = Path(__file__).parents[2] / "cloud-init"
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 UP = (
-    "up", "--node-type", "gpu_rtx_6000", "--gpu", "--key", "laptop", "--admin-cidr", "203.0.113.7/32",
+    "up", "--node-type", "gpu_rtx_6000", "--gpu", "--cuda-image", "example.org/cuda:1", "--key", "laptop", "--admin-cidr", "203.0.113.7/32",
     "--repository", "https://example.org/hearthwatch.git", "--revision", REVISION, "--cloud-init", str(CLOUD_INIT),
 )  # fmt: skip
 
@@ -84,11 +84,14 @@ def test_the_server_is_told_what_to_run_and_no_secret(site: RealSite, node: Test
     assert json.loads(settings) == {
         "hearthwatch_admin_cidr": "203.0.113.7/32",
         "hearthwatch_agent_cidr": "0.0.0.0/0",
+        "hearthwatch_cuda_image": "example.org/cuda:1",
         "hearthwatch_firewall": True,
         "hearthwatch_fleet_host": "129.114.34.129",
         "hearthwatch_gpu": True,
+        "hearthwatch_registry": "",
         "hearthwatch_repository": "https://example.org/hearthwatch.git",
         "hearthwatch_revision": REVISION,
+        "hearthwatch_tag": "0.1.0-amd64",
     }
     assert setup == (CLOUD_INIT / "node-setup.sh").read_text()
 
@@ -240,6 +243,16 @@ def changed(**changes: str) -> list[str]:
                 "--repository is no https address, or has a login in it: write https://HOST/PATH without one; the project can read "
                 "it at the site."
             ),
+        ),
+        (
+            {"registry": "ghcr.io/somebody"},
+            "--registry is 'ghcr.io/somebody': write HOST/PATH/ in small letters with a slash at its end, such as "
+            "ghcr.io/somebody/; or leave it away and load images by hand.",
+        ),
+        (
+            {"cuda_image": ""},
+            "With --gpu also give --cuda-image, an aggregator that was built with the feature cuda: otherwise the GPU would be "
+            "leased and not used.",
         ),
         (
             {"revision": "main"},

@@ -30,7 +30,8 @@ run "a_node_with_a_gpu" {
   command = plan
 
   variables {
-    gpu = true
+    gpu        = true
+    cuda_image = "ghcr.io/somebody/hearthwatch-aggregator-cuda:1"
   }
 
   assert {
@@ -43,8 +44,9 @@ run "a_part_of_a_gpu" {
   command = plan
 
   variables {
-    gpu   = true
-    image = "CC-Ubuntu24.04-CUDA-VGPU"
+    gpu        = true
+    image      = "CC-Ubuntu24.04-CUDA-VGPU"
+    cuda_image = "ghcr.io/somebody/hearthwatch-aggregator-cuda:1"
   }
 
   assert {

@@ -11,6 +11,8 @@ HIDDEN = "(secret)"
 SECRET_KEYS = {"secret", "password", "HEARTHWATCH_CLAIM_TOKEN"}
 #: The names of mounted files whose content is never shown.
 SECRET_FILES = ("/token", "/auth")
+#: A file that user data writes.
+_WRITTEN = re.compile(r'content: "([A-Za-z0-9+/=]+)"')
 
 
 def hidden(value: Any) -> Any:
@@ -52,8 +54,11 @@ def _user_data(body: Any) -> list[str]:
     if not isinstance(server, dict) or "user_data" not in server:
         return []
     text = base64.b64decode(server["user_data"]).decode()
-    lines = ["  # user_data is", *(f"  # | {line}" for line in text.splitlines())]
-    for encoded in re.findall(r'content: "([A-Za-z0-9+/=]+)"', text):
-        content = base64.b64decode(encoded).decode()
-        lines += ["  # and in it", *(f"  # | {line}" for line in content.splitlines())]
+    shown = _WRITTEN.sub("content: (below)", text)
+    lines = ["  # user_data is", *(f"  # | {line}" for line in shown.splitlines())]
+    for encoded in _WRITTEN.findall(text):
+        lines += [
+            "  # and the next file in it",
+            *(f"  # | {line}" for line in base64.b64decode(encoded).decode().splitlines()),
+        ]
     return lines

@@ -45,7 +45,10 @@ def _node_plan(options: Namespace) -> plan.NodePlan:
     settings: dict[str, object] = {
         "hearthwatch_repository": plan.repository_of(options.repository),
         "hearthwatch_revision": plan.revision_of(options.revision),
+        "hearthwatch_registry": plan.registry_of(options.registry),
+        "hearthwatch_tag": options.tag,
         "hearthwatch_gpu": options.gpu,
+        "hearthwatch_cuda_image": plan.cuda_image_of(options.cuda_image, gpu=options.gpu),
         # Bare metal has no security groups.
         "hearthwatch_firewall": True,
         "hearthwatch_admin_cidr": plan.network_of(options.admin_cidr, "--admin-cidr", everywhere=False),

@@ -127,6 +127,28 @@ def repository_of(text: str) -> str:
     return text
 
 
+def registry_of(text: str) -> str:
+    """A prefix of images' names; none if they are loaded by hand."""
+    if not re.fullmatch(r"([a-z0-9][a-z0-9._:/-]*/)?", text):
+        raise Problem(
+            f"--registry is {text!r}: write HOST/PATH/ in small letters with a slash at its end, such as ghcr.io/somebody/; or "
+            "leave it away and load images by hand.",
+            EXIT_USAGE,
+        )
+    return text
+
+
+def cuda_image_of(text: str, *, gpu: bool) -> str:
+    """A GPU that nothing uses is leased in vain."""
+    if gpu and not text:
+        raise Problem(
+            "With --gpu also give --cuda-image, an aggregator that was built with the feature cuda: otherwise the GPU would be "
+            "leased and not used.",
+            EXIT_USAGE,
+        )
+    return text
+
+
 def revision_of(text: str) -> str:
     """A commit: its hash is the checksum of all that the node fetches."""
     if not re.fullmatch(r"[0-9a-f]{40}", text):
