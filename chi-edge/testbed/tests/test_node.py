@@ -246,13 +246,17 @@ def changed(**changes: str) -> list[str]:
         ),
         (
             {"registry": "ghcr.io/somebody"},
-            "--registry is 'ghcr.io/somebody': write HOST/PATH/ in small letters with a slash at its end, such as "
-            "ghcr.io/somebody/; or leave it away and load images by hand.",
+            (
+                "--registry is 'ghcr.io/somebody': write HOST/PATH/ in small letters with a slash at its end, such as "
+                "ghcr.io/somebody/; or leave it away and load images by hand."
+            ),
         ),
         (
             {"cuda_image": ""},
-            "With --gpu also give --cuda-image, an aggregator that was built with the feature cuda: otherwise the GPU would be "
-            "leased and not used.",
+            (
+                "With --gpu also give --cuda-image, an aggregator that was built with the feature cuda: otherwise the GPU would be "
+                "leased and not used."
+            ),
         ),
         (
             {"revision": "main"},

@@ -64,6 +64,16 @@ def _up(tasks: shared.Tasks) -> None:
     what.add_argument("--repository", required=True, metavar="URL", help="this project, by git, without a login")
     what.add_argument("--revision", required=True, metavar="COMMIT", help="its 40 digits: `git rev-parse HEAD`")
     what.add_argument(
+        "--registry",
+        default="",
+        metavar="PREFIX",
+        help="of its images, such as ghcr.io/somebody/; without it you load them by hand",
+    )
+    what.add_argument("--tag", default="0.1.0-amd64", help="of these images (default: %(default)s)")
+    what.add_argument(
+        "--cuda-image", default="", metavar="IMAGE", help="with --gpu: an aggregator built with the feature cuda"
+    )
+    what.add_argument(
         "--fleet-host", metavar="HOST", help="the name under which agents reach it (default: its address)"
     )
     what.add_argument(
