@@ -26,8 +26,9 @@ there ip link set eth1 up
 $nft --file "$rules"
 # Twice, as at each reload: nothing may be there twice.
 $nft --file "$rules"
-printf 'table ip published {\n chain prerouting {\n type nat hook prerouting priority dstnat;\n tcp dport 9000 redirect to :8883\n }\n}\n' |
-    $nft --file -
+$nft add table ip published
+$nft add chain ip published prerouting '{ type nat hook prerouting priority dstnat; }'
+$nft add rule ip published prerouting tcp dport 9000 redirect to :8883
 
 for port in 22 3000 8443 8883; do
     python3 -c "

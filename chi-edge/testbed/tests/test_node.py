@@ -341,3 +341,16 @@ def test_a_restricted_credential(site: RealSite, node: Testbed, monkeypatch: pyt
     monkeypatch.setenv("OS_APPLICATION_CREDENTIAL_SECRET", site.restricted_secret)
     assert refused(node(*UP)).startswith("The application credential is restricted,")
     assert site.doubles.requests == []
+
+
+@pytest.mark.parametrize(("file", "image"), [("gpu", "CC-Ubuntu24.04-CUDA"), ("cpu", "CC-Ubuntu24.04")])
+def test_options_come_from_a_file(site: RealSite, node: Testbed, file: str, image: str) -> None:
+    shared = list(changed(node_type="", cuda_image=""))
+    shared.remove("--gpu")
+    options = [f"@{CLOUD_INIT.parent / 'bare-metal' / file}.args", *shared[1:], "--cuda-image", "example.org/cuda:1"]
+    ran = node("up", *options)
+    assert ran.code == 0, ran.err
+    assert f"server hearthwatch-node-proj05: made from {image}\n" in ran.out
+    (lease,) = site.doubles.leases.values()
+    end = datetime.fromisoformat(lease["end_date"]).replace(tzinfo=UTC)
+    assert end - datetime.now(UTC) > timedelta(days=6)

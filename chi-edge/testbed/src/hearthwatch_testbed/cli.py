@@ -69,8 +69,11 @@ def _of_group(sentence: str, options: argparse.Namespace) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """All options."""
-    top = argparse.ArgumentParser(
-        prog="testbed", description=OVERVIEW, formatter_class=argparse.RawDescriptionHelpFormatter
+    top = shared.Parser(
+        prog="testbed",
+        description=OVERVIEW,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        fromfile_prefix_chars="@",
     )
     tasks = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _doctor(tasks)

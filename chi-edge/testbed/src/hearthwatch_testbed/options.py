@@ -2,12 +2,22 @@
 
 import argparse
 import os
+import shlex
 from pathlib import Path
 from typing import TypeAlias
 
 from hearthwatch_testbed.journal import default_folder
 
-Tasks: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 (it has no public name)
+
+class Parser(argparse.ArgumentParser):
+    """Reads options from a file that is named with an @ before it, too."""
+
+    def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
+        """As a shell reads a line; # begins a comment."""
+        return shlex.split(arg_line, comments=True)
+
+
+Tasks: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 (it has no public name)
 
 
 def task(tasks: Tasks, name: str, summary: str, description: str, site: str = "CHI@Edge") -> argparse.ArgumentParser:
