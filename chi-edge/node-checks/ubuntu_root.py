@@ -114,12 +114,12 @@ class Root:
         done = self.run("/usr/local/sbin/hearthwatch-node-setup", *arguments)
         return SetUp(done.returncode, done.stdout + done.stderr)
 
-    def role(self, name: str, **settings: object) -> SetUp:
-        """One role of the playbook, on a node that was set up before."""
+    def role(self, name: str, *options: str, **settings: object) -> SetUp:
+        """One role of the playbook, or "all", on a node that was set up before."""
         self._settings(settings)
         play = ["ansible-playbook", "--connection", "local", "--inventory", "localhost,", "--extra-vars"]
         done = self.run(
-            *play, "@/etc/hearthwatch/node.json", "--tags", name, "/opt/hearthwatch/chi-edge/ansible/node.yml"
+            *play, "@/etc/hearthwatch/node.json", "--tags", name, *options, "/opt/hearthwatch/chi-edge/ansible/node.yml"
         )
         return SetUp(done.returncode, done.stdout + done.stderr)
 

@@ -29,7 +29,6 @@ def test_agents_and_administrators_reach_what_is_theirs_and_nobody_anything_else
         "anybody 8443 open",
         "anybody 8883 open",
         "anybody 9000 closed",
-        "ping answered",
         "1",
     ]
 

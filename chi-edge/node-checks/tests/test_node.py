@@ -73,6 +73,11 @@ def test_run_again_it_changes_nothing(root: Root, first: SetUp) -> None:
     assert hashlib.sha256((root.path / "disk").read_bytes()).digest() == before
 
 
+def test_a_dry_run_of_the_playbook_finds_nothing_to_change(root: Root, first: SetUp) -> None:
+    dry = root.role("all", "--check", "--diff")
+    assert (dry.code, dry.changed) == (0, []), dry.output
+
+
 def test_another_revision_restarts_the_fleet_and_changes_nothing_else(root: Root, first: SetUp) -> None:
     revision = root.release("a newer one")
     newer = root.set_up(revision)

@@ -207,3 +207,20 @@ def test_no_secret_and_no_address_of_administrators_is_in_the_user_data(node: Pa
         "hearthwatch_tag": "0.1.0-amd64",
     }
     assert "203.0.113" not in str(answers)[str(answers).index("user_data") :]
+
+
+def test_the_volume_is_deleted_only_with_the_override(tmp_path: Path) -> None:
+    # By a resource of Terraform's own in the place of the volume.
+    lasting = (CHI_EDGE / "terraform/lasting/lasting.tf").read_text()
+    assert lasting.count("prevent_destroy = true") == 1
+    (tmp_path / "main.tf").write_text(
+        'resource "terraform_data" "data" {\n  lifecycle {\n    prevent_destroy = true\n  }\n}\n'
+    )
+    assert terraform(tmp_path, "init").returncode == 0
+    assert terraform(tmp_path, "apply", "-auto-approve").returncode == 0
+    assert "Instance cannot be destroyed" in terraform(tmp_path, "destroy", "-auto-approve", "-no-color").stderr
+    example = (CHI_EDGE / "terraform/lasting/give-back_override.tf.example").read_text()
+    (tmp_path / "give-back_override.tf").write_text(
+        example.replace("openstack_blockstorage_volume_v3", "terraform_data")
+    )
+    assert terraform(tmp_path, "destroy", "-auto-approve", "-no-color").returncode == 0
