@@ -39,3 +39,13 @@ def test_it_fits_into_what_nova_takes() -> None:
 
 def test_the_script_is_that_of_the_tree() -> None:
     assert Path(SETUP).stat().st_mode & 0o111
+
+
+def test_terraform_and_testbed_send_only_settings_that_the_playbook_has() -> None:
+    known = set(re.findall(r"(?m)^#? ?(hearthwatch_\w+):", (CHI_EDGE / "ansible/group_vars/all.yml").read_text()))
+    terraform = re.findall(r"(?m)^ +(hearthwatch_\w+) += ", (CHI_EDGE / "terraform/node/decisions.tf").read_text())
+    testbed = re.findall(
+        r'"(hearthwatch_\w+)"', (CHI_EDGE / "testbed/src/hearthwatch_testbed/node/commands.py").read_text()
+    )
+    assert len(terraform) == 9
+    assert set(terraform) - known == set(testbed) - known == set()
