@@ -8,10 +8,11 @@ suite=noble
 mirror=${HEARTHWATCH_UBUNTU_MIRROR:-http://archive.ubuntu.com/ubuntu}
 keyring=ubuntu-keyring_2023.11.28.1_all.deb
 keyring_sha256=36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8
-packages=ansible-core,ca-certificates,cloud-init,git,gpg
+packages=ansible-core,busybox-static,ca-certificates,cloud-init,dbus,git,gpg,systemd-sysv
 
 folder=$(cd -- "$1" && pwd)
-base=$folder/ubuntu.tar
+# Another list is another root.
+base=$folder/ubuntu-$(sha256sum <<<"$suite $packages" | cut -c 1-12).tar
 exec 9>"$folder/ubuntu.lock"
 flock 9
 if [[ ! -e $base ]]; then

@@ -84,8 +84,7 @@ class Root:
             subprocess.run(["git", "clone", "--quiet", str(bare), str(work)], check=True, capture_output=True)
             for name in ("ansible", "cloud-init"):
                 shutil.copytree(CHI_EDGE / name, work / "chi-edge" / name)
-            (work / "chi-edge" / "compose").mkdir()
-            (work / "chi-edge" / "compose" / "example.env").write_text("HEARTHWATCH_HOST=cloud.example\n")
+            shutil.copytree(CHI_EDGE / "node-checks" / "stub-compose", work / "chi-edge" / "compose")
         (work / "chi-edge" / "compose" / "release").write_text(message)
         identity = ["-c", "user.name=check", "-c", "user.email=check@example.org"]
         for command in (
@@ -123,8 +122,9 @@ class Root:
         )
         return SetUp(done.returncode, done.stdout + done.stderr)
 
-    def _settings(self, settings: dict[str, object]) -> None:
-        usual = {
+    def usual(self) -> dict[str, object]:
+        """The settings of a node that nothing is wrong with."""
+        return {
             "hearthwatch_repository": "file:///release.git",
             "hearthwatch_revision": self.revision,
             "hearthwatch_fleet_host": "192.0.2.1",
@@ -133,4 +133,6 @@ class Root:
             "hearthwatch_data_device": "/disk",
             "hearthwatch_data_wait": 1,
         }
-        self.write("/etc/hearthwatch/node.json", json.dumps(usual | settings))
+
+    def _settings(self, settings: dict[str, object]) -> None:
+        self.write("/etc/hearthwatch/node.json", json.dumps(self.usual() | {"hearthwatch_services": False} | settings))

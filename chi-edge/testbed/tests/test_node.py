@@ -161,6 +161,24 @@ def test_status_renew_and_down(site: RealSite, node: Testbed) -> None:
     assert node("down").out == "Nothing is left of hearthwatch-node-proj05.\n"
 
 
+def test_without_a_lease_there_is_nothing_to_renew(site: RealSite, node: Testbed) -> None:
+    assert refused(node("renew")) == "There is no lease hearthwatch-node-proj05 to renew: `testbed node up` makes one."
+    assert node("status").out == "hearthwatch-node-proj05: 0 lease, 0 server, 0 floating IP\n"
+
+
+def test_what_lasts_at_kvm_is_shown_and_stays(site: RealSite, node: Testbed) -> None:
+    address = {"floating_ip_address": "192.5.86.10", "description": "hearthwatch-address-proj05", "port_id": None}
+    site.doubles.floating_ips["lasting"] = {"id": "lasting", **address}
+    assert node(*UP).code == 0
+    assert node("down").code == 0
+    assert list(site.doubles.floating_ips) == ["lasting"]
+    assert node("status").out == (
+        "hearthwatch-node-proj05: 0 lease, 0 server, 0 floating IP\n"
+        "Also ends in -proj05, and was not made by this command:\n"
+        "  floating IP 192.5.86.10 (hearthwatch-address-proj05)\n"
+    )
+
+
 def test_down_goes_on_where_one_thing_cannot_be_deleted(site: RealSite, node: Testbed) -> None:
     assert node(*UP).code == 0
     site.doubles.refusals["DELETE", "/network"] = Refusal(
