@@ -58,8 +58,9 @@ def test_a_region_that_the_catalogue_does_not_have(
 ) -> None:
     monkeypatch.delenv("OS_REGION_NAME")
     assert refused(testbed, "--site", "CHI@Edg") == (
-        "The catalogue has no service 'reservation' (Blazar, for leases) in the region 'CHI@Edg'; it has it in: CHI@Edge. Check "
-        "--site (CHI@Edge for devices), and that OS_AUTH_URL is https://chi.edge.chameleoncloud.org:5000/v3."
+        "The catalogue has no service 'reservation' (Blazar, for leases) in the region 'CHI@Edg'; it has it in: CHI@Edge, CHI@UC. "
+        "Check --site (CHI@Edge for devices; CHI@UC, CHI@TACC or KVM@TACC for nodes), and that OS_AUTH_URL is "
+        "https://chi.edge.chameleoncloud.org:5000/v3."
     )
 
 
