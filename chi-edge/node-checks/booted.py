@@ -68,7 +68,20 @@ def booted(root: Root) -> Iterator[Booted]:
     limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
     # Docker's own layers cannot lie on layers.
     places = ["--tmpfs", "/var/lib/docker:rw,exec", "--network", "none", "--rootfs", str(root.path)]
-    start = [*PODMAN, "run", "--detach", "--name", name, "--privileged", "--systemd=always", *limits, *places, "sh", "-c", BOOT]
+    start = [
+        *PODMAN,
+        "run",
+        "--detach",
+        "--name",
+        name,
+        "--privileged",
+        "--systemd=always",
+        *limits,
+        *places,
+        "sh",
+        "-c",
+        BOOT,
+    ]
     subprocess.run(start, check=True, capture_output=True)
     node = Booted(root, name)
     try:

@@ -3,7 +3,8 @@
 #
 #   chi-edge/node-checks/check.sh [FOLDER] [ARGUMENT OF PYTEST]...     FOLDER: target/nodes of the repository without one
 #
-# The playbook and the packet filter are tried for real in a root of Ubuntu 24.04; that needs root, debootstrap, unshare and ip.
+# The playbook and the packet filter are tried for real in a root of Ubuntu 24.04; that needs root, debootstrap, unshare, ip and curl. That
+# the services start is tried in the same root, booted by podman and runc.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -31,27 +32,33 @@ fi
 export PATH="$tools/bin:$PATH" PYTHONDONTWRITEBYTECODE=1
 took 'packages'
 
+# Whether all these programs are there: `command -v` is content with one of them.
+have() {
+    local program
+    for program in "$@"; do command -v "$program" >/dev/null || return 1; done
+}
 can_enter_a_root() {
-    [[ $(id -u) == 0 ]] && command -v debootstrap unshare nsenter ip curl >/dev/null && unshare --net --mount true 2>/dev/null
+    [[ $(id -u) == 0 ]] && have debootstrap unshare nsenter ip curl && unshare --net --mount true 2>/dev/null
 }
 if can_enter_a_root; then
     HEARTHWATCH_UBUNTU_TAR=$("$here/ubuntu.sh" "$folder")
     export HEARTHWATCH_UBUNTU_TAR
     took 'a root of Ubuntu 24.04'
+    have podman runc losetup || not_run 'the booted node with its services: that needs podman, runc and losetup'
 elif [[ ${CI:-} == true ]]; then
     echo "nodes: in CI the playbook has to be tried: run as root, with debootstrap, util-linux, iproute2 and curl installed." >&2
     exit 1
 else
     not_run 'the playbook, the packet filter and the schema of cloud-init: they need root, debootstrap, unshare, nsenter, ip and curl'
 fi
-command -v terraform >/dev/null ||
+have terraform ||
     not_run 'terraform fmt and terraform test: terraform is not installed (argument names are checked all the same)'
 
 cd "$here"
 ruff check --no-cache .
 ruff format --no-cache --check --quiet .
 mypy --cache-dir "$folder/mypy"
-shellcheck ./*.sh ../cloud-init/*.sh
+shellcheck ./*.sh stub-compose/*.sh ../cloud-init/*.sh
 took 'ruff, mypy and shellcheck'
 
 cd "$here/../ansible"
