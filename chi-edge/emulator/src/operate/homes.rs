@@ -1,5 +1,7 @@
 //! Which recordings are played, and on which calendar. Pure.
 
+use std::collections::BTreeMap;
+
 use hearthwatch_evaluation::dataset::{Label, RecordedHome, Use, registry};
 use hearthwatch_evaluation::evaluate::lived::recorder_form;
 use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
@@ -43,7 +45,7 @@ pub enum HomesError {
     },
 }
 
-/// Chooses `count` homes of the recordings in turn, those first that the aggregator does not train on; a recording that comes again is played from another of its weeks, as long as it has some.
+/// Chooses `count` homes of the recordings, one of each set in turn; a recording that comes again is played from another of its weeks, as long as it has some.
 ///
 /// # Errors
 /// [`HomesError`].
@@ -60,8 +62,7 @@ pub fn choose(
     if recordings.is_empty() {
         return Err(HomesError::Short { weeks });
     }
-    let is_bundled = |home: &RecordedHome| registry::find(&home.set).is_ok_and(|set| set.usage == Use::Bundled);
-    recordings.sort_by_cached_key(|home| (is_bundled(home), home.full_name()));
+    let recordings = by_turns(recordings);
     let player = |number: usize| {
         let home = &recordings[number % recordings.len()];
         let again = i64::try_from(number / recordings.len()).unwrap_or(0);
@@ -78,6 +79,24 @@ pub fn choose(
         Player { name: format!("home-{:02}", number + 1), labels: lived.labels.clone(), lived }
     };
     Ok((0..count).map(player).collect())
+}
+
+/// One home of each set in turn, as long as there are any: every kind of home is there early. Those first that the aggregator does not
+/// train on.
+fn by_turns(mut recordings: Vec<RecordedHome>) -> Vec<RecordedHome> {
+    let is_bundled = |home: &RecordedHome| registry::find(&home.set).is_ok_and(|set| set.usage == Use::Bundled);
+    recordings.sort_by_cached_key(RecordedHome::full_name);
+    let mut turns: BTreeMap<String, usize> = BTreeMap::new();
+    let mut placed: Vec<(usize, bool, RecordedHome)> = recordings
+        .into_iter()
+        .map(|home| {
+            let turn = turns.entry(home.set.clone()).or_default();
+            *turn += 1;
+            (*turn, is_bundled(&home), home)
+        })
+        .collect();
+    placed.sort_by_key(|(turn, bundled, _)| (*turn, *bundled));
+    placed.into_iter().map(|(_, _, home)| home).collect()
 }
 
 fn moved(home: &RecordedHome, shift: i64) -> RecordedHome {
@@ -123,6 +142,16 @@ mod tests {
             players[0].lived.readings, players[2].lived.readings,
             "the same recording is played from another week"
         );
+    }
+
+    #[test]
+    fn each_set_has_its_turn() {
+        let of = |set: &str, name: &str| RecordedHome { set: set.into(), name: name.into(), ..made_home(1, 1) };
+        let names: Vec<String> = by_turns(vec![of("a", "1"), of("a", "2"), of("b", "1"), of("a", "3")])
+            .iter()
+            .map(RecordedHome::full_name)
+            .collect();
+        assert_eq!(names, ["a/1", "b/1", "a/2", "a/3"]);
     }
 
     #[test]

@@ -70,6 +70,7 @@ impl Operator {
     pub async fn let_late_homes_in(&self) -> anyhow::Result<Vec<String>> {
         let waiting = self.get("/api/v1/renewals").await?;
         let open = waiting["items"].as_array().into_iter().flatten();
+        let open = open.filter(|row| row["approved_by"].is_null());
         let names: Vec<String> = open.filter_map(|row| row["home"].as_str().map(str::to_owned)).collect();
         let mut let_in = Vec::new();
         for home in names {

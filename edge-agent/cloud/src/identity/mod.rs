@@ -31,7 +31,7 @@ const TRY_EVERY: Duration = Duration::from_secs(3_600);
 /// Between tries while the fleet is away or busy.
 const AGAIN: Backoff = Backoff { first: Duration::from_secs(60), longest: TRY_EVERY };
 /// Longest wait without a look at the clock.
-const NAP: Duration = Duration::from_secs(60);
+const NAP: Duration = Duration::from_secs(10);
 /// Up to this much is added, differently in each home: a fleet that was cut off does not come back in one second.
 const SPREAD_SECONDS: u64 = 600;
 
