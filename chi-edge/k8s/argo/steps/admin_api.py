@@ -32,17 +32,20 @@ class Conflict(Refused):
     """Not in the present state, which the words tell."""
 
 
+class Missing(Refused):
+    """There is no such thing."""
+
+
 class Api:
     """One aggregator, asked with one token."""
 
-    def __init__(self, url: str, token: str, context: ssl.SSLContext | None) -> None:
+    def __init__(self, url: str, token: str, context: ssl.SSLContext) -> None:
         """Asks `url`, an address without a path; `context` trusts the fleet's own authority and no other."""
+        if not url.startswith("https://"):
+            raise Refused(f"{url} is no address that begins with https://")
         self._url = url.rstrip("/")
         self._token = token
-        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
-        if context:
-            handlers.append(urllib.request.HTTPSHandler(context=context))
-        self._opener = urllib.request.build_opener(*handlers)
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
 
     @classmethod
     def from_environment(cls) -> "Api":
@@ -54,6 +57,8 @@ class Api:
         try:
             token = Path(token_file).read_text().strip()
             context = ssl.create_default_context(cafile=authority)
+            # As Python does by itself from 3.13 on.
+            context.verify_flags |= ssl.VERIFY_X509_STRICT
         except (OSError, ssl.SSLError) as error:
             raise Refused(f"{error}: make the Secret retrain-token and the ConfigMap fleet-ca, see docs/kubernetes.md") from None
         return cls(url, token, context)
@@ -82,12 +87,7 @@ class Api:
         data = None
         if body is not None:
             data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
-        elif method == "POST":
-            data = b""
         request = urllib.request.Request(f"{self._url}/api/v1/{path}", data=data, headers=headers, method=method)
-        if body is None and method == "POST":
-            # urllib would name a form, and the API takes a body of JSON or none.
-            request.add_unredirected_header("Content-Type", "application/json")
         try:
             with self._opener.open(request, timeout=TIMEOUT) as answer:
                 return _json(answer.read(BODY_MAX))
@@ -113,8 +113,8 @@ def _json(body: bytes) -> Json:
 def _problem(what: str, error: urllib.error.HTTPError) -> Exception:
     """What an answer that is none of success means: RFC 9457 says why."""
     try:
-        told = _json(error.read(BODY_MAX))
-        words = str(told.get("detail") or told.get("title") or error.reason)
+        problem = _json(error.read(BODY_MAX))
+        words = str(problem.get("detail") or problem.get("title") or error.reason)
     except Later:
         words = str(error.reason)
     text = f"{what}: {error.code}: {words}"
@@ -123,6 +123,8 @@ def _problem(what: str, error: urllib.error.HTTPError) -> Exception:
             return Refused(f"{text}; make a token of the role operator anew, see docs/kubernetes.md")
         case 403:
             return Refused(f"{text}; the token needs the role operator")
+        case 404:
+            return Missing(text)
         case 409:
             return Conflict(text)
         case 408 | 429 | 500 | 502 | 503 | 504:

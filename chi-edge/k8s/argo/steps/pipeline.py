@@ -8,17 +8,21 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 # `python3 -I` leaves the folder of the program out.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from admin_api import Api, Conflict, Json, Later, Refused
+from admin_api import Api, Conflict, Json, Later, Missing, Refused
 
 PAUSE = 30.0
-"""Seconds between two looks, unless told otherwise."""
+"""Seconds between two looks, unless asked otherwise."""
 
 LATER = 75
 """EX_TEMPFAIL of sysexits: what the workflow tries again for."""
+
+
+T = TypeVar("T")
 
 
 class Failed(Exception):
@@ -53,18 +57,18 @@ class Step:
         self._out.mkdir(parents=True, exist_ok=True)
         (self._out / name).write_text(value)
 
-    def until[T](self, look: Callable[[], T | None]) -> T:
+    def until(self, look: Callable[[], T | None]) -> T:
         """Looks until there is something. The template's deadline ends it otherwise."""
         while (found := look()) is None:
             time.sleep(self._pause)
         return found
 
 
-def retrain(step: Step, since: int) -> None:
+def retrain(step: Step, since: int, token: str) -> None:
     """Asks for a run, once for each workflow."""
     # POST /runs cannot say that it was sent before. The token is the pipeline's alone, and two of its workflows do not run at a time:
     # so a request of this token since the workflow began is its own.
-    mine = [one for one in step.api.every("run-requests") if one["trigger"] == "hand" and one["asked_at"] >= since and one["by"] == own_name(step)]
+    mine = [one for one in step.api.every("run-requests") if one["asked_at"] >= since and one["by"] == f"token:{token}"]
     if mine:
         say(f"request {mine[-1]['id']} is there already: {mine[-1]['state']}")
         request = mine[-1]
@@ -126,7 +130,7 @@ def sign(step: Step, run: str, reason: str) -> None:
                 step.api.post(f"runs/{run}/promote", {"reason": reason})
                 say(f"ordered the release of run {run}")
             except Conflict as error:
-                # The aggregator was faster, or a later model is out; the next look tells.
+                # The aggregator was faster, or a later model is out; the next look shows.
                 say(f"not ordered: {error}")
             return None
         step.note(f"run {run} is not released yet")
@@ -151,11 +155,9 @@ def look(step: Step, version: int) -> Json:
     """The rollout, which must not have been stopped."""
     try:
         detail = step.api.get(f"rollouts/{version}")
-    except Refused as error:
+    except Missing:
         # The director begins it a moment after the release.
-        if ": 404:" in str(error):
-            raise Later(f"there is no rollout of version {version} yet") from None
-        raise
+        raise Later(f"there is no rollout of version {version} yet") from None
     step.note(describe(detail))
     state, why = detail["rollout"]["state"], detail["rollout"]["reason"]
     if state in ("halted", "rolled_back"):
@@ -220,19 +222,13 @@ def undo(step: Step, version: int, reason: str) -> None:
     raise Failed(f"homes are ordered back from version {version}; it was {state}: {why}")
 
 
-def own_name(step: Step) -> str:
-    """As whom the token is known: `retrain`, since docs/kubernetes.md makes it under this name."""
-    del step
-    return "token:retrain"
-
-
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pause", type=float, default=PAUSE, metavar="SECONDS", help="between two looks")
     steps = parser.add_subparsers(dest="step", required=True)
     for name, options in {
-        "retrain": ["--since", "--out"],
+        "retrain": ["--since", "--token-name", "--out"],
         "gate": ["--request", "--out"],
         "sign": ["--run", "--reason", "--out"],
         "canary": ["--version"],
@@ -253,7 +249,7 @@ def main(arguments: list[str]) -> int:
         step = Step(Api.from_environment(), options.pause, getattr(options, "out", None))
         match options.step:
             case "retrain":
-                retrain(step, int(options.since))
+                retrain(step, int(options.since), options.token_name)
             case "gate":
                 gate(step, options.request)
             case "sign":
