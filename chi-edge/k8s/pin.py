@@ -11,9 +11,7 @@ from pathlib import Path
 
 FILE = Path(__file__).resolve().parent / "components/images/kustomization.yaml"
 
-ENTRY = re.compile(
-    r"(?P<head>  - name: (?P<name>\S+)\n    newName: (?P<image>\S+) # tag: (?P<tag>\S+)\n    digest: )(?P<digest>\S+)\n"
-)
+ENTRY = re.compile(r"(?P<head>  - name: (?P<name>\S+)\n    newName: (?P<image>\S+) # tag: (?P<tag>\S+)\n    digest: )(?P<digest>\S+)\n")
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 

@@ -1,6 +1,6 @@
 """Copies the aggregator's state into one archive while it runs: databases by SQLite's own backup, then the files. No key is copied.
 
-To restore: see docs/kubernetes.md.
+With --restore it puts an archive back, while the aggregator does not run.
 """
 
 import argparse
@@ -94,18 +94,45 @@ def run(folder: Path, also: list[Path], to: Path, keep: int) -> str:
     return f"{whole.name}: {count} files, {whole.stat().st_size} bytes; {min(len(every), keep)} archives are kept"
 
 
+def restore(folder: Path, to: Path, name: str) -> str:
+    """Puts an archive back into a folder that has no state: what is there is set aside, and stays. Returns what it did."""
+    whole = to / name
+    if not NAME.fullmatch(name) or not whole.is_file():
+        there = sorted(path.name for path in to.glob("hearthwatch-*"))
+        raise Problem(f"there is no archive {name}; there are: {', '.join(there) or 'none'}")
+    data = folder / "data"
+    if data.exists():
+        aside = folder / f"data.before-{name.removesuffix('.tar.gz')}"
+        if aside.exists():
+            raise Problem(f"{aside} is there from an earlier restoration of the same archive: move it away first")
+        data.rename(aside)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tarfile.open(whole) as tar:
+        members = [one for one in tar.getmembers() if not one.name.startswith("also/")]
+        tar.extractall(folder, members=members, filter="data")
+    for path in [folder / one.name for one in members]:
+        for parent in path.parents:
+            if folder in parent.parents:
+                parent.chmod(0o700)
+    return f"{name}: {len(members)} files are back in {folder}"
+
+
 def main(arguments: list[str]) -> int:
     """Runs it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--from", dest="folder", type=Path, required=True, metavar="FOLDER", help="the aggregator's folder")
     parser.add_argument("--also", type=Path, action="append", default=[], metavar="FILE", help="one more file")
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where archives lie")
+    parser.add_argument("--restore", metavar="NAME", help="put this archive back")
     parser.add_argument("--keep", type=int, default=14, metavar="N", help="how many archives are kept")
     options = parser.parse_args(arguments)
     os.umask(0o077)
     try:
-        print(run(options.folder, options.also, options.to, options.keep))
-    except (Problem, OSError, sqlite3.Error) as problem:
+        if options.restore:
+            print(restore(options.folder, options.to, options.restore))
+        else:
+            print(run(options.folder, options.also, options.to, options.keep))
+    except (Problem, OSError, sqlite3.Error, tarfile.TarError) as problem:
         print(f"backup: {problem}", file=sys.stderr)
         return 1
     return 0

@@ -16,13 +16,16 @@ class Problem(Exception):
 
 
 def files_of(folder: Path) -> Iterator[Path]:
-    """Names the files below a mounted volume, from the folder. Kubernetes keeps its own versions in names that begin with two dots."""
+    """Names the files below a mounted volume, from the folder. Kubernetes keeps its versions in names that begin with two dots, and
+    links to the present one, whole folders too.
+    """
     if not folder.is_dir():
         raise Problem(f"{folder} is not there: the pod must mount it")
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith("..") for part in name.parts):
-            yield name
+    for place, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith(".."))
+        for name in sorted(files):
+            if not name.startswith(".."):
+                yield (Path(place) / name).relative_to(folder)
 
 
 def make_folder(folder: Path) -> None:
@@ -39,7 +42,8 @@ def write(target: Path, data: bytes) -> bool:
         return False
     beside = target.with_name(f".{target.name}.new")
     beside.unlink(missing_ok=True)
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    beside.touch(mode=0o600, exist_ok=False)
+    with beside.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

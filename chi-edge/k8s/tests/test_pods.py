@@ -193,17 +193,10 @@ def test_the_signing_key_is_mounted_where_the_aggregator_is_not(folder: str) -> 
     for pod in pods(documents(folder)):
         secrets = {volume["name"] for volume in pod.spec.get("volumes", []) if volume.get("secret", {}).get("secretName") == "signer-keys"}
         if pod.owner == "aggregator":
-            holders = {
-                container["name"]
-                for container in pod.containers
-                for mount in container["volumeMounts"]
-                if mount["name"] in secrets | {"signer"}
-            }
+            holders = {container["name"] for container in pod.containers for mount in container["volumeMounts"] if mount["name"] in secrets | {"signer"}}
             assert holders == {"signer-keys", "signer"}
             assert pod.spec["shareProcessNamespace"] is False
-            shared = set.intersection(
-                *({mount["name"] for mount in one["volumeMounts"]} for one in pod.containers if one["name"] in ("signer", "aggregator"))
-            )
+            shared = set.intersection(*({mount["name"] for mount in one["volumeMounts"]} for one in pod.containers if one["name"] in ("signer", "aggregator")))
             assert shared == {"socket"}
         else:
             assert not secrets, pod.owner

@@ -7,13 +7,13 @@ import pytest
 from cluster import Document
 from conftest import documents
 from hera.workflows.models import CronWorkflow, WorkflowTemplate
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 VERSIONS = ("1.30", "1.33", "1.37")
 """The oldest that has all we use (native sidecars without a switch, and budgets' unhealthyPodEvictionPolicy), one between, the newest
 that has schemas."""
 
-ARGO = {"WorkflowTemplate": WorkflowTemplate, "CronWorkflow": CronWorkflow}
+ARGO: dict[str, type[BaseModel]] = {"WorkflowTemplate": WorkflowTemplate, "CronWorkflow": CronWorkflow}
 
 
 def check(document: Document, version: str) -> None:
@@ -39,7 +39,7 @@ def changed(folder: str, kind: str, name: str) -> Document:
 def test_a_field_of_a_wrong_name_is_found() -> None:
     spoilt = changed("overlays/cpu", "StatefulSet", "aggregator")
     spoilt["spec"]["template"]["spec"]["containers"][0]["livenessprobe"] = {}
-    with pytest.raises(kubernetes_validate.ValidationError, match="Additional properties are not allowed .'livenessprobe' was unexpected"):
+    with pytest.raises(kubernetes_validate.ValidationError, match="'livenessprobe' was unexpected"):
         check(spoilt, "1.33")
 
 

@@ -158,6 +158,33 @@ def test_old_archives_and_what_a_killed_backup_left_are_removed(tmp_path: Path) 
     assert left[2:] == ["of-somebody-else"]
 
 
+def test_an_archive_is_put_back_and_what_was_there_stays_beside_it(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    with closing(state(keys)) as live:
+        assert backup(tmp_path).returncode == 0
+        live.execute("DELETE FROM answers")
+    (archive,) = (tmp_path / "backup").iterdir()
+    back = ("backup.py", "--from", keys, "--to", tmp_path / "backup", "--restore")
+    done = script(*back, archive.name)
+    assert (done.returncode, done.stdout) == (0, f"{archive.name}: 4 files are back in {keys}\n"), done.stderr
+    for folder, count in (("data", 1000), (f"data.before-{archive.name.removesuffix('.tar.gz')}", 0)):
+        with closing(sqlite3.connect(keys / folder / "hearthwatch.db")) as database:
+            assert database.execute("SELECT count(*) FROM answers").fetchone() == (count,)
+    assert (keys / "ca/ca.key").read_text() == "ca/ca.key", "keys stay as they are"
+    assert modes(keys)["data"] == 0o700
+    again = script(*back, archive.name)
+    assert again.returncode == 1
+    assert "from an earlier restoration of the same archive: move it away first" in again.stderr
+
+
+def test_an_archive_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    state(tmp_path / "keys").close()
+    backup(tmp_path)
+    (archive,) = (tmp_path / "backup").iterdir()
+    done = script("backup.py", "--from", tmp_path / "keys", "--to", tmp_path / "backup", "--restore", "../etc/passwd")
+    assert (done.returncode, done.stderr) == (1, f"backup: there is no archive ../etc/passwd; there are: {archive.name}\n")
+
+
 def test_a_damaged_database_is_no_backup(tmp_path: Path) -> None:
     with closing(state(tmp_path / "keys")) as live:
         live.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -191,7 +218,7 @@ def test_mosquitto_reads_its_files_again_when_one_changes(tmp_path: Path) -> Non
     (tmp_path / "acl").write_text("topic read a\n")
     (tmp_path / "proc").mkdir()
     named = tmp_path / "mosquitto"
-    named.write_text("#!/bin/sh\ntrap 'echo again >> \"$1\"' HUP\necho ready >> \"$1\"\nwhile :; do sleep 0.05; done\n")
+    named.write_text('#!/bin/sh\ntrap \'echo again >> "$1"\' HUP\necho ready >> "$1"\nwhile :; do sleep 0.05; done\n')
     named.chmod(0o755)
     with subprocess.Popen([str(named), str(tmp_path / "signals")]) as broker, reloader(tmp_path, tmp_path / "alive", Path("/proc")) as watcher:
         try:

@@ -1,0 +1,163 @@
+"""The pods' own commands, run: keys from the Secrets, a signer, an aggregator and a broker that work together, and a pipeline on them."""
+
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster import named, pods
+from conftest import K8S, documents
+from fleet import Fleet, missing, until
+
+if missing() and os.environ.get("CI") == "true":
+    pytest.fail(f"missing: {missing()}; build the programs with: cargo build --release --workspace --bins", pytrace=False)
+pytestmark = pytest.mark.skipif(bool(missing()), reason=f"missing: {missing()}; no fleet was started from the pods' commands")
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    # Not pytest's own folder, which the pods' user could not enter.
+    folder = Path(tempfile.mkdtemp(prefix="hearthwatch-k8s-"))
+    folder.chmod(0o711)
+    found = Fleet(folder)
+    try:
+        found.operator()
+        found.start("aggregator")
+        found.start("broker")
+        yield found
+    finally:
+        found.stop()
+        shutil.rmtree(folder)
+
+
+def ask(fleet: Fleet, path: str) -> tuple[int, Any]:
+    context = ssl.create_default_context(cafile=fleet.keys / "ca/ca.crt")
+    try:
+        with urllib.request.urlopen(f"https://localhost:{fleet.https}/{path}", context=context, timeout=10) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+    except OSError:
+        return 0, None
+
+
+def test_the_secrets_have_every_key_that_pods_name(fleet: Fleet) -> None:
+    for pod in pods(documents("overlays/course")):
+        for one in named(pod):
+            if (one.kind, one.name) in fleet.objects:
+                assert set(one.keys) <= fleet.objects[one.kind, one.name]["data"].keys(), one.name
+
+
+def test_no_root_key_and_no_signing_key_reaches_the_aggregator(fleet: Fleet) -> None:
+    secret = [path.read_bytes() for path in [*(fleet.keys / "tuf/offline").iterdir(), fleet.keys / "tuf/signer/targets.key"]]
+    for path in fleet.volume("state").rglob("*"):
+        if path.is_file():
+            assert path.read_bytes() not in secret, path
+    sent = json.dumps([fleet.objects[name]["data"] for name in fleet.objects if name != ("Secret", "signer-keys")])
+    import base64
+
+    assert all(base64.b64encode(key).decode() not in sent for key in secret)
+
+
+def test_every_part_of_the_aggregator_is_able(fleet: Fleet) -> None:
+    until(lambda: ask(fleet, "readyz")[0] == 200, "an aggregator that is able")
+    parts = {part["part"]: part["state"] for part in ask(fleet, "readyz")[1]["parts"]}
+    assert parts["signer"] == parts["broker"] == parts["disk"] == "able"
+
+
+def provision(fleet: Fleet, *arguments: str) -> str:
+    """As pod.py runs it: the program, as the pods' user, on the aggregator's volume."""
+    command: list[str | Path] = [fleet.folder / "hearthwatch-provision", *arguments]
+    user: dict[str, Any] = {"user": 10001, "group": 10001, "extra_groups": []} if os.geteuid() == 0 else {}
+    environment = {"HEARTHWATCH_KEYS": str(fleet.volume("state") / "keys")}
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, cwd=fleet.folder, **user).stdout
+
+
+def test_mosquitto_reads_its_rules_again_when_a_home_is_shut_out(fleet: Fleet) -> None:
+    until(lambda: ask(fleet, "readyz")[0] == 200, "an aggregator that is able")
+    provision(fleet, "home", "add", "home-7", "--issue")
+    provision(fleet, "home", "revoke", "home-7", "--reason", "a test")
+    until(lambda: "changed: " in fleet.said("broker", "reload"), "the notice of a change")
+    assert "acl" in fleet.said("broker", "reload")
+    until(lambda: "Reloading config" in fleet.said("broker", "broker"), "mosquitto's own word")
+
+
+def step(fleet: Fleet, token: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (fleet.folder / "token").write_text(token)
+    environment = {
+        "HEARTHWATCH_URL": f"https://localhost:{fleet.https}",
+        "HEARTHWATCH_CA": str(fleet.keys / "ca/ca.crt"),
+        "HEARTHWATCH_TOKEN_FILE": str(fleet.folder / "token"),
+    }
+    command: list[str | Path] = [sys.executable, "-I", K8S / "argo/steps/pipeline.py", "--pause", "0.2", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_the_pipeline_asks_a_real_aggregator_once_and_shows_why_there_is_no_run(fleet: Fleet) -> None:
+    until(lambda: ask(fleet, "readyz")[0] == 200, "an aggregator that is able")
+    command: list[str | Path] = [
+        fleet.folder / "hearthwatch-cloud",
+        "token",
+        "add",
+        "retrain",
+        "--role",
+        "operator",
+        "--config",
+        fleet.volume("state") / "keys/cloud.toml",
+    ]
+    user: dict[str, Any] = {"user": 10001, "group": 10001, "extra_groups": []} if os.geteuid() == 0 else {}
+    token = subprocess.run(command, check=True, capture_output=True, text=True, cwd=fleet.folder, **user).stdout
+    assert len(token.split()) == 1, "the token alone, since docs/kubernetes.md pipes it into a Secret"
+    out = fleet.folder / "out"
+    asking = ("retrain", "--since", "0", "--token-name", "retrain", "--out", str(out))
+    first, again = step(fleet, token, *asking), step(fleet, token, *asking)
+    assert (first.returncode, again.returncode) == (0, 0), first.stdout + again.stdout
+    request = (out / "request").read_text()
+    assert again.stdout.startswith(f"request {request} is there already: ")
+    done = step(fleet, token, "gate", "--request", request, "--out", str(out))
+    print(done.stdout)
+    assert done.returncode == 1
+    assert "gate: the run did not come to a verdict: failed: " in done.stdout
+    undone = step(fleet, token, "canary", "--version", "99")
+    assert (undone.returncode, undone.stdout) == (75, "there is no rollout of version 99 yet; tried again later\n")
+    refused = step(fleet, "x" * 43, "canary", "--version", "99")
+    assert refused.returncode == 1
+    assert "make a token of the role operator anew" in refused.stdout
+
+
+def test_a_backup_of_the_running_aggregator_is_sound(fleet: Fleet) -> None:
+    until(lambda: ask(fleet, "readyz")[0] == 200, "an aggregator that is able")
+    (pod,) = [pod for pod in pods(documents("overlays/course")) if pod.owner == "backup"]
+    (container,) = pod.spec["containers"]
+    fleet.volume("backup")
+    fleet.mount(pod)
+    said = fleet.run(pod, container, lasts=False)
+    (archive,) = fleet.volume("backup").iterdir()
+    assert said.startswith(f"{archive.name}: ")
+    restored = fleet.folder / "restored"
+    shutil.copytree(fleet.volume("state") / "keys", restored / "keys", ignore=shutil.ignore_patterns("data"))
+    command: list[str | Path] = [
+        sys.executable,
+        "-I",
+        K8S / "scripts/backup.py",
+        "--from",
+        restored / "keys",
+        "--to",
+        archive.parent,
+        "--restore",
+        archive.name,
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    verify: list[str | Path] = [fleet.folder / "hearthwatch-cloud", "verify-lineage", "--config", restored / "keys/cloud.toml"]
+    checked = subprocess.run(verify, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stdout.endswith("sound: every row is as it was written, and follows from what it names\n")
