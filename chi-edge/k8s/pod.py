@@ -49,21 +49,29 @@ def pod(name: str, arguments: list[str], aggregator: Json) -> Json:
     template = aggregator["spec"]["template"]["spec"]
     (like,) = [one for one in template["initContainers"] if one["name"] == holder]
     (scripts,) = [one for one in template["volumes"] if one["name"] == "scripts"]
-    container = {"name": "main", "image": like["image"], "command": command, "securityContext": CLOSED}
+    container: Json = {"name": "main", "image": like["image"], "command": command, "securityContext": CLOSED}
     container |= {"imagePullPolicy": like["imagePullPolicy"]} if "imagePullPolicy" in like else {}
     # Where hearthwatch-provision looks for the installation.
     container["env"] = [{"name": "HEARTHWATCH_KEYS", "value": INSTALLATION}]
     container["resources"] = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}
     claims = {"state": "state-aggregator-0"} | ({"backup": "backup"} if holder == "keys" else {})
     volumes = [{"name": volume, "persistentVolumeClaim": {"claimName": claim}} for volume, claim in claims.items()]
-    mounts = [{"name": volume, "mountPath": {"state": "/data", "backup": "/backup"}[volume]} for volume in claims]
+    mounts: list[Json] = [{"name": volume, "mountPath": {"state": "/data", "backup": "/backup"}[volume]} for volume in claims]
     if holder == "keys":
         volumes.append(scripts)
         mounts.append({"name": "scripts", "mountPath": "/scripts", "readOnly": True})
     container["volumeMounts"] = mounts
     labels = {"app.kubernetes.io/name": "by-hand", "app.kubernetes.io/part-of": "hearthwatch"}
-    spec = {"serviceAccountName": "backup", "automountServiceAccountToken": False, "enableServiceLinks": False, "restartPolicy": "Never"}
-    spec |= {"activeDeadlineSeconds": 3600, "securityContext": template["securityContext"], "containers": [container], "volumes": volumes}
+    spec = {
+        "serviceAccountName": "backup",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": 3600,
+        "securityContext": template["securityContext"],
+        "containers": [container],
+        "volumes": volumes,
+    }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "hearthwatch", "labels": labels}, "spec": spec}
 
 

@@ -4,6 +4,7 @@ It looks every few seconds instead of being notified, since volumes of a network
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -46,10 +47,13 @@ def brokers(proc: Path) -> list[int]:
 
 def signal_all(proc: Path, changed: list[str]) -> None:
     """Sends the signal, and says so."""
-    found = brokers(proc)
-    for broker in found:
-        os.kill(broker, signal.SIGHUP)
-    then = f"process {', '.join(map(str, found))} reads them again" if found else "no mosquitto runs yet; it reads them when it starts"
+    reached = []
+    for broker in brokers(proc):
+        # Another user's is none of ours; one that has just ended reads the files when it starts again.
+        with contextlib.suppress(PermissionError, ProcessLookupError):
+            os.kill(broker, signal.SIGHUP)
+            reached.append(str(broker))
+    then = f"process {', '.join(reached)} reads them again" if reached else "no mosquitto runs yet; it reads them when it starts"
     print(f"changed: {', '.join(changed)}; {then}", flush=True)
 
 

@@ -23,12 +23,14 @@ RELEASE = Path(os.environ.get("HEARTHWATCH_RELEASE", K8S.parents[1] / "target/re
 USER = 10001
 PROGRAMS = {"hearthwatch-provision": "hearthwatch-provision", "hearthwatch-aggregator": "hearthwatch-cloud"}
 OVERLAY = "overlays/course"
+PYTHON = "/usr/bin/python3" if os.geteuid() == 0 else sys.executable
+"""One that the pods' user may run: root's own may lie where nobody else may go."""
 
 
 def missing() -> str:
     """What is not there of what a fleet needs; nothing if all is."""
     programs = [str(RELEASE / name) for name in PROGRAMS.values() if not (RELEASE / name).is_file()]
-    return ", ".join([*programs, *([] if shutil.which("mosquitto") else ["mosquitto"])])
+    return ", ".join([*programs, *(one for one in ("mosquitto", PYTHON) if not shutil.which(one))])
 
 
 def until(there: Callable[[], object], what: str) -> None:
@@ -117,13 +119,11 @@ class Fleet:
         """The container's command with this machine's paths."""
         image = container["image"].partition("@")[0].rpartition("/")[2].partition(":")[0]
         words = [*container.get("command", []), *container.get("args", [])]
+        here = [self.here(container, self.filled(word, environment)) for word in words]
         if image in PROGRAMS:
-            words = [str(self.folder / PROGRAMS[image]), *words]
-            if container["args"][0] == "init":
-                words += ["--mqtt-port", str(self.mqtt)]
-        elif words[0] == "python3":
-            words[0] = sys.executable
-        return [self.here(container, self.filled(word, environment)) for word in words]
+            init = ["--mqtt-port", str(self.mqtt)] if words[0] == "init" else []
+            return [str(self.folder / PROGRAMS[image]), *here, *init]
+        return [PYTHON, *here[1:]] if words[0] == "python3" else here
 
     @staticmethod
     def filled(word: str, environment: dict[str, str]) -> str:
@@ -167,6 +167,8 @@ class Fleet:
         if owner == "broker":
             # The same volume as the aggregator's; mosquitto's own folder lies where the mount is.
             self.volumes["messages"] = self.volume("state") / "keys/mosquitto/data"
+        for claim in pod.claims:
+            self.volume(claim)
         self.mount(pod)
         for container in pod.containers:
             self.run(pod, container, lasts=container in pod.lasting)

@@ -207,9 +207,26 @@ def test_the_signing_key_is_mounted_where_the_aggregator_is_not(folder: str) -> 
                         assert mount["readOnly"] is True
 
 
+@pytest.mark.parametrize("folder", ["overlays/cpu", "overlays/gpu", "overlays/course"])
+def test_containers_start_in_the_order_in_which_they_need_each_other(folder: str) -> None:
+    """An overlay that merges into the list changes its order."""
+    assert [one["name"] for one in aggregator(folder).containers] == ["keys", "provision", "signer-keys", "signer", "aggregator"]
+    broker = next(pod for pod in pods(documents(folder)) if pod.owner == "broker")
+    assert [one["name"] for one in broker.containers] == ["wait", "reload", "broker"]
+
+
 def test_there_is_one_aggregator_and_one_broker(rendered: tuple[Document, ...]) -> None:
     for document in of_kind(rendered, "StatefulSet", "Deployment"):
         assert document["spec"]["replicas"] == 1, document["metadata"]["name"]
+
+
+@pytest.mark.parametrize("folder", ["overlays/cpu", "overlays/gpu", "overlays/course"])
+def test_a_second_aggregator_is_refused_by_the_cluster(folder: str) -> None:
+    (rule,) = of_kind(documents(folder), "ValidatingAdmissionPolicy")
+    (binding,) = of_kind(documents(folder), "ValidatingAdmissionPolicyBinding")
+    assert binding["spec"] == {"policyName": rule["metadata"]["name"], "validationActions": ["Deny"]}
+    (validation,) = rule["spec"]["validations"]
+    assert validation["expression"].startswith("object.metadata.name != 'aggregator' || ")
 
 
 def test_the_gpu_is_asked_for_and_used() -> None:
