@@ -2,6 +2,7 @@
 """Runs one program on the aggregator's volume, in a pod that is deleted afterwards.
 
 pod.py provision ARGUMENT...   hearthwatch-provision on the installation, such as: pod.py provision home add home-7 --token-only
+pod.py corpus FOLDER           brings recorded sets, one folder each, to where the aggregator looks for them
 pod.py archives                lists the backups
 pod.py restore NAME            puts one back, while the aggregator is scaled to 0
 
@@ -12,8 +13,11 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
+import tempfile
 import uuid
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 Json = dict[str, Any]
 
@@ -23,7 +27,19 @@ CLOSED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "ca
 
 INSTALLATION = "/data/keys"
 
+PATIENCE = 3600
+"""Seconds that a pod may take."""
+
 WAIT = "180s"
+
+UNPACK = """
+import os, sys, tarfile
+os.umask(0o077)
+with tarfile.open(fileobj=sys.stdin.buffer, mode="r|gz") as tar:
+    tar.extractall(sys.argv[1], filter="data")
+print(*sorted(name for name in os.listdir(sys.argv[1])), sep="\\n")
+"""
+"""Run in a pod that has no tar."""
 
 
 class Problem(Exception):
@@ -35,6 +51,8 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     match arguments:
         case ["provision", *rest] if rest:
             return "provision", ["/usr/local/bin/hearthwatch-provision", *rest]
+        case ["corpus", _]:
+            return "keys", ["python3", "-I", "-c", f"import time; time.sleep({PATIENCE})"]
         case ["archives"]:
             return "keys", ["python3", "-I", "-c", "import os; print(*sorted(os.listdir('/backup')), sep='\\n')"]
         case ["restore", name]:
@@ -67,7 +85,7 @@ def pod(name: str, arguments: list[str], aggregator: Json) -> Json:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "restartPolicy": "Never",
-        "activeDeadlineSeconds": 3600,
+        "activeDeadlineSeconds": PATIENCE,
         "securityContext": template["securityContext"],
         "containers": [container],
         "volumes": volumes,
@@ -75,15 +93,28 @@ def pod(name: str, arguments: list[str], aggregator: Json) -> Json:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "hearthwatch", "labels": labels}, "spec": spec}
 
 
-def kubectl(*arguments: str, given: str | None = None) -> str:
+def kubectl(*arguments: str, given: str | None = None, file: IO[bytes] | None = None) -> str:
     """What kubectl says."""
     try:
-        done = subprocess.run([*KUBECTL, *arguments], input=given, capture_output=True, text=True, check=False)
+        done = subprocess.run([*KUBECTL, *arguments], input=given, stdin=file, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise Problem(f"{KUBECTL[0]} is missing: install it, or name it with HEARTHWATCH_KUBECTL") from None
     if done.returncode != 0:
         raise Problem(done.stderr.strip())
     return done.stdout
+
+
+def send(name: str, folder: Path) -> None:
+    """Packs the folders below `folder`, and unpacks them in the pod."""
+    sets = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    if not sets:
+        raise Problem(f"{folder} has no folders: name one that holds recorded sets, such as chi-edge/emulator/data")
+    with tempfile.TemporaryFile() as packed:
+        with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as tar:
+            for path in sets:
+                tar.add(path, arcname=path.name)
+        packed.seek(0)
+        print(kubectl("exec", "--stdin", name, "--", "python3", "-I", "-c", UNPACK, f"{INSTALLATION}/corpus", file=packed), end="")
 
 
 def run(arguments: list[str]) -> int:
@@ -95,6 +126,10 @@ def run(arguments: list[str]) -> int:
     name = f"by-hand-{uuid.uuid4().hex[:8]}"
     kubectl("create", "--filename", "-", given=json.dumps(pod(name, arguments, aggregator)))
     try:
+        if arguments[0] == "corpus":
+            kubectl("wait", f"pod/{name}", "--for", "condition=Ready", "--timeout", WAIT)
+            send(name, Path(arguments[1]))
+            return 0
         ended = "jsonpath={.status.containerStatuses[0].state.terminated.reason}"
         try:
             kubectl("wait", f"pod/{name}", "--for", ended, "--timeout", WAIT)

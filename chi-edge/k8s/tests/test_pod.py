@@ -21,6 +21,7 @@ case $1 in
     wait) test -z "$STUCK" || { echo 'timed out' >&2; exit 1; } ;;
     describe) echo 'Events: no node has the volume' ;;
     logs) echo said ;;
+    exec) shift 7; exec "$PYTHON" -I -c "$1" "$here/corpus" ;;
 esac
 """
 
@@ -33,7 +34,7 @@ def by_hand(tmp_path: Path, *arguments: str, replicas: int = 1, stuck: str = "")
     (tmp_path / "aggregator.json").write_text(json.dumps(changed))
     (tmp_path / "kubectl").write_text(KUBECTL)
     (tmp_path / "kubectl").chmod(0o755)
-    environment = os.environ | {"HEARTHWATCH_KUBECTL": str(tmp_path / "kubectl"), "STUCK": stuck}
+    environment = os.environ | {"HEARTHWATCH_KUBECTL": str(tmp_path / "kubectl"), "STUCK": stuck, "PYTHON": sys.executable}
     return subprocess.run([sys.executable, str(K8S / "pod.py"), *arguments], capture_output=True, text=True, check=False, env=environment)
 
 
@@ -64,6 +65,24 @@ def test_the_pod_is_as_closed_as_those_that_last(tmp_path: Path) -> None:
     (container,) = spec["containers"]
     assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
     assert {mount["name"] for mount in container["volumeMounts"]} == {"state", "backup", "scripts"}
+
+
+def test_recorded_sets_are_brought_to_the_aggregator(tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    done = by_hand(tmp_path, "corpus", str(K8S.parent / "emulator/data"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "citylearn_2022_homes\nriver_water_flow\nsuthaharan_wsn\n", "")
+    for path in (K8S.parent / "emulator/data").rglob("*.gz"):
+        assert (tmp_path / "corpus" / path.relative_to(K8S.parent / "emulator/data")).read_bytes() == path.read_bytes()
+    asked = (tmp_path / "asked").read_text()
+    assert "-- python3 -I -c" in asked
+    assert "delete pod/by-hand-" in asked
+
+
+def test_a_folder_without_sets_is_named(tmp_path: Path) -> None:
+    done = by_hand(tmp_path, "corpus", str(tmp_path / "none"))
+    assert done.returncode == 1
+    assert done.stderr == f"pod: {tmp_path / 'none'} has no folders: name one that holds recorded sets, such as chi-edge/emulator/data\n"
+    assert "delete pod/by-hand-" in (tmp_path / "asked").read_text()
 
 
 def test_nothing_is_put_back_under_an_aggregator_that_runs(tmp_path: Path) -> None:
