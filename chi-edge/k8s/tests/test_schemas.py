@@ -1,6 +1,7 @@
 """Every document against the schemas that Kubernetes and Argo publish."""
 
 import copy
+import functools
 
 import kubernetes_validate
 import pytest
@@ -12,6 +13,9 @@ from pydantic import BaseModel, ValidationError
 VERSIONS = ("1.30", "1.33", "1.37")
 """The oldest that has all we use (native sidecars without a switch, and budgets' unhealthyPodEvictionPolicy), one between, the newest
 that has schemas."""
+
+# It reads its definitions, some megabytes, anew for each document.
+kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
 
 ARGO: dict[str, type[BaseModel]] = {"WorkflowTemplate": WorkflowTemplate, "CronWorkflow": CronWorkflow}
 
