@@ -114,6 +114,26 @@ def test_mosquitto_shuts_a_home_out_without_a_restart(fleet: Fleet) -> None:
     assert fleet.started["broker"].poll() is None
 
 
+def broker_certificate(fleet: Fleet) -> bytes:
+    context = ssl.create_default_context(cafile=fleet.keys / "ca/ca.crt")
+    with socket.create_connection(("localhost", fleet.mqtt), timeout=10) as plain, context.wrap_socket(plain, server_hostname="broker") as link:
+        found = link.getpeercert(binary_form=True)
+    assert found
+    return found
+
+
+def test_a_new_certificate_reaches_the_broker_at_the_aggregators_next_start(fleet: Fleet) -> None:
+    before = broker_certificate(fleet)
+    for name in ("server.crt", "server.key"):
+        (fleet.keys / "broker" / name).unlink()
+    fleet.operator()
+    pod = next(pod for pod in pods(documents("overlays/course")) if pod.owner == "aggregator")
+    fleet.mount(pod)
+    for container in pod.containers[:2]:
+        fleet.run(pod, container, lasts=False)
+    until(lambda: broker_certificate(fleet) != before, "the broker with its new certificate")
+
+
 def step(fleet: Fleet, token: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     (fleet.folder / "token").write_text(token)
     environment = {

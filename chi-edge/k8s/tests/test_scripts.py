@@ -254,6 +254,18 @@ def until(there: object) -> None:
         time.sleep(0.02)
 
 
+def test_a_folder_without_keys_says_how_to_make_them(tmp_path: Path) -> None:
+    done = subprocess.run([K8S / "secrets.sh", tmp_path], capture_output=True, text=True, check=False)
+    made = f"make it with: hearthwatch-provision init --out {tmp_path} --host NAME --host aggregator --host broker"
+    assert (done.returncode, done.stderr) == (66, f"secrets.sh: {tmp_path} has no ca/ca.key; {made}\n")
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "b"], ["--other"]])
+def test_secrets_without_a_folder_says_what_it_takes(arguments: list[str]) -> None:
+    done = subprocess.run([K8S / "secrets.sh", *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (64, "usage: secrets.sh KEYS [--webhook FILE] [--print]\n")
+
+
 IMAGES = """images:
   - name: one
     newName: registry.example/one # tag: 1.0
