@@ -106,6 +106,7 @@ class Fleet:
                     for item in source.get("items", [{"key": key, "path": key} for key in content]):
                         path = folder / item["path"]
                         path.parent.mkdir(parents=True, exist_ok=True)
+                        path.unlink(missing_ok=True)
                         path.write_bytes(content[item["key"]])
                         path.chmod(source.get("defaultMode", 0o644))
         if os.geteuid() == 0:
