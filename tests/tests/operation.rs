@@ -79,15 +79,24 @@ fn a_fleet_lives_through_two_days_with_incidents_and_every_label_is_stored_once(
     assert!(output.status.success(), "{said}");
 
     let lines = journal(&out);
-    assert_eq!((count(&lines, "began"), count(&lines, "ended")), (4, 4));
+    assert_eq!((count(&lines, "began"), count(&lines, "ended")), (5, 5));
     assert!(count(&lines, "raised") > 0 && count(&lines, "answered") > 0, "nobody raised or answered anything");
     let settled = lines.iter().find(|line| line["event"] == "settled").unwrap();
     assert_eq!((&settled["lost"], &settled["doubled"]), (&Value::Array(Vec::new()), &Value::Array(Vec::new())));
     let number = |key: &str| settled[key].as_u64().unwrap();
     assert_eq!(number("taken"), number("stored") + number("gone_with_disks") + number("not_shared"));
     assert!(number("stored") > 0);
+    assert_eq!((count(&lines, "run"), count(&lines, "released")), (1, 1));
     let stands: Vec<&Value> = lines.iter().filter(|line| line["event"] == "fleet").collect();
     assert_eq!(stands.last().unwrap()["online"], 6, "every home is back");
+    let newest: u64 = stands.last().unwrap()["versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|pair| pair[0].as_u64())
+        .max()
+        .unwrap();
+    assert_eq!(newest, 1, "the homes of the first wave have installed the release");
     for file in ["report.md", "report.html", "alarms.svg", "versions.svg"] {
         assert!(out.join(file).metadata().unwrap().len() > 0, "{file}");
     }

@@ -9,6 +9,8 @@ const INCIDENTS_MAX: usize = 200;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IncidentKind {
+    /// An operator asks for a retraining, and releases what comes of it, also against the gate's advice.
+    Release,
     /// An operator releases a model that misses what it should see, against the gate's advice.
     BadModel,
     /// Residents of `homes` homes confirm what is false and dismiss what is true.
@@ -40,6 +42,7 @@ impl IncidentKind {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Release => "release",
             Self::BadModel => "bad-model",
             Self::PoisonedHomes => "poisoned-homes",
             Self::BrokerDown => "broker-down",

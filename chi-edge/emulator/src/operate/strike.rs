@@ -1,5 +1,7 @@
 //! What is done to the programs when an incident begins, and when it is over.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, ensure};
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_store::artifact_store::ArtifactStore;
@@ -20,6 +22,11 @@ const NEXT_VERSION: &str = "2026.12.0";
 
 /// A class that no recorded home has, and its unit.
 const NEW_CLASS: (&str, &str) = ("pm25", "µg/m³");
+
+/// Longest that a retraining may take, in real time.
+const TRAINING_MAX: Duration = Duration::from_secs(1_200);
+/// Between two looks whether it has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What an incident has struck, until it is over.
 #[derive(Debug, Clone)]
@@ -52,6 +59,7 @@ pub async fn begin(struck: &Struck, fleet: &mut Fleet, operator: &Operator, now:
     let names = names.join(", ");
     let incident = &struck.incident;
     match incident.kind {
+        IncidentKind::Release => release(operator).await,
         IncidentKind::BadModel => bad_model(fleet, operator, now).await,
         IncidentKind::PoisonedHomes => {
             struck.homes.iter().for_each(|place| fleet.homes[*place].hostile = true);
@@ -161,8 +169,34 @@ pub async fn end(struck: &Struck, fleet: &mut Fleet, now: i64) -> anyhow::Result
             Ok("the clocks were set right, and the agents started again".to_owned())
         }
         IncidentKind::SeasonDrift => Ok("the season has changed".to_owned()),
-        IncidentKind::BadModel | IncidentKind::LeaseEnds | IncidentKind::NewDeviceClass => Ok(String::new()),
+        IncidentKind::Release | IncidentKind::BadModel | IncidentKind::LeaseEnds | IncidentKind::NewDeviceClass => {
+            Ok(String::new())
+        }
     }
+}
+
+/// A retraining by hand, waited for while the calendar stands still.
+async fn release(operator: &Operator) -> anyhow::Result<String> {
+    let asked = operator.post("/api/v1/runs", None).await?;
+    let id = asked["id"].as_str().context("the id of the request for a retraining")?.to_owned();
+    let begun = Instant::now();
+    let ended = loop {
+        let row = operator.get(&format!("/api/v1/run-requests/{id}")).await?;
+        if !matches!(row["state"].as_str(), Some("queued" | "running")) {
+            break row;
+        }
+        ensure!(begun.elapsed() < TRAINING_MAX, "a retraining has not ended after {} s", TRAINING_MAX.as_secs());
+        tokio::time::sleep(LOOK_EVERY).await;
+    };
+    let Some(run) = ended["run"].as_str() else {
+        return Ok(format!("an operator asked for a retraining, which came to nothing: {}", ended["reason"]));
+    };
+    let row = operator.get(&format!("/api/v1/runs/{run}")).await?;
+    if row["state"] == "promoted" {
+        return Ok("an operator asked for a retraining, and the gate promoted what came of it".to_owned());
+    }
+    operator.post(&format!("/api/v1/runs/{run}/promote"), Some("to see a release go out")).await?;
+    Ok("an operator asked for a retraining, and released what came of it against the gate's advice".to_owned())
 }
 
 /// Somebody trained a model elsewhere, by mistake one that sees nothing, and releases it against the gate's advice.

@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_pause_ends_with_its_time_or_when_the_clock_was_set_past_it() {
-        let minutes = |minutes| Duration::from_secs(60 * minutes);
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         assert_eq!(nap(TRY_EVERY, minutes(0), 0), Some(NAP));
         assert_eq!(nap(TRY_EVERY, minutes(59) + Duration::from_secs(50), 0), Some(Duration::from_secs(10)));
         assert_eq!(nap(TRY_EVERY, minutes(60), 0), None);
