@@ -146,8 +146,8 @@ const SUITES: &[Suite] = &[
     long("reproducible", "two release builds, byte for byte; the bill of materials", &[], supply::reproducible),
     long(
         "arm64",
-        "agent and trainer built for 64-bit ARM and run under emulation, against this machine's",
-        &[Part::Debootstrap],
+        "agent and trainer built for 64-bit ARM and run under emulation, against this machine's; two such agents in a fleet",
+        &[Part::Debootstrap, Part::Mosquitto, Part::Faketime],
         arm64::check,
     ),
     long("cuda", "the aggregator with its feature for GPUs compiles, without a toolkit", &[], cuda),
