@@ -31,6 +31,7 @@ pub fn check() -> anyhow::Result<()> {
     };
     let release = speed::target().join("release");
     replay(&release, &folder, &emulated(AGENT))?;
+    live(&release, &folder, &emulated(AGENT))?;
     let rest = ["--runs", "1", "--"].map(str::to_owned).into_iter();
     let rest: Vec<String> = rest.chain(emulated(TRAINER)).collect();
     speed::time_round(&release.join(TRAINER), &rest)
@@ -42,7 +43,7 @@ fn replay(release: &Path, folder: &Path, emulated: &[String]) -> anyhow::Result<
     let export = ["data", "export", "--set", "citylearn_2022_homes", "--home", "building-01", "--days", "150", "--out"];
     let export = export.map(str::to_owned).into_iter().chain([home.display().to_string()]);
     shell::run(&release.join("hearthwatch-emulator").display().to_string(), export)?;
-    let live = |program: &[String], name: &str| -> anyhow::Result<PathBuf> {
+    let lived = |program: &[String], name: &str| -> anyhow::Result<PathBuf> {
         let out = folder.join(name);
         let (first, rest) = program.split_first().context("a program to run")?;
         let done =
@@ -51,8 +52,8 @@ fn replay(release: &Path, folder: &Path, emulated: &[String]) -> anyhow::Result<
         print!("{name}: {}", String::from_utf8_lossy(&done.stdout));
         Ok(out)
     };
-    let here = live(&[release.join(AGENT).display().to_string()], "replay-here")?;
-    let there = live(emulated, "replay-arm64")?;
+    let here = lived(&[release.join(AGENT).display().to_string()], "replay-here")?;
+    let there = lived(emulated, "replay-arm64")?;
     let read = |folder: &Path, file: &str| std::fs::read_to_string(folder.join(file)).context(file.to_owned());
     let (mine, theirs) = (read(&here, "alarms.csv")?, read(&there, "alarms.csv")?);
     ensure!(mine.lines().count() > 3, "too few alarms to compare");
@@ -64,6 +65,38 @@ fn replay(release: &Path, folder: &Path, emulated: &[String]) -> anyhow::Result<
     );
     let most = of_alarms.max(of_steps);
     ensure!(most <= APART_MAX, "numbers differ by {most:e}, at most {APART_MAX:e} is allowed");
+    Ok(())
+}
+
+/// Two homes whose agents are the ARM program, for four days of the calendar: they enrol, raise alarms, send what residents answer, and
+/// install a release. Broker, signer and aggregator are this machine's own.
+fn live(release: &Path, folder: &Path, emulated: &[String]) -> anyhow::Result<()> {
+    let (programs, out) = (folder.join("programs"), folder.join("operation"));
+    for made in [&programs, &out] {
+        // Of the run before.
+        let _ = std::fs::remove_dir_all(made);
+    }
+    std::fs::create_dir_all(&programs)?;
+    for name in ["hearthwatch-cloud", "hearthwatch-provision"] {
+        std::os::unix::fs::symlink(std::path::absolute(release.join(name))?, programs.join(name))?;
+    }
+    let script = programs.join(AGENT);
+    std::fs::write(&script, format!("#!/bin/sh\nexec {} \"$@\"\n", emulated.join(" ")))?;
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let incidents = folder.join("release.toml");
+    std::fs::write(&incidents, "[[incident]]\nkind = \"release\"\nat = \"3h\"\n")?;
+    let fixed = ["operate", "--homes", "2", "--days", "5", "--speed", "1200", "--faults", "3"].map(str::to_owned);
+    let places = [("--incidents", &incidents), ("--programs", &programs), ("--out", &out)];
+    let places = places.into_iter().flat_map(|(flag, path)| [flag.to_owned(), path.display().to_string()]);
+    shell::run(&release.join("hearthwatch-emulator").display().to_string(), fixed.into_iter().chain(places))?;
+    let journal = std::fs::read_to_string(out.join("journal.jsonl"))?;
+    let lines: Vec<serde_json::Value> = journal.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let last = |event: &str| lines.iter().rev().find(|line| line["event"] == event).context(format!("no {event} in the journal"));
+    let (settled, fleet) = (last("settled")?, last("fleet")?);
+    ensure!(settled["lost"] == serde_json::json!([]) && settled["doubled"] == serde_json::json!([]), "{settled}");
+    ensure!(settled["stored"].as_u64() > Some(0), "no answer arrived: {settled}");
+    ensure!(fleet["versions"] == serde_json::json!([[1, 2]]), "not both homes installed the release: {fleet}");
+    println!("two emulated agents enrolled, sent {} answers, each stored once, and installed model 1", settled["stored"]);
     Ok(())
 }
 

@@ -105,7 +105,19 @@ const SUITES: &[Suite] = &[
         "testbed",
         "the program that runs a fleet on CHI@Edge, against a real Keystone and a real Zun API",
         &[Part::PythonVenv],
-        testbed,
+        || checked("chi-edge/testbed/check.sh", "testbed"),
+    ),
+    suite(
+        "kubernetes",
+        "the cloud side on Kubernetes: rendered, held against the schemas, its pods' commands run as a fleet",
+        &[Part::PythonVenv, Part::Mosquitto],
+        || checked("chi-edge/k8s/check.sh", "k8s"),
+    ),
+    suite(
+        "operation",
+        "a fleet in operation for two days, at 1,200 times real time, with incidents: nothing lost, nothing twice",
+        &[Part::Mosquitto, Part::Faketime],
+        || integration("operation", &[]),
     ),
     suite(
         "rounds",
@@ -134,8 +146,8 @@ const SUITES: &[Suite] = &[
     long("reproducible", "two release builds, byte for byte; the bill of materials", &[], supply::reproducible),
     long(
         "arm64",
-        "agent and trainer built for 64-bit ARM and run under emulation, against this machine's",
-        &[Part::Debootstrap],
+        "agent and trainer built for 64-bit ARM and run under emulation, against this machine's; two such agents in a fleet",
+        &[Part::Debootstrap, Part::Mosquitto, Part::Faketime],
         arm64::check,
     ),
     long("cuda", "the aggregator with its feature for GPUs compiles, without a toolkit", &[], cuda),
@@ -242,6 +254,7 @@ fn integration(test: &str, filter: &[&str]) -> anyhow::Result<()> {
         arguments,
         &[
             ("HEARTHWATCH_REQUIRE_MOSQUITTO", "1"),
+            ("HEARTHWATCH_REQUIRE_FAKETIME", "1"),
             ("HEARTHWATCH_REQUIRE_CHROMIUM", "1"),
             ("HEARTHWATCH_REQUIRE_CONTRACT", "1"),
             ("HEARTHWATCH_REQUIRE_MLFLOW", "1"),
@@ -270,13 +283,12 @@ fn monitoring() -> anyhow::Result<()> {
     shell::run("chi-edge/monitoring/check.sh", [release])
 }
 
-/// Its own script makes its environments in the target directory, and checks types and form, too.
-fn testbed() -> anyhow::Result<()> {
+/// A script of its own, which makes its environments in `folder` of the target directory, and runs the built programs.
+fn checked(script: &str, folder: &str) -> anyhow::Result<()> {
     shell::cargo(["build", "--release", "--locked", "--workspace", "--bins"])?;
-    let release = shell::root().join(speed::target()).join("release");
-    let folder = shell::root().join(speed::target()).join("testbed").display().to_string();
-    let release = release.display().to_string();
-    shell::run_with("chi-edge/testbed/check.sh", [folder], &[("HEARTHWATCH_RELEASE", &release)])
+    let target = shell::root().join(speed::target());
+    let (release, folder) = (target.join("release").display().to_string(), target.join(folder).display().to_string());
+    shell::run_with(script, [folder], &[("HEARTHWATCH_RELEASE", &release)])
 }
 
 fn privacy() -> anyhow::Result<()> {
