@@ -5,7 +5,9 @@
 set -euo pipefail
 
 suite=noble
-mirror=${HEARTHWATCH_UBUNTU_MIRROR:-http://archive.ubuntu.com/ubuntu}
+# The script for all suites of Ubuntu; it knows Ubuntu's archive.
+script=/usr/share/debootstrap/scripts/gutsy
+mirror=${HEARTHWATCH_UBUNTU_MIRROR:-$(sed -n 's/^[[:space:]]*default_mirror \(.*archive\..*\)$/\1/p' "$script" | head -n 1)}
 keyring=ubuntu-keyring_2023.11.28.1_all.deb
 keyring_sha256=36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8
 packages=ansible-core,busybox-static,ca-certificates,cloud-init,dbus,git,gpg,systemd-sysv
@@ -23,10 +25,10 @@ if [[ ! -e $base ]]; then
     curl --silent --show-error --fail --retry 3 --output "$work/keyring.deb" "$mirror/pool/main/u/ubuntu-keyring/$keyring"
     echo "$keyring_sha256  $work/keyring.deb" | sha256sum --check --quiet
     dpkg --extract "$work/keyring.deb" "$work/keyring"
-    # The script for all suites of Ubuntu: an older debootstrap does not know this one by name.
+    # An older debootstrap does not know this suite by name.
     debootstrap --variant=minbase --components=main,universe --include="$packages" \
         --keyring="$work/keyring/usr/share/keyrings/ubuntu-archive-keyring.gpg" \
-        "$suite" "$work/root" "$mirror" /usr/share/debootstrap/scripts/gutsy >"$folder/debootstrap.log" 2>&1 ||
+        "$suite" "$work/root" "$mirror" "$script" >"$folder/debootstrap.log" 2>&1 ||
         { tail -n 20 "$folder/debootstrap.log" >&2; exit 1; }
     rm -f -- "$work"/root/var/cache/apt/archives/*.deb
     tar --create --directory "$work/root" --file "$base.new" .

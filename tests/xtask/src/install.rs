@@ -22,6 +22,8 @@ pub enum Part {
     Buildah,
     /// Prometheus, Alertmanager and exporters.
     Monitoring,
+    /// Runs container images without a service.
+    Podman,
     /// Compiles the app's profile.
     AppArmor,
     /// The browser that reads the local page.
@@ -53,6 +55,7 @@ impl Part {
                 let programs = ["prometheus", "prometheus-alertmanager", "prometheus-node-exporter"];
                 programs.iter().all(|name| shell::has(name)) && shell::has("prometheus-blackbox-exporter")
             }
+            Self::Podman => shell::has("podman") && shell::has("runc") && shell::has("losetup"),
             Self::AppArmor => shell::has("apparmor_parser"),
             Self::Chromium => ["chromium", "chromium-browser", "google-chrome"].iter().any(|name| shell::has(name)),
             Self::CargoDeny => shell::has("cargo-deny") || cargo_bin("cargo-deny").is_file(),
@@ -77,6 +80,7 @@ impl Part {
                 "prometheus-node-exporter",
                 "prometheus-blackbox-exporter",
             ]),
+            Self::Podman => apt(&["podman", "runc", "mount", "curl"]),
             Self::AppArmor => apt(&["apparmor"]),
             Self::Chromium => apt(&["chromium"]),
             // A debug build of the tool is ready in half the time and judges the same.

@@ -114,6 +114,12 @@ const SUITES: &[Suite] = &[
         || checked("chi-edge/k8s/check.sh", "k8s"),
     ),
     suite(
+        "nodes",
+        "the nodes of the cloud side: files of Terraform, cloud-init and Ansible against the provider's arguments and the linters",
+        &[Part::PythonVenv],
+        || nodes(&[("HEARTHWATCH_NODES", "files")]),
+    ),
+    suite(
         "operation",
         "a fleet in operation for two days, at 1,200 times real time, with incidents: nothing lost, nothing twice",
         &[Part::Mosquitto, Part::Faketime],
@@ -136,6 +142,12 @@ const SUITES: &[Suite] = &[
         "rules, routes and dashboards, against a running fleet that breaks",
         &[Part::Mosquitto, Part::Monitoring, Part::PythonVenv],
         monitoring,
+    ),
+    long(
+        "nodes-booted",
+        "the playbook and the packet filter for real in a root of Ubuntu, and that root booted",
+        &[Part::PythonVenv, Part::Debootstrap, Part::Podman],
+        || nodes(&[]),
     ),
     long("chaos-long", "chaos, 1,000 rounds and 60 faults in federated ones", &[Part::Mosquitto], || {
         chaos(endurance::CHAOS_FULL)
@@ -289,6 +301,11 @@ fn checked(script: &str, folder: &str) -> anyhow::Result<()> {
     let target = shell::root().join(speed::target());
     let (release, folder) = (target.join("release").display().to_string(), target.join(folder).display().to_string());
     shell::run_with(script, [folder], &[("HEARTHWATCH_RELEASE", &release)])
+}
+
+fn nodes(environment: &[(&str, &str)]) -> anyhow::Result<()> {
+    let folder = shell::root().join(speed::target()).join("nodes").display().to_string();
+    shell::run_with("chi-edge/node-checks/check.sh", [folder], environment)
 }
 
 fn privacy() -> anyhow::Result<()> {
