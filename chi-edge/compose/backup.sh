@@ -47,7 +47,7 @@ once() {
     (cd "$work" && tar -czf "$name" store repository) || return 1
     rclone copyto "$work/$name" "$target/$name" || { say "rclone could not send $name to $target; see the lines above and secrets/rclone.conf"; return 1; }
     say "sent $name, $(wc -c <"$work/$name") bytes"
-    rm -rf "$work/store" "$work/repository" "$work/$name"
+    rm -rf "$work/store" "$work/repository" "${work:?}/$name"
     # Names are times, so their order is that of age. Nothing but our own names is deleted.
     rclone lsf --files-only --include "$pattern" "$target" | sort -r | tail -n "+$((keep + 1))" | while read -r old; do
         rclone deletefile "$target/$old" && say "deleted $old: $keep are kept"

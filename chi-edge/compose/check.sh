@@ -76,7 +76,7 @@ files() {
         "$python" -c 'import sys, compose_spec; print(f"{sys.argv[1]}: {compose_spec.PyCompose.from_yaml(open(sys.argv[1]).read())}")' "$folder/$name.yaml"
         "$folder/venv/bin/compose-lint" "$folder/$name.yaml" >"$folder/lint.log" 2>&1 || { cat "$folder/lint.log" >&2; stop 1 "compose-lint found something"; }
     done
-    if command -v shellcheck >/dev/null; then shellcheck "$here"/*.sh; else say 'not checked: shellcheck is not installed'; fi
+    if command -v shellcheck >/dev/null; then shellcheck --external-sources "$here"/*.sh; else say 'not checked: shellcheck is not installed'; fi
 }
 
 build() { podman build --quiet --isolation chroot --format docker --network host "$@" >/dev/null; }

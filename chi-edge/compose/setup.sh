@@ -64,7 +64,7 @@ line() {
     grep -q "^$key = " "$file" || stop 70 "$file has no key $key: another version of hearthwatch-provision wrote it"
     sed -i "s|^$key = .*|$text|" "$file"
 }
-in_compose() { (cd "$here" && "${compose[@]}" --env-file "$env_file" "$@"); }
+in_compose() { (cd "$here" && "${compose[@]}" --env-file "$env_file" --profile tools "$@"); }
 
 install -d -m 0711 "$folder"
 install -d -m 0755 "$folder/public"

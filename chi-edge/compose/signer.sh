@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # The signer, whose socket the aggregator's group may open too. The program makes a socket that only its own user can open; it is this user who
 # lets the group in. Arguments: those of `hearthwatch-provision signer`, without --socket, after the path of the socket.
 set -eu

@@ -116,7 +116,7 @@ def the_keys_of_others_are_out_of_sight(stack: Stack) -> None:
 def an_agent_enrols(stack: Stack, compose: list[str], folder: Path, tag: str) -> str:
     home = folder / "home"
     home.mkdir(mode=0o700)
-    claim = output(*compose, "run", "--rm", "--no-deps", "provision", "home", "add", HOME, "--token-only", "--out", "/data/keys")
+    claim = output(*compose, "--profile", "tools", "run", "--rm", "--no-deps", "provision", "home", "add", HOME, "--token-only", "--out", "/data/keys")
     files = {"claim": claim.strip().splitlines()[-1], "token": "none", "edge.toml": EDGE_TOML}
     files["fleet-ca.crt"] = (stack.fleet / "public/ca.crt").read_text(encoding="utf-8")
     for name, text in files.items():
@@ -221,11 +221,9 @@ def a_backup_can_be_used_and_old_ones_go(stack: Stack, folder: Path, programs: P
     beside = stack.fleet / "keys/restored.toml"
     beside.write_text(config, encoding="utf-8")
     run("chmod", "-R", "go=", restored)
-    lineage = output(programs / "hearthwatch-cloud", "verify-lineage", "--config", beside)
+    lineage = output(programs / "hearthwatch-cloud", "verify-lineage", "--config", beside).splitlines()[-1]
     beside.unlink()
-    print(
-        f"live: of 4 backups 2 are kept; the newest has {len(names)} files, no key, {tables} tables, and its lineage is: {lineage.splitlines()[-1]}"
-    )
+    print(f"live: of 4 backups 2 are kept; the newest has {len(names)} files, {tables} tables and no key; verify-lineage: {lineage}")
 
 
 def main() -> int:
