@@ -116,7 +116,8 @@ def the_keys_of_others_are_out_of_sight(stack: Stack) -> None:
 def an_agent_enrols(stack: Stack, compose: list[str], folder: Path, tag: str) -> str:
     home = folder / "home"
     home.mkdir(mode=0o700)
-    claim = output(*compose, "--profile", "tools", "run", "--rm", "--no-deps", "provision", "home", "add", HOME, "--token-only", "--out", "/data/keys")
+    provision = [*compose, "--profile", "tools", "run", "--rm", "--no-deps", "provision"]
+    claim = output(*provision, "home", "add", HOME, "--token-only", "--out", "/data/keys")
     files = {"claim": claim.strip().splitlines()[-1], "token": "none", "edge.toml": EDGE_TOML}
     files["fleet-ca.crt"] = (stack.fleet / "public/ca.crt").read_text(encoding="utf-8")
     for name, text in files.items():
@@ -134,7 +135,7 @@ def an_agent_enrols(stack: Stack, compose: list[str], folder: Path, tag: str) ->
 
     def online() -> bool | None:
         homes = stack.api("GET", "homes")["items"]
-        return (homes and homes[0]["home"] == HOME and homes[0]["agent"]["online"]) or None
+        return (homes and homes[0]["home"] == HOME and (homes[0]["agent"] or {}).get("online")) or None
 
     until(f"{HOME} is online", online)
     print(f"live: {HOME} enrolled with a claim token that works once, and is online by the admin API")
