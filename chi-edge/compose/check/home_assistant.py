@@ -1,4 +1,4 @@
-"""A stand-in for Home Assistant's WebSocket, for the check: one thermometer that says 20 °C, and 5000 °C as soon as it is asked to.
+"""A stand-in for Home Assistant's WebSocket, for the check: one thermometer with weeks of history around 20 °C, which then says 5000 °C.
 
 `home_assistant.py PORT FILE`: once FILE exists, the thermometer breaks. What the real one does is looked at in the suite `home-assistant`.
 """
@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,16 @@ USUAL, BROKEN = "20.0", "5000"
 ATTRIBUTES = {"device_class": "temperature", "unit_of_measurement": "°C", "friendly_name": "Freezer"}
 VERSION = "2026.11.0"
 LOOK_SECONDS = 0.2
+# One row of history; the agent's steps are as long.
+STEP_SECONDS = 600
+
+
+def history(asked: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """What the recorder holds between the two times: a value for each step, between 19 and 21 °C."""
+    start, end = (int(datetime.fromisoformat(asked[key]).timestamp()) for key in ("start_time", "end_time"))
+    times = range(start - start % STEP_SECONDS + STEP_SECONDS, end, STEP_SECONDS)
+    rows: list[dict[str, Any]] = [{"s": f"{20 + (at // STEP_SECONDS * 7 % 21 - 10) / 10:.1f}", "lu": at} for at in times]
+    return dict.fromkeys(asked.get("entity_ids", []), rows)
 
 
 def answer(kind: str, asked: dict[str, Any]) -> Any:
@@ -31,7 +42,7 @@ def answer(kind: str, asked: dict[str, Any]) -> Any:
         case "config/device_registry/list" | "config/area_registry/list" | "config/label_registry/list":
             return []
         case "history/history_during_period":
-            return {entity: [] for entity in asked.get("entity_ids", [])}
+            return history(asked)
         case "recorder/statistics_during_period":
             return {}
         case _:

@@ -11,6 +11,7 @@ import tarfile
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from stack import Failed, Network, Stack, output, run, until
 
@@ -181,7 +182,7 @@ def prometheus_reads_everything(stack: Stack) -> None:
     targets = until("every target is up", up)
 
     def ask(query: str) -> Any:
-        return json.loads(network.fetch(f"http://127.0.0.1:9090/api/v1/query?query={query}"))["data"]["result"]
+        return json.loads(network.fetch(f"http://127.0.0.1:9090/api/v1/query?query={quote(query)}"))["data"]["result"]
 
     until("both certificates are trusted", lambda: len(ask("probe_success==1")) >= 4 or None)
     until("the disk of the folder is measured", lambda: ask('node_filesystem_avail_bytes{mountpoint="/srv/hearthwatch"}') or None)
