@@ -140,8 +140,8 @@ write_rclone() { printf '[check]\ntype = alias\nremote = /work/sent\n' >"$run/rc
 
 finish() {
     local code=$?
-    if [[ -e $run/env ]]; then "${compose[@]}" --profile backup --profile tools down --volumes --timeout 2 >>"$run/down.log" 2>&1 || true; fi
     podman rm --force --time 1 "$project-agent" >/dev/null 2>&1 || true
+    if [[ -e $run/env ]]; then "${compose[@]}" --profile backup --profile tools down --volumes --timeout 2 >>"$run/down.log" 2>&1 || true; fi
     if ((code)); then say "check.sh: failed; what was written is in $run" >&2; else rm -rf -- "$run"; fi
 }
 

@@ -41,6 +41,9 @@ if [[ $webhook ]]; then
     address=$(<"$webhook")
     [[ $address =~ ^https?://[A-Za-z0-9._~:/?#@!\$\(\)*+,\;=%-]+$ ]] || stop 78 "$webhook must hold one address that begins with https:// or http://, and nothing else"
 fi
+if [[ -d $folder && ! -d $folder/keys ]] && other=$(find "$folder" -mindepth 1 -maxdepth 1 -not -name lost+found -print -quit) && [[ $other ]]; then
+    stop 73 "$folder holds $other, and nothing that this script made; name an empty folder, or one that is not there, as HEARTHWATCH_FOLDER"
+fi
 # The services' users read these files of the tree.
 if unreadable=$(find "$here" "$here/../monitoring" -not -path '*/.env' \( -type d -not -perm -005 -o -type f -not -perm -004 \) -print -quit) && [[ $unreadable ]]; then
     stop 77 "$unreadable cannot be read by other users, and services are other users; chmod -R go+rX $here $here/../monitoring"
@@ -58,11 +61,10 @@ secret() {
     mv "$file.new" "$file"
     say "made $file"
 }
-# One line of cloud.toml; the key must be there.
+# One line of the configuration that is being changed; the key must be there.
 line() {
-    local key=$1 text=$2 file=$folder/keys/cloud.toml
-    grep -q "^$key = " "$file" || stop 70 "$file has no key $key: another version of hearthwatch-provision wrote it"
-    sed -i "s|^$key = .*|$text|" "$file"
+    grep -q "^$1 = " "$changed" || stop 70 "cloud.toml has no key $1: another version of hearthwatch-provision wrote it"
+    sed -i "s|^$1 = .*|$1 = $2|" "$changed"
 }
 in_compose() { (cd "$here" && "${compose[@]}" --env-file "$env_file" --profile tools "$@"); }
 
@@ -80,28 +82,31 @@ own 10005 "$folder/data/alertmanager"
 own 10008 "$folder/data/grafana"
 own 10009 "$folder/data/mlflow"
 
-if [[ ! -e $folder/keys/cloud.toml ]]; then
+if ! grep -qs '^signer_socket = "/run/hearthwatch/' "$folder/keys/cloud.toml"; then
     names=(--host "$host")
     for name in aggregator broker; do [[ $name == "$host" ]] || names+=(--host "$name"); done
     in_compose run --rm --no-deps provision init --out /data/keys "${names[@]}" >&2
-    # Where things are in the containers, and who the broker is there.
-    line host 'host = "broker"'
-    line data 'data = "/data/store"'
-    line corpus 'corpus = "/data/corpus"'
-    line signer_socket 'signer_socket = "/run/hearthwatch/signer.sock"'
-    line url "url = \"https://$host:${port:-8443}/tuf/\""
+    # Where things are in the containers, and who the broker is there. In one step, so that an interruption leaves no half of it.
+    changed=$folder/keys/cloud.toml.new
+    cp --preserve "$folder/keys/cloud.toml" "$changed"
+    line host '"broker"'
+    line data '"/data/store"'
+    line corpus '"/data/corpus"'
+    line url "\"https://$host:${port:-8443}/tuf/\""
+    line signer_socket '"/run/hearthwatch/signer.sock"'
+    mv "$changed" "$folder/keys/cloud.toml"
     say "changed $folder/keys/cloud.toml for the containers"
 fi
 # What is the signer's alone, and what belongs on three media away from here.
 if [[ -d $folder/keys/tuf/signer ]]; then
     mv "$folder/keys/tuf/signer" "$folder/signer"
-    chown -R "$signer:$signer" "$folder/signer"
 fi
+chown -R "$signer:$signer" "$folder/signer"
 if [[ -d $folder/keys/tuf/offline ]]; then
     mv "$folder/keys/tuf/offline" "$folder/offline"
-    chown -R root:root "$folder/offline"
     say "$folder/offline holds the three root keys: move each to a medium of its own, away from this node ($folder/keys/tuf/ceremony.txt)"
 fi
+[[ ! -d $folder/offline ]] || chown -R root:root "$folder/offline"
 install -m 0644 "$folder/keys/ca/ca.crt" "$folder/keys/gate/gate.pub" "$folder/public/"
 
 if [[ $webhook ]]; then
@@ -117,7 +122,8 @@ secret "$fleet" rclone.conf </dev/null
 secret 10008 grafana.password < <(od -An -N 24 -tx1 /dev/urandom | tr -d ' \n')
 
 if [[ ! -e $folder/admin.token ]]; then
-    in_compose run --rm --no-deps aggregator token add admin --role admin --config /data/keys/cloud.toml --file /data/store/admin.token >&2
+    [[ -s $folder/data/store/admin.token ]] ||
+        in_compose run --rm --no-deps aggregator token add admin --role admin --config /data/keys/cloud.toml --file /data/store/admin.token >&2
     mv "$folder/data/store/admin.token" "$folder/admin.token"
     chown root:root "$folder/admin.token"
     say "made $folder/admin.token, the first token of the admin API; only root reads it"

@@ -94,6 +94,19 @@ def the_signer_is_alone(stack: Stack) -> None:
     )
 
 
+def a_signer_that_is_killed_comes_back(stack: Stack) -> None:
+    before = stack.process(stack.container("signer"))
+    run("kill", "-KILL", before)
+
+    def back() -> bool:
+        now = run("podman", "inspect", "--format", "{{.State.Pid}}", stack.container("signer")).stdout.strip()
+        look = ["/bin/busybox", "stat", "-c", "%a %u %g", "/run/hearthwatch/signer.sock"]
+        return now not in ("0", before) and stack.inside("signer", *look).stdout.strip() == "660 10002 10001"
+
+    until("the signer is back", back)
+    print("live: a signer that was killed was started again, and its socket is as before")
+
+
 def the_keys_of_others_are_out_of_sight(stack: Stack) -> None:
     process = stack.process(stack.container("aggregator"))
     names = {path.name for path in Path(f"/proc/{process}/root/data/keys").rglob("*")}
@@ -250,6 +263,7 @@ def main() -> int:
         each_service_is_healthy_and_closed(stack)
         nobody_writes_to_a_root(stack)
         the_signer_is_alone(stack)
+        a_signer_that_is_killed_comes_back(stack)
         the_keys_of_others_are_out_of_sight(stack)
         agent = an_agent_enrols(stack, compose, given.run, given.tag)
         an_answer_arrives(stack, agent, given.run, here)
