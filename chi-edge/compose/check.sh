@@ -6,8 +6,8 @@
 #
 # FOLDER is for what is installed and kept for the next run; PROGRAMS holds hearthwatch-cloud, hearthwatch-provision and hearthwatch-edge
 # (target/release). Needs podman, runc, buildah, debootstrap, python3, nsenter, curl. What differs from production is in the file of variables that
-# this script writes (images, ports, folder), and: podman has no timer for health checks without systemd, so they are asked for by hand; Grafana and
-# MLflow are not run, since no image of them can be made here.
+# this script writes (images, ports, folder), and: podman has no timer for health checks without systemd, so they are asked for by hand; Grafana is
+# not run, since no image of it can be made here.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -15,7 +15,8 @@ tree=$(cd -- "$here/../.." && pwd)
 (($# == 2)) || { echo "check.sh: two folders are needed, see its first lines" >&2; exit 64; }
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 programs=$(cd "$2" && pwd)
-packages=(ca-certificates mosquitto prometheus prometheus-alertmanager prometheus-blackbox-exporter prometheus-node-exporter sqlite3 rclone busybox-static)
+packages=(ca-certificates mosquitto prometheus prometheus-alertmanager prometheus-blackbox-exporter prometheus-node-exporter python3-minimal
+    libpython3-stdlib sqlite3 rclone busybox-static)
 project=hearthwatch-check-$$
 started=$SECONDS last=$SECONDS
 export PYTHONDONTWRITEBYTECODE=1
@@ -59,6 +60,7 @@ rootfs() {
     done
     rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,man,locale}/*
     echo "${packages[*]}" >"$root/.made"
+    podman image rm --force "hearthwatch-others:$tag" >/dev/null 2>&1 || true
 }
 
 files() {
@@ -79,6 +81,19 @@ files() {
     if command -v shellcheck >/dev/null; then shellcheck --external-sources "$here"/*.sh; else say 'not checked: shellcheck is not installed'; fi
 }
 
+# The packages of a real MLflow server, for the Python of that Debian.
+mlflow() {
+    local list=$tree/tests/mlflow/requirements.txt
+    cmp --silent "$list" "$folder/context/mlflow/requirements.txt" && return
+    rm -rf "$folder/context/mlflow"
+    mkdir -p "$folder/context/mlflow"
+    "$python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.11 --target "$folder/context/mlflow/packages" --requirement "$list"
+    printf '#!/bin/sh\nexec python3 -m mlflow "$@"\n' >"$folder/context/mlflow/mlflow"
+    chmod 0755 "$folder/context/mlflow/mlflow"
+    podman image rm --force "hearthwatch-mlflow:$tag" >/dev/null 2>&1 || true
+    cp "$list" "$folder/context/mlflow/requirements.txt"
+}
+
 build() { podman build --quiet --isolation chroot --format docker --network host "$@" >/dev/null; }
 images() {
     local stripped=$folder/work/x86_64-unknown-linux-gnu/stripped program image
@@ -96,6 +111,10 @@ images() {
     if ! podman image exists "hearthwatch-others:$tag"; then
         printf 'FROM scratch\nCOPY root/ /\n' | build --file - --tag "hearthwatch-others:$tag" "$folder/work"
     fi
+    if ! podman image exists "hearthwatch-mlflow:$tag"; then
+        printf 'FROM hearthwatch-others:%s\nCOPY packages/ /opt/mlflow/\nCOPY mlflow /usr/local/bin/\nENV PYTHONPATH=/opt/mlflow\n' "$tag" |
+            build --file - --tag "hearthwatch-mlflow:$tag" "$folder/context/mlflow"
+    fi
     build --build-arg PROVISION="hearthwatch-provision:$tag" --build-arg SHELL_IMAGE="hearthwatch-others:$tag" --file "$here/signer.Containerfile" --tag "hearthwatch-signer:$tag" "$here"
     build --build-arg BASE="hearthwatch-others:$tag" --file "$here/backup.Containerfile" --tag "hearthwatch-backup:$tag" "$here"
 }
@@ -107,7 +126,7 @@ print(*(one.getsockname()[1] for one in held))'; }
 
 # Images, storage and networks apart from the machine's own; crun refuses hosts with both kinds of cgroups, and not every host raises limits.
 engine() {
-    mkdir -p "$folder/store" "$run/containers"
+    mkdir -p "$folder/store"
     cat >"$folder/containers.conf" <<END
 [engine]
 runtime = "runc"
@@ -132,7 +151,7 @@ write_env() {
         -e "s|^HEARTHWATCH_MQTT_PORT=.*|HEARTHWATCH_MQTT_PORT=$mqtt|" -e "s|^HEARTHWATCH_API_PORT=.*|HEARTHWATCH_API_PORT=$api|" \
         -e "s#^\(HEARTHWATCH_\(BROKER\|PROMETHEUS\|ALERTMANAGER\|BLACKBOX\|NODE\|SHELL\|DEBIAN\)_IMAGE\)=.*#\1=hearthwatch-others:$tag#" \
         -e 's|^HEARTHWATCH_BACKUP_TARGET=.*|HEARTHWATCH_BACKUP_TARGET=check:|' -e 's|^HEARTHWATCH_BACKUP_KEEP=.*|HEARTHWATCH_BACKUP_KEEP=2|' \
-        "$here/example.env" >"$run/env"
+        -e "s|^HEARTHWATCH_MLFLOW_IMAGE=.*|HEARTHWATCH_MLFLOW_IMAGE=hearthwatch-mlflow:$tag|" "$here/example.env" >"$run/env"
 }
 
 # In place of an object store a folder of the container; what is sent there is looked at.
@@ -141,7 +160,7 @@ write_rclone() { printf '[check]\ntype = alias\nremote = /work/sent\n' >"$run/rc
 finish() {
     local code=$?
     podman rm --force --time 1 "$project-agent" >/dev/null 2>&1 || true
-    if [[ -e $run/env ]]; then "${compose[@]}" --profile backup --profile tools down --volumes --timeout 2 >>"$run/down.log" 2>&1 || true; fi
+    if [[ -e $run/env ]]; then "${compose[@]}" --profile mlflow --profile backup --profile tools down --volumes --timeout 2 >>"$run/down.log" 2>&1 || true; fi
     if ((code)); then say "check.sh: failed; what was written is in $run" >&2; else rm -rf -- "$run"; fi
 }
 
@@ -150,12 +169,14 @@ python=$folder/venv/bin/python
 took 'packages of Python'
 files
 took 'files'
-rootfs
-took 'a Debian root'
 run=$folder/run.$$
 tag=check-amd64
 mkdir -m 0755 "$run"
 engine
+rootfs
+took 'a Debian root'
+mlflow
+took 'packages of MLflow'
 images
 podman images --format '{{.Repository}}:{{.Tag}}  {{.Size}}' | grep hearthwatch
 took 'images'
@@ -167,12 +188,12 @@ COMPOSE="${compose[*]}" HEARTHWATCH_ENV=$run/env "$here/setup.sh" --rclone "$run
 COMPOSE="${compose[*]}" HEARTHWATCH_ENV=$run/env "$here/setup.sh" >"$run/setup-again.log" 2>&1 || { cat "$run/setup-again.log" >&2; exit 1; }
 if grep -E 'made|changed' "$run/setup-again.log"; then stop 1 "setup.sh, run again, made something again"; fi
 took 'setup'
-"${compose[@]}" --profile backup up --detach aggregator signer broker prometheus alertmanager blackbox node backup >"$run/up.log" 2>&1 || { tail -n 20 "$run/up.log" >&2; stop 1 "up failed"; }
+"${compose[@]}" --profile mlflow --profile backup up --detach aggregator signer broker prometheus alertmanager blackbox node mlflow backup >"$run/up.log" 2>&1 || { tail -n 20 "$run/up.log" >&2; stop 1 "up failed"; }
 took 'up'
 "$python" "$here/check/live.py" --compose "${compose[*]}" --project "$project" --run "$run" --tag "$tag" --programs "$programs"
 took 'the running fleet'
 podman rm --force --time 1 "$project-agent" >/dev/null
-"${compose[@]}" --profile backup --profile tools down --volumes --timeout 5 >"$run/down.log" 2>&1
+"${compose[@]}" --profile mlflow --profile backup --profile tools down --volumes --timeout 5 >"$run/down.log" 2>&1
 left=$(podman ps --all --format '{{.Names}}'; podman volume ls --format '{{.Name}}'; podman network ls --format '{{.Name}}' | grep "^$project" || true; grep "$run/" /proc/self/mounts || true)
 [[ -z $left ]] || stop 1 "down --volumes left: $left"
 say 'down --volumes: no container, volume, network or mount is left'

@@ -18,7 +18,7 @@ from stack import Failed, Network, Stack, output, run, until
 HOME = "home-7"
 AGENT_PAGE, HOME_ASSISTANT = 8099, 8123
 AGENT = "10001:10001"
-SERVICES = ("aggregator", "signer", "broker", "prometheus", "alertmanager", "blackbox", "node", "backup")
+SERVICES = ("aggregator", "signer", "broker", "prometheus", "alertmanager", "blackbox", "node", "mlflow", "backup")
 # Those of prometheus.yml, each with a target.
 JOBS = {"aggregator", "node", "prometheus", "alertmanager", "blackbox", "alive", "signer", "tls"}
 CLOSED = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", AGENT]
@@ -183,6 +183,25 @@ def an_answer_arrives(stack: Stack, agent: str, folder: Path, here: Path) -> Non
     print(f"live: alarm {found[1]} was answered on the agent's page, and is stored once by the aggregator: {json.dumps(record)[:200]}")
 
 
+def networks_are_apart(stack: Stack, agent: str) -> None:
+    def address(service: str) -> str:
+        networks = stack.inspect(service)["NetworkSettings"]["Networks"]
+        return str(next(iter(networks.values()))["IPAddress"])
+
+    # With the name that the aggregator calls: MLflow answers to no other.
+    named = ["--resolve", f"mlflow:5000:{address('mlflow')}"]
+    aggregator = Network(stack.process(stack.container("aggregator")))
+    aggregator.fetch("http://mlflow:5000/api/2.0/mlflow/experiments/search?max_results=1", *named)
+    for who, service, port in (("the agent", "prometheus", 9090), ("the agent", "mlflow", 5000), ("node", "mlflow", 5000)):
+        network = Network(stack.process(agent if who == "the agent" else stack.container(who)))
+        try:
+            network.fetch(f"http://{address(service)}:{port}/", "--max-time", "2")
+        except Failed:
+            continue
+        raise Failed(f"{who} reaches {service}")
+    print("live: the aggregator reaches MLflow; a home reaches neither MLflow nor Prometheus, and the exporter not MLflow")
+
+
 def prometheus_reads_everything(stack: Stack) -> None:
     network = Network(stack.process(stack.container("prometheus")))
 
@@ -267,6 +286,7 @@ def main() -> int:
         the_keys_of_others_are_out_of_sight(stack)
         agent = an_agent_enrols(stack, compose, given.run, given.tag)
         an_answer_arrives(stack, agent, given.run, here)
+        networks_are_apart(stack, agent)
         prometheus_reads_everything(stack)
         a_home_that_is_shut_out_is_refused_by_the_broker(stack)
         a_backup_can_be_used_and_old_ones_go(stack, given.run, given.programs)
