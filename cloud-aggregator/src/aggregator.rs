@@ -181,7 +181,13 @@ impl Aggregator {
             stop: stop.clone(),
         };
         let left_open = blocking(&store, |store| store.open_run_requests()).await?;
-        let trainer = Trainer { job, config: config.training.clone(), releases: Arc::new(releases.clone()), left_open };
+        let trainer = Trainer {
+            job,
+            config: config.training.clone(),
+            releases: Arc::new(releases.clone()),
+            left_open,
+            reference: None,
+        };
         parts.vital("trainer", trainer.run(requests, progress.subscribe()));
         let signer = config.release.as_ref().map(|release| release.signer_socket.as_path());
         let checks = Checks::new(&health, training.status(), &config.data, signer);

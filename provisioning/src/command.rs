@@ -19,6 +19,7 @@ use crate::homes::{self, HomeError, Outcome, Token};
 use crate::inspect::{self, Weight};
 use crate::layout::Layout;
 use crate::rotation::{self, Step};
+use crate::signer::client::SignerClient;
 use crate::signer::server::Server;
 use crate::{authority, cloud_toml, host, init, mirror, mosquitto, revocation};
 
@@ -79,6 +80,12 @@ enum Command {
     ///
     /// It signs only releases that carry a signed verdict of the gate, and only upwards. Run it under a user of its own.
     Signer(SignerArgs),
+    /// Ask a running signer whether it answers: exit code 0 if it does. For containers.
+    SignerHealth {
+        /// Its socket.
+        #[arg(long, value_name = "PATH")]
+        socket: PathBuf,
+    },
     /// Let the signer release one artifact: the second person's word, for a signer that runs with --approvals.
     Approve(ApproveArgs),
 }
@@ -209,6 +216,9 @@ struct SignerArgs {
     /// Where to listen: a Unix socket that only this user can open.
     #[arg(long, value_name = "PATH")]
     socket: PathBuf,
+    /// Let the socket's group open it too (mode 0660): where signer and aggregator are two users with one group.
+    #[arg(long)]
+    group: bool,
     /// Sign only releases that a second person wrote into this file (`approve`). Without it the gate's word is enough.
     #[arg(long, value_name = "FILE")]
     approvals: Option<PathBuf>,
@@ -244,6 +254,7 @@ pub fn run(cli: &Cli, now: Timestamp, out: &mut impl Write) -> anyhow::Result<Ex
         }
         Command::Inspect { dir } => show(dir, now, out),
         Command::Signer(args) => sign(args, out),
+        Command::SignerHealth { socket } => signer_health(socket, out),
         Command::Approve(args) => approve(args, now, out),
     }
 }
@@ -493,11 +504,20 @@ const BROKER_USER: &str = "mosquitto";
 /// Widest column for subjects, so that a server with many names does not push the rest off the screen.
 const SUBJECT_WIDTH: usize = 52;
 
+fn signer_health(socket: &Path, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    let described = runtime.block_on(SignerClient::new(socket).describe());
+    let description = described.with_context(|| format!("the signer on {}", socket.display()))?;
+    writeln!(out, "able: metadata version {}, model {}", description.version, description.model_version)?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn sign(args: &SignerArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     // One request at a time: one thread is enough.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {
         let server = Server::bind(&args.keys, &args.gate_public, &args.socket)?;
+        let server = if args.group { server.open_to_group()? } else { server };
         let server = match &args.approvals {
             Some(approvals) => server.with_approvals(approvals.clone()),
             None => server,

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use clap::Args;
 
-use crate::double::Sensor;
 use crate::fleet::Fleet;
 use crate::guest::{Guest, Membership};
+use hearthwatch_emulator::home_assistant::Sensor;
 
 /// Days that the recorder holds.
 const REMEMBERED_SECONDS: i64 = 14 * 86_400;
@@ -225,8 +225,12 @@ fn name(number: usize) -> String {
 }
 
 fn sensors(count: usize) -> Vec<Sensor> {
-    let one =
-        |number| Sensor { entity_id: name(number), device_class: "temperature", unit: "°C", state: "20.0".to_owned() };
+    let one = |number| Sensor {
+        entity_id: name(number),
+        device_class: "temperature",
+        unit: "°C".to_owned(),
+        state: "20.0".to_owned(),
+    };
     (0..count).map(one).collect()
 }
 

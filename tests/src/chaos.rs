@@ -6,7 +6,6 @@
 mod answers;
 mod fault;
 mod mirror;
-mod process;
 mod proxy;
 mod rounds;
 mod world;
@@ -17,7 +16,6 @@ use anyhow::{Context, bail};
 use clap::Parser;
 
 pub use fault::Fault;
-pub use process::Process;
 pub use rounds::RoundFault;
 use world::World;
 pub(crate) use world::mosquitto_process;

@@ -13,12 +13,11 @@ use anyhow::{Context, bail, ensure};
 use hearthwatch_link::{LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication};
 use serde_json::Value;
 
-use crate::double::{Double, Own, Recorder, Sensor};
+use hearthwatch_emulator::home_assistant::{EmulatedHomeAssistant, Own, Recorder, Sensor};
+use hearthwatch_emulator::process::ended;
 
 /// Longest that anything may take before it is called failed.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// A program that stops has five seconds for that; the rest is for a machine that has other work.
-const ENDS_WITHIN: Duration = Duration::from_secs(60);
 /// What a home is called that has no fleet.
 const ALONE: Membership<'_> = Membership { node: "home", state: "state", tables: "" };
 /// Its configuration's file.
@@ -42,7 +41,7 @@ pub struct Membership<'a> {
 /// An agent at work; everything ends with it.
 pub struct Guest {
     /// What it hears.
-    pub double: Double,
+    pub double: EmulatedHomeAssistant,
     /// What it says, and where residents speak to it.
     pub line: Line,
     /// None while it is killed.
@@ -75,7 +74,7 @@ impl Guest {
         recorder: Box<Recorder>,
     ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let double = Double::start(sensors, recorder).await?;
+        let double = EmulatedHomeAssistant::start(sensors, recorder).await?;
         let broker = Broker::start(folder.path())?;
         let page = crate::free_address().port();
         configure(member, folder.path(), (broker.port, page), &double.url())?;
@@ -215,21 +214,6 @@ impl Guest {
         let line = status.lines().find_map(|line| line.strip_prefix(key)).context(key)?;
         let kibibytes: f64 = line.split_whitespace().next().context(key)?.parse()?;
         Ok(kibibytes * 1024.0 / 1e6)
-    }
-}
-
-/// Waits until a process has ended by itself, and gives its exit code.
-///
-/// # Errors
-/// When it does not end.
-pub fn ended(child: &mut Child) -> anyhow::Result<Option<i32>> {
-    let begun = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status.code());
-        }
-        ensure!(begun.elapsed() < ENDS_WITHIN, "the process has not ended after {} s", ENDS_WITHIN.as_secs());
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

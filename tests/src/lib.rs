@@ -2,7 +2,6 @@
 
 pub mod bench_home;
 pub mod chaos;
-pub mod double;
 pub mod fleet;
 pub mod guest;
 pub mod learner;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use hearthwatch_emulator::home_assistant::{RecordedSensors, Recorder, Sensor};
+use hearthwatch_emulator::process::Process;
 use hearthwatch_evaluation::dataset::RecordedHome;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_provision::{Layout, homes, init};
@@ -15,8 +17,6 @@ use hearthwatch_store::sqlite::SqliteStore;
 use hearthwatch_store::standings::{StandingRow, StandingStore as _};
 use jiff::Timestamp;
 
-use crate::chaos::Process;
-use crate::double::Sensor;
 use crate::guest::{Guest, Membership};
 use crate::{free_address, program};
 
@@ -260,49 +260,17 @@ fn names(count: usize, evaluators: usize) -> anyhow::Result<Vec<HomeId>> {
 }
 
 /// The recording as a recorder has it, moved so that it ends now, and its sensors.
-fn remembered(recording: &RecordedHome) -> (Vec<Sensor>, Box<crate::double::Recorder>) {
-    let last = recording.readings.last().map_or(0, |reading| reading.at);
+fn remembered(recording: &RecordedHome) -> (Vec<Sensor>, Box<Recorder>) {
+    let mut home = recording.clone();
+    let last = home.readings.last().map_or(0, |reading| reading.at);
     let shift = (Timestamp::now().as_second() - last).div_euclid(STEP) * STEP;
-    let mut rows: std::collections::BTreeMap<String, Vec<(i64, String)>> = std::collections::BTreeMap::new();
-    for reading in &recording.readings {
-        let Some(info) = recording.entities.get(reading.entity as usize) else { continue };
-        if let Some(state) = state(&reading.value) {
-            rows.entry(info.entity_id.clone()).or_default().push((reading.at + shift, state));
-        }
-    }
-    let sensors = recording
-        .entities
-        .iter()
-        .map(|info| Sensor {
-            entity_id: info.entity_id.clone(),
-            device_class: info.class.as_str(),
-            unit: Box::leak(info.unit.clone().into_boxed_str()),
-            state: rows
-                .get(&info.entity_id)
-                .and_then(|rows| rows.last())
-                .map_or(String::new(), |(_, state)| state.clone()),
-        })
-        .collect();
-    let recorder = move |entity: &str, from: i64, until: i64| -> Vec<(i64, String)> {
-        let all = rows.get(entity).map_or(&[][..], Vec::as_slice);
-        let first = all.partition_point(|(at, _)| *at <= from);
-        let last = all.partition_point(|(at, _)| *at <= until);
-        all.get(first..last).unwrap_or_default().to_vec()
-    };
-    (sensors, Box::new(recorder))
+    home.readings.iter_mut().for_each(|reading| reading.at += shift);
+    let sensors = RecordedSensors::new(home, i64::MAX);
+    (sensors.sensors(), sensors.recorder())
 }
 
 fn thermometer(number: usize) -> Sensor {
-    Sensor { entity_id: fresh(number), device_class: "temperature", unit: "°C", state: "20.0".to_owned() }
-}
-
-fn state(value: &hearthwatch_detector::reading::Value) -> Option<String> {
-    use hearthwatch_detector::reading::Value;
-    match value {
-        Value::Number(number) => Some(format!("{number}")),
-        Value::Binary(on) => Some(if *on { "on" } else { "off" }.to_owned()),
-        Value::Gap => None,
-    }
+    Sensor { entity_id: fresh(number), device_class: "temperature", unit: "°C".to_owned(), state: "20.0".to_owned() }
 }
 
 fn edge_tables(layout: &Layout, home: &HomeId, (mqtt, https): (u16, u16), train: &Path) -> String {

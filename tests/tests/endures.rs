@@ -2,7 +2,7 @@
 //!
 //! The agent and mosquitto are real, Home Assistant is a stand-in: the real one takes a thousand changes a second at most.
 
-use hearthwatch_tests::double::Sensor;
+use hearthwatch_emulator::home_assistant::Sensor;
 use hearthwatch_tests::guest::Guest;
 use hearthwatch_tests::program;
 use serde_json::Value;
@@ -24,8 +24,12 @@ async fn guest() -> Option<Guest> {
         eprintln!("skipped: mosquitto is not installed");
         return None;
     }
-    let sensor =
-        |number| Sensor { entity_id: name(number), device_class: "temperature", unit: "°C", state: "20.0".to_owned() };
+    let sensor = |number| Sensor {
+        entity_id: name(number),
+        device_class: "temperature",
+        unit: "°C".to_owned(),
+        state: "20.0".to_owned(),
+    };
     let nothing = Box::new(|_: &str, _, _| Vec::new());
     Some(Guest::start(&program("hearthwatch-edge"), (0..SENSORS).map(sensor).collect(), nothing).await.unwrap())
 }

@@ -7,11 +7,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use hearthwatch_emulator::home_assistant::Sensor;
+use hearthwatch_emulator::process::ended;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_provision::signer::server::Server;
 use hearthwatch_provision::{Layout, homes, init};
-use hearthwatch_tests::double::Sensor;
-use hearthwatch_tests::guest::{Guest, Membership, ended};
+use hearthwatch_tests::guest::{Guest, Membership};
 use hearthwatch_tests::program;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -161,8 +162,12 @@ async fn guest(folder: &Path) -> Option<Guest> {
         layout.tuf_root(),
         layout.director_public(),
     );
-    let sensor =
-        |number| Sensor { entity_id: name(number), device_class: "temperature", unit: "°C", state: "20.0".to_owned() };
+    let sensor = |number| Sensor {
+        entity_id: name(number),
+        device_class: "temperature",
+        unit: "°C".to_owned(),
+        state: "20.0".to_owned(),
+    };
     let member = Membership { node: "home-7", state: "state", tables: &tables };
     let nothing = Box::new(|_: &str, _, _| Vec::new());
     let sensors = (0..SENSORS).map(sensor).collect();

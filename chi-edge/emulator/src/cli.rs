@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{bench, chaos, data, demo, release};
+use crate::{bench, chaos, data, demo, home_assistant, operate, release};
 
 /// Real recorded homes, each with an agent of its own, an embedded broker, an aggregator and residents who answer.
 ///
@@ -57,6 +57,12 @@ enum Task {
     /// Recordings: what there is, where it lies, how to fetch it.
     #[command(subcommand)]
     Data(data::DataTask),
+    /// Play Home Assistant for one recorded home, in real time: agents connect as they do to the real one.
+    HomeAssistant(home_assistant::PlayArguments),
+    /// Feed a real Home Assistant with the readings of one recorded home, in real time.
+    Feed(home_assistant::FeedArguments),
+    /// Run a fleet of recorded homes for weeks, at a multiple of real time, with residents who answer and with incidents.
+    Operate(operate::OperateArguments),
     /// The demo's signer process: started by the demo itself.
     #[command(hide = true)]
     Signer(demo::SignerArguments),
@@ -78,6 +84,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Some(Task::TrainRelease(task)) => release::train(&task),
         Some(Task::Bench(bench)) => bench::run(&bench),
         Some(Task::Data(task)) => data::run(&task),
+        Some(Task::HomeAssistant(task)) => home_assistant::play(&task),
+        Some(Task::Feed(task)) => home_assistant::feed(&task),
+        Some(Task::Operate(task)) => operate::operate(&task),
         Some(Task::Signer(task)) => demo::signer(&task),
         Some(Task::ChaosHome(task)) => chaos::home(&task),
         Some(Task::ChaosBroker(task)) => chaos::broker(&task),

@@ -7,7 +7,7 @@ mod find;
 mod load;
 
 pub use find::{DataError, Source, find};
-pub use load::{homes, load_set};
+pub use load::{homes, load_set, unpack};
 
 use clap::Subcommand;
 use hearthwatch_evaluation::dataset::{DATA_SETS, Use};

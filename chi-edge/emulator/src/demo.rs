@@ -20,7 +20,7 @@ mod timeline;
 
 pub use cast::HOMES_MAX;
 pub use learn::{Learn, ROUNDS_MAX};
-pub use resident::Habits;
+pub use resident::{Habits, answer};
 pub use round_report::{FederatedRound, Figures};
 pub use run::{Settings, run, world};
 pub use stage::{Rounds, SignerArguments, Stage, signer};

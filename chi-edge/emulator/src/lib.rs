@@ -9,5 +9,8 @@ mod chaos;
 pub mod cli;
 pub mod data;
 pub mod demo;
+pub mod home_assistant;
+pub mod operate;
+pub mod process;
 pub mod release;
 mod screen;

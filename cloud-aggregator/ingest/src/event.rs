@@ -1,5 +1,6 @@
 //! Notable happenings of the intake.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hearthwatch_detector::class::DeviceClass;
@@ -315,6 +316,7 @@ pub struct WindowsMoved {
 impl Event for WindowsMoved {
     fn emit(&self, metrics: &Metrics) {
         count(&metrics.windows_moved, self.class.as_str());
+        metrics.windows_moved_sum.fetch_add(1, Ordering::Relaxed);
         warn!(class = self.class.as_str(), "the usual size of residuals has moved");
     }
 }

@@ -17,6 +17,8 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> TrainingCon
     let mlflow = section.section("mlflow", faults).and_then(|section| mlflow::read(section, faults));
     let trigger_count = section.whole("trigger_count", 0..=1_000_000, faults);
     let schedule_hours = section.whole("schedule_hours", 0..=8_784, faults);
+    let drift = section.flag("drift", faults);
+    let confirmations = section.flag("confirmations", faults);
     let seed = section.whole("seed", 0..=i64::MAX.unsigned_abs(), faults);
     let auto_release = section.flag("auto_release", faults);
     section.finish(faults);
@@ -25,6 +27,8 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> TrainingCon
         mlflow,
         trigger_count: trigger_count.unwrap_or(usual.trigger_count),
         schedule_hours: schedule_hours.unwrap_or(usual.schedule_hours),
+        drift: drift.unwrap_or(usual.drift),
+        confirmations: confirmations.unwrap_or(usual.confirmations),
         corpus,
         seed: seed.unwrap_or(usual.seed),
         auto_release: auto_release.unwrap_or(usual.auto_release),

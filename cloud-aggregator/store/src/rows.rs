@@ -313,6 +313,10 @@ words! {
         Count,
         /// The time had come.
         Schedule,
+        /// Incoming windows are no longer as they were.
+        Drift,
+        /// Residents confirm less than before the last run.
+        Confirmations,
         /// An operator asked, by the API.
         Hand,
     }

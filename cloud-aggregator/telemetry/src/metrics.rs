@@ -1,6 +1,6 @@
 //! The numbers behind `/metrics`: one registry for the whole program.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -86,6 +86,8 @@ pub struct Metrics {
     pub dataset_stability_index: Gauge<f64, AtomicU64>,
     /// Times that incoming windows stopped looking as before, by device class.
     pub windows_moved: ByKind,
+    /// The same, of all classes.
+    pub windows_moved_sum: AtomicU64,
     /// Rounds that were opened.
     pub rounds_opened: Counter,
     /// Rounds that ended, by outcome.
@@ -126,6 +128,12 @@ impl Metrics {
         metrics
     }
 
+    /// How often incoming windows of any class have moved, since the program started.
+    #[must_use]
+    pub fn windows_moved_in_all(&self) -> u64 {
+        self.windows_moved_sum.load(Ordering::Relaxed)
+    }
+
     fn zero() -> Self {
         Self {
             registry: Mutex::new(Registry::with_prefix("hearthwatch_cloud")),
@@ -158,6 +166,7 @@ impl Metrics {
             dataset_findings: Gauge::default(),
             dataset_stability_index: Gauge::default(),
             windows_moved: ByKind::default(),
+            windows_moved_sum: AtomicU64::new(0),
             rounds_opened: Counter::default(),
             rounds: ByKind::default(),
             round_cohort: Gauge::default(),

@@ -45,7 +45,7 @@ const UPDATE_FOLDER: &str = "update";
 /// A manifest is published anew so often even when nothing changed: its vitals do.
 const MANIFEST_SECONDS: i64 = 86_400;
 /// A timer that is due long from now is looked at again after this: clocks are set, machines sleep.
-const TIMER_MAX: Duration = Duration::from_secs(600);
+const TIMER_MAX: Duration = Duration::from_secs(10);
 
 /// The uplink and the updater, and the model with which the agent starts.
 pub(super) struct Fleet {

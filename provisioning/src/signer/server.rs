@@ -96,6 +96,16 @@ impl Server {
         Ok(Self { signing, listener: listen(socket)?, socket: socket.to_owned(), _lock: lock })
     }
 
+    /// The same, with a socket that the group of its folder may open too: where the aggregator is another user than the signer.
+    ///
+    /// # Errors
+    /// [`SignerError::Socket`] when its mode cannot be set.
+    pub fn open_to_group(self) -> Result<Self, SignerError> {
+        let opened = std::fs::set_permissions(&self.socket, Permissions::from_mode(0o660));
+        opened.map_err(|cause| SignerError::Socket { path: self.socket.clone(), cause })?;
+        Ok(self)
+    }
+
     /// The same, signing only releases whose SHA-256 stands in the file `approvals`, which a second person writes; it is
     /// read anew for each request, and need not exist yet.
     #[must_use]

@@ -109,6 +109,18 @@ async fn a_client_of_the_repository_accepts_what_the_signer_signed() {
 }
 
 #[tokio::test]
+async fn only_this_user_opens_the_socket_unless_its_group_may() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let running = start();
+    assert_eq!(mode(&running.socket), 0o600);
+    let running = run(running.stop().await, |server| server.open_to_group().unwrap());
+    assert_eq!(mode(&running.socket), 0o660);
+    running.client.describe().await.unwrap();
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_release_waits_for_the_second_person_and_goes_out_on_their_word() {
     let dir = start().stop().await;
     let approvals = dir.path().join("approvals");

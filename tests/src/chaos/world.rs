@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
+use hearthwatch_emulator::process::Process;
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_provision::acl::Identity;
@@ -22,7 +23,6 @@ use rand::{RngExt as _, SeedableRng};
 use super::answers;
 use super::fault::Fault;
 use super::mirror::{Mirror, Shown};
-use super::process::Process;
 use super::proxy::{Line, Proxy};
 
 /// Days that a home's certificate lives.

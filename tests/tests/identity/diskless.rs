@@ -7,8 +7,8 @@ use std::path::Path;
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
 use hearthwatch_edge_store::outbox::{LedgerState, Outbox};
 use hearthwatch_emulator::demo::Stage;
+use hearthwatch_emulator::home_assistant::Sensor;
 use hearthwatch_protocol::{Message, decode};
-use hearthwatch_tests::double::Sensor;
 use hearthwatch_tests::fleet::Fleet;
 use hearthwatch_tests::guest::{Guest, Membership};
 use hearthwatch_tests::memory::Memory;
@@ -63,7 +63,7 @@ async fn start_guest(fleet: &Fleet, tables: &str) -> Guest {
     let sensor = |name: &str| Sensor {
         entity_id: name.to_owned(),
         device_class: "temperature",
-        unit: "°C",
+        unit: "°C".to_owned(),
         state: "20.0".to_owned(),
     };
     let member = Membership { node: fleet.home.as_str(), state: "none", tables };

@@ -12,6 +12,8 @@ use crate::shell;
 pub enum Part {
     /// The broker that production uses.
     Mosquitto,
+    /// Lets a fleet's programs see time go faster.
+    Faketime,
     /// Database servers that Home Assistant may keep its recorder on.
     Databases,
     /// Debian's bootstrapper: Home Assistant wants a newer Python than most machines have.
@@ -41,6 +43,7 @@ impl Part {
     fn present(self) -> bool {
         match self {
             Self::Mosquitto => shell::has("mosquitto") && shell::has("mosquitto_pub"),
+            Self::Faketime => shell::has("faketime"),
             Self::Databases => {
                 shell::has("psql") && shell::has("mariadb-install-db") && Path::new("/usr/lib/postgresql").is_dir()
             }
@@ -62,6 +65,7 @@ impl Part {
     fn install(self) -> anyhow::Result<()> {
         match self {
             Self::Mosquitto => apt(&["mosquitto", "mosquitto-clients"]),
+            Self::Faketime => apt(&["faketime"]),
             Self::Databases => apt(&["postgresql", "mariadb-server"]),
             Self::Debootstrap => apt(&["debootstrap", "util-linux", "iproute2", "python3", "ca-certificates"]),
             Self::PythonVenv => apt(&["python3", "python3-venv"]),

@@ -108,6 +108,12 @@ const SUITES: &[Suite] = &[
         testbed,
     ),
     suite(
+        "operation",
+        "a fleet in operation for two days, at 1,200 times real time, with incidents: nothing lost, nothing twice",
+        &[Part::Mosquitto, Part::Faketime],
+        || integration("operation", &[]),
+    ),
+    suite(
         "rounds",
         "federated rounds with real processes: an attacker, a killed home, one that withdraws, a killed aggregator",
         &[Part::Mosquitto],
@@ -242,6 +248,7 @@ fn integration(test: &str, filter: &[&str]) -> anyhow::Result<()> {
         arguments,
         &[
             ("HEARTHWATCH_REQUIRE_MOSQUITTO", "1"),
+            ("HEARTHWATCH_REQUIRE_FAKETIME", "1"),
             ("HEARTHWATCH_REQUIRE_CHROMIUM", "1"),
             ("HEARTHWATCH_REQUIRE_CONTRACT", "1"),
             ("HEARTHWATCH_REQUIRE_MLFLOW", "1"),

@@ -1,6 +1,7 @@
 //! From a source to homes.
 
 use std::io::Read as _;
+use std::path::Path;
 
 use flate2::read::GzDecoder;
 use hearthwatch_evaluation::dataset::{DATA_SETS, DataSet, RecordedHome, SourceFile};
@@ -30,6 +31,19 @@ pub fn load_set(source: &Source, set: &'static DataSet) -> Result<Vec<RecordedHo
         Source::Bundled => bundled(set),
         Source::Folder(folder) => Ok(read_set(folder, set)?),
     }
+}
+
+/// Writes the bundled sets to `folder`, one folder each, as an aggregator reads them.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn unpack(folder: &Path) -> std::io::Result<()> {
+    for (set, name, packed) in bundled::FILES {
+        let folder = folder.join(set);
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join(name), packed)?;
+    }
+    Ok(())
 }
 
 fn bundled(set: &DataSet) -> Result<Vec<RecordedHome>, DataError> {

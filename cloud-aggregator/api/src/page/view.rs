@@ -261,6 +261,8 @@ fn ended(run: &RunRow, now: i64) -> Markup {
     let cause = match run.trigger {
         RunTrigger::Count => "enough new answers",
         RunTrigger::Schedule => "it was time",
+        RunTrigger::Drift => "windows moved",
+        RunTrigger::Confirmations => "fewer confirmations",
         RunTrigger::Hand => "by hand",
     };
     let report = run.report.as_deref().and_then(Report::read);

@@ -26,8 +26,9 @@ use super::repository::{
 use super::verdict;
 use crate::hook::{Promoted, ReleaseHook};
 
-/// How often the repository is looked at for renewal: a quarter of an hour is nothing against lives of days.
-const RENEWAL_EVERY: Duration = Duration::from_secs(15 * 60);
+/// How often the repository is looked at for renewal. A look reads two small files; a machine that slept, or whose clock was set, is
+/// behind for no longer than this.
+const RENEWAL_EVERY: Duration = Duration::from_secs(60);
 
 /// Largest gate summary in a target's custom metadata, bytes of JSON; a larger one is left out (its hash is there).
 const SUMMARY_BYTES_MAX: usize = 1024;
@@ -69,7 +70,7 @@ impl Publisher {
         Ok(Arc::new(Self { repository: Mutex::new(repository), gate_key, timestamp_expires }))
     }
 
-    /// Renews what is past half of its life, now and every quarter of an hour, until `stop`. A failure is logged and
+    /// Renews what is past half of its life, now and every minute, until `stop`. A failure is logged and
     /// tried again: there is half a life left.
     pub async fn keep_fresh(&self, stop: CancellationToken) {
         loop {

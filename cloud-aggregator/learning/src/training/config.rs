@@ -22,6 +22,10 @@ pub struct TrainingConfig {
     pub trigger_count: u64,
     /// A run starts when the last one is so many hours old and there is a new answer; 0 never does.
     pub schedule_hours: u64,
+    /// A run starts when incoming windows have moved, a day after the last one at the earliest.
+    pub drift: bool,
+    /// A run starts when residents confirm less than before the last one, a day after it at the earliest.
+    pub confirmations: bool,
     /// Directory with the recorded sets that networks are trained and judged on.
     pub corpus: Option<PathBuf>,
     /// Everything random in a run follows from it.
@@ -39,6 +43,8 @@ impl Default for TrainingConfig {
         Self {
             trigger_count: TRIGGER_COUNT_DEFAULT.unsigned_abs(),
             schedule_hours: SCHEDULE_HOURS_DEFAULT.unsigned_abs(),
+            drift: true,
+            confirmations: true,
             corpus: None,
             seed: SEED_DEFAULT.unsigned_abs(),
             auto_release: true,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hearthwatch_ingest::Progress;
 use hearthwatch_store::release::{ReleaseError, Releases};
 use hearthwatch_store::run_requests::RunRequestRow;
-use hearthwatch_store::{RequestState, RunRow, RunState, RunTrigger, StoreResult, blocking};
+use hearthwatch_store::{FeedbackTotals, RequestState, RunRow, RunState, RunTrigger, StoreResult, blocking};
 use hearthwatch_telemetry::event::Event;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::config::TrainingConfig;
 use super::job::{Finished, Job};
 use super::requests::{SYSTEM, ended, taken_up};
-use super::trigger::{Situation, decide};
+use super::trigger::{Confirmed, Situation, decide};
 use super::{RunRequest, TrainingError, TrainingStatus, new_id};
 use crate::event::{ReleaseAwaits, ReleaseFailed, RunEnded, RunRefused, RunRequestEnded};
 
@@ -35,6 +35,19 @@ pub struct Trainer {
     /// The requests that the process before left open, read before anybody can ask this one: a request that comes in
     /// while the trainer starts would otherwise be put through twice.
     pub left_open: Vec<RunRequestRow>,
+    /// What there was when the last run started; forgotten with the process, which only delays the triggers that need it.
+    pub reference: Option<Reference>,
+}
+
+/// What there was when a run started.
+#[derive(Debug, Clone, Copy)]
+pub struct Reference {
+    /// When it started.
+    started_at: i64,
+    /// Answers up to then.
+    totals: FeedbackTotals,
+    /// How often incoming windows had moved.
+    moved: u64,
 }
 
 impl Trainer {
@@ -147,7 +160,7 @@ impl Trainer {
         }
     }
 
-    async fn look(&self, began_at: i64, rest_until: &mut Instant) {
+    async fn look(&mut self, began_at: i64, rest_until: &mut Instant) {
         if Instant::now() < *rest_until {
             return;
         }
@@ -165,22 +178,30 @@ impl Trainer {
         }
     }
 
-    async fn situation(&self, began_at: i64) -> StoreResult<Situation> {
+    async fn situation(&mut self, began_at: i64) -> StoreResult<Situation> {
         let now = self.job.clock.now();
-        blocking(&self.job.store, move |store| {
+        let (totals, watermark, last_started_at) = blocking(&self.job.store, move |store| {
             let last = store.runs(1)?.pop();
             let snapshot = match &last {
                 Some(run) => store.snapshot(&run.snapshot)?,
                 None => None,
             };
-            Ok(Situation {
-                answers: store.feedback_totals()?.records,
-                watermark: snapshot.map_or(0, |snapshot| snapshot.watermark),
-                last_started_at: last.map_or(began_at, |run| run.started_at),
-                now,
-            })
+            let watermark = snapshot.map_or(0, |snapshot| snapshot.watermark);
+            Ok((store.feedback_totals()?, watermark, last.map_or(began_at, |run| run.started_at)))
         })
-        .await
+        .await?;
+        let moved = self.job.metrics.windows_moved_in_all();
+        let fresh = Reference { started_at: last_started_at, totals, moved };
+        // Another run has started since: from there on is counted.
+        let reference = self.reference.filter(|known| known.started_at == last_started_at).unwrap_or(fresh);
+        self.reference = Some(reference);
+        let before = Confirmed { confirmed: reference.totals.confirmed, answers: reference.totals.records };
+        let since = Confirmed {
+            confirmed: totals.confirmed.saturating_sub(before.confirmed),
+            answers: totals.records.saturating_sub(before.answers),
+        };
+        let (answers, moved) = (totals.records, moved.saturating_sub(reference.moved));
+        Ok(Situation { answers, watermark, last_started_at, moved, before, since, now })
     }
 
     /// One run, and the release of what it made.

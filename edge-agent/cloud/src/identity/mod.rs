@@ -30,6 +30,8 @@ const RENEW_AFTER: (i64, i64) = (2, 3);
 const TRY_EVERY: Duration = Duration::from_secs(3_600);
 /// Between tries while the fleet is away or busy.
 const AGAIN: Backoff = Backoff { first: Duration::from_secs(60), longest: TRY_EVERY };
+/// Longest wait without a look at the clock.
+const NAP: Duration = Duration::from_secs(10);
 /// Up to this much is added, differently in each home: a fleet that was cut off does not come back in one second.
 const SPREAD_SECONDS: u64 = 600;
 
@@ -107,7 +109,7 @@ pub struct Identity {
 pub async fn keep(
     identity: Identity,
     uplink: Option<UplinkHandle>,
-    clock: impl Fn() -> i64 + Send,
+    clock: impl Fn() -> i64 + Send + Sync,
     stop: CancellationToken,
 ) {
     let usual = TRY_EVERY + Duration::from_secs(identity.seed % SPREAD_SECONDS);
@@ -139,11 +141,25 @@ pub async fn keep(
             Ok(None) => {}
             Err(error) => tracing::warn!(home.id = %identity.home, %error, "the certificate is not renewed yet"),
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
+        if stop.run_until_cancelled(rest(pause, &clock)).await.is_none() {
+            return;
         }
     }
+}
+
+/// Waits for `pause`, or until `clock` says that so much has passed: a machine that slept finds its certificate the worse for it.
+async fn rest(pause: Duration, clock: &(impl Fn() -> i64 + Sync)) {
+    let (begun, begun_at) = (tokio::time::Instant::now(), clock());
+    while let Some(nap) = nap(pause, begun.elapsed(), clock().saturating_sub(begun_at)) {
+        tokio::time::sleep(nap).await;
+    }
+}
+
+/// How long to wait until the next look at the clock, of a pause of which so much has passed, and so many seconds by the clock.
+fn nap(pause: Duration, passed: Duration, seconds: i64) -> Option<Duration> {
+    let left = pause.saturating_sub(passed);
+    let is_over = left.is_zero() || u64::try_from(seconds).is_ok_and(|seconds| seconds >= pause.as_secs());
+    (!is_over).then(|| left.min(NAP))
 }
 
 /// Looks at the certificate, and asks for the next when it is time.
@@ -162,6 +178,16 @@ async fn look(identity: &Identity, now: i64, stop: &CancellationToken) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pause_ends_with_its_time_or_when_the_clock_was_set_past_it() {
+        let minutes = |minutes| Duration::from_secs(60 * minutes);
+        assert_eq!(nap(TRY_EVERY, minutes(0), 0), Some(NAP));
+        assert_eq!(nap(TRY_EVERY, minutes(59) + Duration::from_secs(50), 0), Some(Duration::from_secs(10)));
+        assert_eq!(nap(TRY_EVERY, minutes(60), 0), None);
+        assert_eq!(nap(TRY_EVERY, minutes(1), 3_600), None);
+        assert_eq!(nap(TRY_EVERY, minutes(1), -3_600), Some(NAP), "a clock that was set back changes nothing");
+    }
 
     #[test]
     fn a_certificate_is_renewed_at_two_thirds_of_its_life() {

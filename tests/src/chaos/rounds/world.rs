@@ -20,10 +20,10 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::agreement::{self, Ledgers};
 use super::fault::RoundFault;
 use crate::chaos::answers;
-use crate::chaos::process::Process;
 use crate::chaos::world::home_process;
 use crate::program;
 use crate::round_fleet::{Plan, RoundFleet, fresh};
+use hearthwatch_emulator::process::Process;
 
 /// Homes that train, and those that evaluate.
 const TRAIN: usize = 3;

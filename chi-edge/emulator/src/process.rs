@@ -5,13 +5,14 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
-
-use crate::guest::ended;
+use anyhow::{Context, ensure};
 
 /// Lines of a log that are shown when something is lost.
 const TAIL_LINES: usize = 15;
+/// A program that stops has five seconds for that; the rest is for a machine that has other work.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A program with its arguments and, while it runs, its process.
 pub struct Process {
@@ -20,13 +21,21 @@ pub struct Process {
     log: PathBuf,
     /// What is logged, as `RUST_LOG` has it.
     level: &'static str,
+    environment: Vec<(OsString, OsString)>,
     child: Option<Child>,
 }
 
 impl Process {
     /// A program that does not run yet; what it says goes to `log`.
     pub fn new<S: Into<OsString>>(program: PathBuf, arguments: impl IntoIterator<Item = S>, log: PathBuf) -> Self {
-        Self { program, arguments: arguments.into_iter().map(Into::into).collect(), log, level: "warn", child: None }
+        Self {
+            program,
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            log,
+            level: "warn",
+            environment: Vec::new(),
+            child: None,
+        }
     }
 
     /// Has it log what is at this level; warnings only, otherwise.
@@ -34,6 +43,17 @@ impl Process {
     pub fn with_level(mut self, level: &'static str) -> Self {
         self.level = level;
         self
+    }
+
+    /// Sets a variable of its environment, from its next start on.
+    pub fn set_variable(&mut self, name: &str, value: impl Into<OsString>) {
+        self.unset_variable(name);
+        self.environment.push((name.into(), value.into()));
+    }
+
+    /// Leaves a variable as this process has it, from its next start on.
+    pub fn unset_variable(&mut self, name: &str) {
+        self.environment.retain(|(known, _)| known != name);
     }
 
     /// Starts it.
@@ -72,6 +92,7 @@ impl Process {
         let child = command
             .env("HEARTHWATCH_LOG", self.level)
             .env("RUST_LOG", self.level)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             // Open as long as the process is held: orders may come by it.
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
@@ -126,6 +147,34 @@ impl Process {
         if asked.success() { Ok(()) } else { anyhow::bail!("kill -s HUP {} failed", child.id()) }
     }
 
+    /// Asks it to end, and waits until it has; a program that does not end within a minute is killed.
+    pub fn end(&mut self) {
+        self.ask_to_end();
+        self.wait_until_ended();
+    }
+
+    /// Asks it to end, and does not wait.
+    pub fn ask_to_end(&self) {
+        if let Some(child) = &self.child {
+            // Whoever cannot be asked is killed by `wait_until_ended`.
+            let _ = Command::new("kill").arg(child.id().to_string()).status();
+        }
+    }
+
+    /// Waits until a program that was [asked](Self::ask_to_end) has ended; one that does not within a minute is killed.
+    pub fn wait_until_ended(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = ended(child);
+        }
+        self.kill();
+    }
+
+    /// Its process; none while it does not run.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -159,5 +208,20 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Waits until a process has ended by itself, and gives its exit code.
+///
+/// # Errors
+/// When it does not end.
+pub fn ended(child: &mut Child) -> anyhow::Result<Option<i32>> {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status.code());
+        }
+        ensure!(begun.elapsed() < ENDS_WITHIN, "the process has not ended after {} s", ENDS_WITHIN.as_secs());
+        std::thread::sleep(Duration::from_millis(20));
     }
 }

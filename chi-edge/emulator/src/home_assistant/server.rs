@@ -1,6 +1,6 @@
-//! A stand-in for Home Assistant's websocket: as many sensors and as much history as a test wants, at any pace.
+//! Home Assistant's WebSocket API, as far as the agent asks for it: states, registries, history and changes.
 //!
-//! It speaks what the agent asks for and nothing else. What the real one does is looked at in the suite `home-assistant`.
+//! What the real one does is looked at in the suite `home-assistant`.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,8 +15,11 @@ use tokio::sync::broadcast;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-/// Events that a connection may fall behind by: more than any test sends at once.
+/// Events that a connection may fall behind by before it is closed.
 const EVENTS_MAX: usize = 32_768;
+
+/// The version that it says it is, at first.
+const VERSION: &str = "2026.11.0";
 
 /// A sensor.
 #[derive(Debug, Clone)]
@@ -26,7 +29,7 @@ pub struct Sensor {
     /// Its device class.
     pub device_class: &'static str,
     /// Its unit; empty for none.
-    pub unit: &'static str,
+    pub unit: String,
     /// What it says now.
     pub state: String,
 }
@@ -45,8 +48,8 @@ pub struct Own {
     pub rows: Vec<(f64, Value)>,
 }
 
-/// The stand-in; ends with the last of its handles' runtime.
-pub struct Double {
+/// A server that agents take for Home Assistant. It ends with the runtime that it was started in.
+pub struct EmulatedHomeAssistant {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -59,15 +62,31 @@ struct Shared {
     events: broadcast::Sender<Option<Arc<str>>>,
     /// Nobody is let in.
     away: AtomicBool,
+    /// The access token that is asked for; any is taken without one.
+    token: Option<String>,
+    version: Mutex<String>,
 }
 
-impl Double {
-    /// Listens on a free port of loopback, with these sensors.
+impl EmulatedHomeAssistant {
+    /// Listens on a free port of loopback, with these sensors, and takes any token.
     ///
     /// # Errors
     /// The system's, when there is no port.
     pub async fn start(sensors: Vec<Sensor>, recorder: Box<Recorder>) -> std::io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), None, sensors, recorder).await
+    }
+
+    /// The same at an address, for those who have `token`.
+    ///
+    /// # Errors
+    /// The system's, when nobody can listen there.
+    pub async fn start_at(
+        listen: SocketAddr,
+        token: Option<String>,
+        sensors: Vec<Sensor>,
+        recorder: Box<Recorder>,
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let now = now();
         let sensors = sensors.into_iter().map(|sensor| (sensor.entity_id.clone(), (sensor, now))).collect();
@@ -78,6 +97,8 @@ impl Double {
             recorder,
             events,
             away: AtomicBool::new(false),
+            token,
+            version: Mutex::new(VERSION.to_owned()),
         });
         let serving = Arc::clone(&shared);
         tokio::spawn(async move {
@@ -99,23 +120,47 @@ impl Double {
     /// Sensors say something new, now, all in one message.
     pub fn say<'a>(&self, said: impl IntoIterator<Item = (&'a str, String)>) {
         let now = now();
+        self.say_at(said.into_iter().map(|(entity_id, state)| (entity_id, state, now)));
+    }
+
+    /// The same, each at its own time, Unix seconds. Of a sensor that is named twice, all but the last are sent in messages of their own.
+    pub fn say_at<'a>(&self, said: impl IntoIterator<Item = (&'a str, String, f64)>) {
         let mut changed = Map::new();
         let mut sensors = self.shared.sensors();
-        for (entity_id, state) in said {
-            changed.insert(entity_id.to_owned(), json!({"+": {"s": state, "lc": now}}));
-            if let Some((sensor, at)) = sensors.get_mut(entity_id) {
-                (sensor.state, *at) = (state, now);
+        for (entity_id, state, at) in said {
+            if changed.contains_key(entity_id) {
+                self.tell(&json!({ "c": std::mem::take(&mut changed) }));
+            }
+            changed.insert(entity_id.to_owned(), json!({"+": {"s": state, "lc": at}}));
+            if let Some((sensor, since)) = sensors.get_mut(entity_id) {
+                (sensor.state, *since) = (state, at);
             }
         }
         drop(sensors);
-        self.tell(&json!({ "c": changed }));
+        if !changed.is_empty() {
+            self.tell(&json!({ "c": changed }));
+        }
+    }
+
+    /// A new sensor is there from now on, or one that was there has another class, unit or state.
+    pub fn add(&self, sensor: Sensor) {
+        let at = now();
+        let full = full(&(sensor.clone(), at));
+        let entity_id = sensor.entity_id.clone();
+        self.shared.sensors().insert(entity_id.clone(), (sensor, at));
+        self.tell(&json!({ "a": { entity_id: full } }));
+    }
+
+    /// The version that it says it is to those who connect from now on.
+    pub fn upgrade(&self, version: &str) {
+        version.clone_into(&mut self.shared.version.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// A sensor goes on in another unit: of the attributes only what changed is told, as Home Assistant does.
-    pub fn change_unit(&self, entity_id: &str, unit: &'static str, state: &str) {
+    pub fn change_unit(&self, entity_id: &str, unit: &str, state: &str) {
         let now = now();
         if let Some((sensor, at)) = self.shared.sensors().get_mut(entity_id) {
-            (sensor.unit, sensor.state, *at) = (unit, state.to_owned(), now);
+            (sensor.unit, sensor.state, *at) = (unit.to_owned(), state.to_owned(), now);
         }
         let plus = json!({"s": state, "lc": now, "a": {"unit_of_measurement": unit}});
         self.tell(&json!({ "c": { entity_id: { "+": plus } } }));
@@ -153,9 +198,21 @@ impl Shared {
         self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn version(&self) -> String {
+        self.version.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a first message has the token that is asked for.
+    fn lets_in(&self, first: &str) -> bool {
+        let Some(token) = &self.token else { return true };
+        serde_json::from_str::<Value>(first).is_ok_and(|message| message["access_token"] == **token)
+    }
+
     fn answer(&self, kind: &str, asked: &Value) -> Value {
         match kind {
-            "get_config" => json!({"state": "RUNNING", "time_zone": "UTC", "version": "2026.11.0", "language": "en"}),
+            "get_config" => {
+                json!({"state": "RUNNING", "time_zone": "UTC", "version": self.version(), "language": "en"})
+            }
             "get_states" => self.sensors().values().map(|(sensor, _)| present(sensor)).collect(),
             "config/entity_registry/list" => {
                 let entry = |id: &String| json!({"entity_id": id, "id": id, "unique_id": id});
@@ -189,17 +246,19 @@ impl Shared {
     }
 
     fn everything(&self) -> Value {
-        let full =
-            |(sensor, at): &(Sensor, f64)| json!({"s": sensor.state, "lc": at, "a": present(sensor)["attributes"]});
         let all: Map<String, Value> = self.sensors().iter().map(|(id, known)| (id.clone(), full(known))).collect();
         json!({ "a": all })
     }
 }
 
+fn full((sensor, at): &(Sensor, f64)) -> Value {
+    json!({"s": sensor.state, "lc": at, "a": present(sensor)["attributes"]})
+}
+
 fn present(sensor: &Sensor) -> Value {
     let mut attributes = json!({"device_class": sensor.device_class, "friendly_name": sensor.entity_id});
     if !sensor.unit.is_empty() {
-        attributes["unit_of_measurement"] = sensor.unit.into();
+        attributes["unit_of_measurement"] = sensor.unit.clone().into();
     }
     json!({"entity_id": sensor.entity_id, "state": sensor.state, "attributes": attributes})
 }
@@ -210,10 +269,17 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream) {
     let _ = stream.set_nodelay(true);
     let Ok(socket) = tokio_tungstenite::accept_async(stream).await else { return };
     let (mut sender, mut receiver) = socket.split();
-    if say(&mut sender, &json!({"type": "auth_required", "ha_version": "2026.11.0"})).await.is_err()
-        || receiver.next().await.is_none()
-        || say(&mut sender, &json!({"type": "auth_ok", "ha_version": "2026.11.0"})).await.is_err()
-    {
+    let version = shared.version();
+    if say(&mut sender, &json!({"type": "auth_required", "ha_version": version})).await.is_err() {
+        return;
+    }
+    let Some(Ok(Message::Text(first))) = receiver.next().await else { return };
+    let known = shared.lets_in(&first);
+    let answer = match known {
+        true => json!({"type": "auth_ok", "ha_version": version}),
+        false => json!({"type": "auth_invalid", "message": "Invalid access token or password"}),
+    };
+    if say(&mut sender, &answer).await.is_err() || !known {
         return;
     }
     let mut events = shared.events.subscribe();
