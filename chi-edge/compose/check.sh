@@ -115,7 +115,6 @@ images() {
         printf 'FROM hearthwatch-others:%s\nCOPY packages/ /opt/mlflow/\nCOPY mlflow /usr/local/bin/\nENV PYTHONPATH=/opt/mlflow\n' "$tag" |
             build --file - --tag "hearthwatch-mlflow:$tag" "$folder/context/mlflow"
     fi
-    build --build-arg PROVISION="hearthwatch-provision:$tag" --build-arg SHELL_IMAGE="hearthwatch-others:$tag" --file "$here/signer.Containerfile" --tag "hearthwatch-signer:$tag" "$here"
     build --build-arg BASE="hearthwatch-others:$tag" --file "$here/backup.Containerfile" --tag "hearthwatch-backup:$tag" "$here"
 }
 
@@ -149,7 +148,7 @@ write_env() {
     sed -e "s|^HEARTHWATCH_FOLDER=.*|HEARTHWATCH_FOLDER=$run/fleet|" -e 's|^HEARTHWATCH_HOST=.*|HEARTHWATCH_HOST=localhost|' \
         -e "s|^HEARTHWATCH_TAG=.*|HEARTHWATCH_TAG=$tag|" -e 's|^HEARTHWATCH_MQTT_ADDRESS=.*|HEARTHWATCH_MQTT_ADDRESS=127.0.0.1|' \
         -e "s|^HEARTHWATCH_MQTT_PORT=.*|HEARTHWATCH_MQTT_PORT=$mqtt|" -e "s|^HEARTHWATCH_API_PORT=.*|HEARTHWATCH_API_PORT=$api|" \
-        -e "s#^\(HEARTHWATCH_\(BROKER\|PROMETHEUS\|ALERTMANAGER\|BLACKBOX\|NODE\|SHELL\|DEBIAN\)_IMAGE\)=.*#\1=hearthwatch-others:$tag#" \
+        -e "s#^\(HEARTHWATCH_\(BROKER\|PROMETHEUS\|ALERTMANAGER\|BLACKBOX\|NODE\|DEBIAN\)_IMAGE\)=.*#\1=hearthwatch-others:$tag#" \
         -e 's|^HEARTHWATCH_BACKUP_TARGET=.*|HEARTHWATCH_BACKUP_TARGET=check:|' -e 's|^HEARTHWATCH_BACKUP_KEEP=.*|HEARTHWATCH_BACKUP_KEEP=2|' \
         -e "s|^HEARTHWATCH_MLFLOW_IMAGE=.*|HEARTHWATCH_MLFLOW_IMAGE=hearthwatch-mlflow:$tag|" "$here/example.env" >"$run/env"
 }

@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import sqlite3
+import stat
 import subprocess
 import sys
 import tarfile
@@ -62,36 +63,44 @@ def each_service_is_healthy_and_closed(stack: Stack) -> None:
 
 
 def nobody_writes_to_a_root(stack: Stack) -> None:
-    # The aggregator's image has no program that could write a file but its own.
-    tries = {service: ["/bin/sh", "-c", "echo x >/file"] for service in SERVICES if service not in ("aggregator", "signer")}
-    tries["signer"] = ["/bin/busybox", "touch", "/file"]
+    shell = [service for service in SERVICES if service not in ("aggregator", "signer")]
+    tries = {service: ["/bin/sh", "-c", "echo x >/file"] for service in shell}
+    # Their images have no program but their own.
+    tries["signer"] = ["/usr/local/bin/hearthwatch-provision", "init", "--out", "/file"]
+    token = ["token", "add", "thief", "--config", "/data/keys/cloud.toml", "--file", "/file"]
+    tries["aggregator"] = ["/usr/local/bin/hearthwatch-cloud", *token]
     for service, words in tries.items():
         tried = stack.inside(service, *words)
         if tried.returncode == 0 or "Read-only file system" not in tried.stderr:
             raise Failed(f"{service} could write to /: {tried.stderr or 'it did'}")
-    process = stack.process(stack.container("aggregator"))
-    mounts = Path(f"/proc/{process}/mounts").read_text(encoding="utf-8").splitlines()
-    root = next(line.split() for line in mounts if line.split()[1] == "/")
-    if "ro" not in root[3].split(","):
-        raise Failed(f"the aggregator's root is {root}")
-    print(f"live: `podman exec` could write to / in none of {len(tries)} containers, and the aggregator's root is mounted read-only")
+    print(f"live: `podman exec` could write to / in none of {len(tries)} containers")
+
+
+def signers_socket(stack: Stack) -> tuple[str, int, int]:
+    """Mode, user and group of the socket, as the signer's container has it; nothing where it is not there."""
+    try:
+        found = Path(f"/proc/{stack.process(stack.container('signer'))}/root/run/hearthwatch/signer.sock").lstat()
+    except OSError:
+        return "", 0, 0
+    return stat.filemode(found.st_mode), found.st_uid, found.st_gid
+
+
+OPEN_TO_THE_GROUP = ("srw-rw----", 10002, 10001)
 
 
 def the_signer_is_alone(stack: Stack) -> None:
-    devices = stack.inside("signer", "/bin/busybox", "ls", "/sys/class/net").stdout.split()
-    listing = stack.inside("signer", "/bin/busybox", "ls", "-ln", "/run/hearthwatch").stdout
-    socket = re.search(r"^s(\S+)\s+\d+\s+(\d+)\s+(\d+).*signer\.sock$", listing, re.MULTILINE)
-    if devices != ["lo"] or not socket or socket.groups() != ("rw-rw----", "10002", "10001"):
-        raise Failed(f"the signer has the devices {devices} and the socket {listing}")
-    folder = stack.inside("signer", "/bin/busybox", "stat", "-c", "%a %u %g", "/run/hearthwatch").stdout.strip()
-    if folder != "750 10002 10001":
+    process = stack.process(stack.container("signer"))
+    devices = re.findall(r"^\s*(\S+):", Path(f"/proc/{process}/net/dev").read_text(encoding="utf-8"), re.MULTILINE)
+    if devices != ["lo"] or signers_socket(stack) != OPEN_TO_THE_GROUP:
+        raise Failed(f"the signer has the devices {devices} and the socket {signers_socket(stack)}")
+    below = Path(f"/proc/{process}/root")
+    folder = (below / "run/hearthwatch").stat()
+    if (stat.filemode(folder.st_mode), folder.st_uid, folder.st_gid) != ("drwxr-x---", 10002, 10001):
         raise Failed(f"the socket's folder is {folder}")
-    keys = stack.inside("signer", "/bin/busybox", "ls", "-A", "/data").stdout.split()
-    if sorted(keys) != ["gate.pub", "signer"]:
+    keys = sorted(path.name for path in (below / "data").iterdir())
+    if keys != ["gate.pub", "signer"]:
         raise Failed(f"the signer sees {keys}")
-    print(
-        "live: the signer has no device but lo, a socket of mode 0660 for its user and the aggregator's group, and sees no key but its own"
-    )
+    print("live: the signer has no device but lo, a socket (0660) for its user and the aggregator's group, and no key but its own")
 
 
 def a_signer_that_is_killed_comes_back(stack: Stack) -> None:
@@ -100,8 +109,7 @@ def a_signer_that_is_killed_comes_back(stack: Stack) -> None:
 
     def back() -> bool:
         now = run("podman", "inspect", "--format", "{{.State.Pid}}", stack.container("signer")).stdout.strip()
-        look = ["/bin/busybox", "stat", "-c", "%a %u %g", "/run/hearthwatch/signer.sock"]
-        return now not in ("0", before) and stack.inside("signer", *look).stdout.strip() == "660 10002 10001"
+        return now not in ("0", before) and signers_socket(stack) == OPEN_TO_THE_GROUP and stack.healthy("signer")
 
     until("the signer is back", back)
     print("live: a signer that was killed was started again, and its socket is as before")
