@@ -149,6 +149,12 @@ const SUITES: &[Suite] = &[
         &[Part::PythonVenv, Part::Debootstrap, Part::Podman],
         || nodes(&[]),
     ),
+    long(
+        "compose",
+        "the cloud side's Compose file brought up by podman, an agent in its container, an answer that arrives",
+        &[Part::PythonVenv, Part::Debootstrap, Part::Buildah, Part::Podman],
+        compose,
+    ),
     long("chaos-long", "chaos, 1,000 rounds and 60 faults in federated ones", &[Part::Mosquitto], || {
         chaos(endurance::CHAOS_FULL)
     }),
@@ -301,6 +307,14 @@ fn checked(script: &str, folder: &str) -> anyhow::Result<()> {
     let target = shell::root().join(speed::target());
     let (release, folder) = (target.join("release").display().to_string(), target.join(folder).display().to_string());
     shell::run_with(script, [folder], &[("HEARTHWATCH_RELEASE", &release)])
+}
+
+/// Its own script makes images of the built programs and of Debian's, and brings up the file that operators use.
+fn compose() -> anyhow::Result<()> {
+    shell::cargo(["build", "--release", "--locked", "--workspace", "--bins"])?;
+    let target = shell::root().join(speed::target());
+    let folders = [target.join("compose"), target.join("release")].map(|folder| folder.display().to_string());
+    shell::run("chi-edge/compose/check.sh", folders)
 }
 
 fn nodes(environment: &[(&str, &str)]) -> anyhow::Result<()> {
