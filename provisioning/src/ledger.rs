@@ -170,6 +170,20 @@ impl Ledger {
         Ok(keys)
     }
 
+    /// Until when each home has a certificate that holds and was not taken back; homes without one are left out.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn ends(&self, now: Timestamp) -> Result<BTreeMap<HomeId, Timestamp>, LedgerError> {
+        let gone = self.revoked_serials()?;
+        let mut ends = BTreeMap::new();
+        for issue in self.issues()?.into_iter().filter(|issue| issue.until > now && !gone.contains(&issue.serial)) {
+            let end = ends.entry(issue.home).or_insert(issue.until);
+            *end = issue.until.max(*end);
+        }
+        Ok(ends)
+    }
+
     /// The serial numbers of everything that was taken back.
     ///
     /// # Errors

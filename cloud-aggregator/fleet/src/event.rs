@@ -3,15 +3,20 @@
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_store::ReleaseRow;
 use hearthwatch_telemetry::event::Event;
-use hearthwatch_telemetry::metrics::Metrics;
+use hearthwatch_telemetry::metrics::{By, Metrics};
 use tracing::{error, info};
+
+/// Who releases without being asked by a person: a run or a round, or the program on its own account.
+const BY_ITSELF: [&str; 2] = ["auto", "system"];
 
 /// A model went out to the fleet.
 pub struct ModelReleased<'a>(pub &'a ReleaseRow);
 
 impl Event for ModelReleased<'_> {
     fn emit(&self, metrics: &Metrics) {
-        metrics.releases.inc();
+        let by = if BY_ITSELF.contains(&self.0.by.as_str()) { "automatic" } else { "operator" };
+        metrics.releases.get_or_create(&By { by }).inc();
+        metrics.previous_version.set(metrics.champion_version.get());
         metrics.champion_version.set(i64::try_from(self.0.model_version.0).unwrap_or(i64::MAX));
         info!(model.version = self.0.model_version.0, target = self.0.target, by = self.0.by, "model released");
     }

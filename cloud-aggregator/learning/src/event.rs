@@ -1,11 +1,43 @@
 //! Notable happenings of the learning.
 
-use hearthwatch_store::RunRow;
+use hearthwatch_store::{RunRow, RunState};
 use hearthwatch_store::run_requests::RunRequestRow;
 use hearthwatch_store::story::{QualityReport, RecallEstimate};
 use hearthwatch_telemetry::event::Event;
-use hearthwatch_telemetry::metrics::{Metrics, count};
+use hearthwatch_telemetry::metrics::{Metrics, begin, count};
 use tracing::{error, info, warn};
+
+use crate::training::Defences;
+
+/// Begins every counter of the learning at 0, with all words that it may have.
+pub fn begin_counters(metrics: &Metrics) {
+    let ends = [RunState::Promoted, RunState::Held, RunState::Failed].map(RunState::as_str);
+    begin(&metrics.runs, &ends);
+    begin(&metrics.runs, &[REFUSED]);
+}
+
+/// The end of a run that never began.
+const REFUSED: &str = "refused";
+
+/// A run has learnt, and limited what it learnt from.
+pub struct AnswersDefended<'a>(pub &'a Defences);
+
+impl Event for AnswersDefended<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        let Defences { doubted, capped, over_quota, .. } = self.0;
+        metrics.homes_doubted.set(i64::try_from(doubted.len()).unwrap_or(i64::MAX));
+        metrics.homes_capped.set(i64::try_from(capped.len()).unwrap_or(i64::MAX));
+        let over_quota = over_quota.values().sum::<usize>();
+        if doubted.len() + capped.len() + over_quota > 0 {
+            info!(
+                homes.doubted = doubted.len(),
+                homes.capped = capped.len(),
+                answers.over_quota = over_quota,
+                "answers were limited before learning from them"
+            );
+        }
+    }
+}
 
 /// A retraining began.
 pub struct RunStarted<'a>(pub &'a RunRow);
@@ -90,7 +122,7 @@ pub struct RunRefused<'a> {
 
 impl Event for RunRefused<'_> {
     fn emit(&self, metrics: &Metrics) {
-        count(&metrics.runs, "refused");
+        count(&metrics.runs, REFUSED);
         warn!(cause = self.cause, "no retraining");
     }
 }
