@@ -28,7 +28,7 @@ COLUMNS = 24
 # That of the newest release whose model is checked against; an older Grafana says so, and a newer one brings it up to date.
 SCHEMA = 41
 # Of the other exporters; that these exist is seen by reading them for real.
-FOREIGN = re.compile(r"(up|ALERTS|scrape_duration_seconds|(node|probe|prometheus|alertmanager|mosquitto)_\w+)$")
+FOREIGN = re.compile(r"(up|ALERTS|scrape_duration_seconds|(node|probe|prometheus|alertmanager|mosquitto|mqtt2prometheus)_\w+)$")
 
 
 @dataclass(frozen=True)
