@@ -9,7 +9,7 @@ use hearthwatch_metrics::set;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_provision::late::WaitingRoom;
 use hearthwatch_provision::layout::Layout;
-use hearthwatch_provision::ledger::Ledger;
+use hearthwatch_provision::ledger::{Issue, Ledger};
 use hearthwatch_store::clock::Clock;
 use hearthwatch_store::{FleetStates, FleetTotals, Store, blocking};
 use hearthwatch_telemetry::chain::chain;
@@ -18,8 +18,10 @@ use jiff::{SignedDuration, Timestamp};
 
 /// A home that has not been heard for a day is not one that restarts.
 const LATE_SECONDS: i64 = 24 * 3_600;
-/// A home renews at two thirds of its certificate's life, so one that is in its last week has failed to for long.
+/// A home renews at two thirds of its certificate's life of 30 days, so one that is in its last week has failed to for days. Of a
+/// certificate that was made for a week the last quarter counts.
 const ENDING: SignedDuration = SignedDuration::from_hours(7 * 24);
+const ENDING_PART: i32 = 4;
 
 /// What is counted, and from where.
 pub(crate) struct Counts {
@@ -96,7 +98,7 @@ struct Certificates {
     ledger: Ledger,
     files: [PathBuf; 2],
     waiting: WaitingRoom,
-    read: Option<(Stamp, BTreeMap<HomeId, Timestamp>)>,
+    read: Option<(Stamp, BTreeMap<HomeId, Issue>)>,
 }
 
 impl Certificates {
@@ -111,23 +113,29 @@ impl Certificates {
             let metadata = std::fs::metadata(file).ok()?;
             Some((metadata.len(), metadata.modified().ok()?))
         });
-        let ends = match self.read.take() {
-            Some((seen, ends)) if seen == stamp => ends,
-            _ => self.ledger.ends(now).map_err(|error| chain(&error))?,
+        let newest = match self.read.take() {
+            Some((seen, newest)) if seen == stamp => newest,
+            _ => self.ledger.newest(now).map_err(|error| chain(&error))?,
         };
-        let ending = ends.values().filter(|end| **end > now && end.duration_since(now) < ENDING).count();
-        self.read = Some((stamp, ends));
+        let ending = newest.values().filter(|issue| ends(issue, now)).count();
+        self.read = Some((stamp, newest));
         let waiting = self.waiting.list().map_err(|error| chain(&error))?;
         Ok((ending, waiting.iter().filter(|late| late.approved.is_none()).count()))
     }
 }
 
+fn ends(issue: &Issue, now: Timestamp) -> bool {
+    let (left, life) = (issue.until.duration_since(now), issue.until.duration_since(issue.at));
+    left > SignedDuration::ZERO && left < ENDING && left < life / ENDING_PART
+}
+
 #[cfg(test)]
 mod tests {
     use hearthwatch_protocol::ModelVersion;
-    use hearthwatch_provision::ledger::Issue;
 
     use super::*;
+
+    const DAY: SignedDuration = SignedDuration::from_hours(24);
 
     #[test]
     fn each_home_is_in_one_state_and_models_are_named_beside_the_one_in_use() {
@@ -158,10 +166,10 @@ mod tests {
         let layout = Layout::new(directory.path());
         let now = Timestamp::now();
         let mut lines = String::new();
-        let mut issue = |home: &str, days: i64| {
-            let until = now + SignedDuration::from_hours(24 * days);
+        let mut issue = |home: &str, days: i32| {
+            let (at, until) = (now - DAY * 24, now + DAY * days);
             let (home, serial) = (HomeId::new(home).unwrap(), format!("{home}-{days}"));
-            let line = serde_json::to_string(&Issue { home, serial, key: String::new(), at: now, until }).unwrap();
+            let line = serde_json::to_string(&Issue { home, serial, key: String::new(), at, until }).unwrap();
             lines.push_str(&format!("{line}\n"));
             std::fs::write(layout.issued(), &lines).unwrap();
         };
@@ -173,7 +181,14 @@ mod tests {
         assert_eq!(certificates.count(now), Ok((2, 0)));
         issue("a", 30);
         assert_eq!(certificates.count(now), Ok((1, 0)));
-        let later = now + SignedDuration::from_hours(48);
-        assert_eq!(certificates.count(later), Ok((2, 0)), "c, and b by now");
+        assert_eq!(certificates.count(now + DAY * 2), Ok((2, 0)), "c, and b by now");
+    }
+
+    #[test]
+    fn a_certificate_made_for_a_week_does_not_end_from_the_first_day_on() {
+        let now = Timestamp::now();
+        let (home, serial, key) = (HomeId::new("a").unwrap(), String::new(), String::new());
+        let issue = Issue { home, serial, key, at: now, until: now + DAY * 7 };
+        assert_eq!([1, 5, 6, 8].map(|day| ends(&issue, now + DAY * day)), [false, false, true, false]);
     }
 }

@@ -16,7 +16,7 @@ pub const AGGREGATORS: [&str; 4] = ["aggregator", "aggregator-2", "aggregator-3"
 pub const MONITOR: &str = "monitor";
 
 /// Under which brokers say how they do; outside of [`ROOT`].
-const BROKER_NUMBERS: &str = "$SYS/";
+const BROKER_NUMBERS: &str = "$SYS";
 
 /// What stands for the home's own name in the table below.
 const SELF: &str = "{self}";
@@ -171,7 +171,7 @@ pub enum Action<'a> {
 pub fn allows(identity: &Identity, action: &Action<'_>) -> bool {
     let grants = identity.grants();
     if let (Identity::Monitor, Action::Receive { topic } | Action::Subscribe { filter: topic }) = (identity, action)
-        && topic.starts_with(BROKER_NUMBERS)
+        && topic.split('/').next() == Some(BROKER_NUMBERS)
     {
         return matches!(action, Action::Subscribe { .. }) || is_name(topic, identity);
     }
@@ -247,7 +247,7 @@ pub fn render_mosquitto(shut_out: &BTreeSet<HomeId>) -> String {
     }
     // Patterns are for every user: without the denial it could speak as a home of its name.
     let _ = write!(text, "# Who reads the broker's own numbers.\nuser {MONITOR}\n");
-    let _ = write!(text, "topic deny {ROOT}/#\ntopic read {BROKER_NUMBERS}#\n\n");
+    let _ = write!(text, "topic deny {ROOT}/#\ntopic read {BROKER_NUMBERS}/#\n\n");
     if !shut_out.is_empty() {
         text.push_str("# Homes whose certificates were taken back.\n");
     }

@@ -170,18 +170,19 @@ impl Ledger {
         Ok(keys)
     }
 
-    /// Until when each home has a certificate that holds and was not taken back; homes without one are left out.
+    /// Each home's certificate that ends last, of those that hold and were not taken back; homes without one are left out.
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub fn ends(&self, now: Timestamp) -> Result<BTreeMap<HomeId, Timestamp>, LedgerError> {
+    pub fn newest(&self, now: Timestamp) -> Result<BTreeMap<HomeId, Issue>, LedgerError> {
         let gone = self.revoked_serials()?;
-        let mut ends = BTreeMap::new();
+        let mut newest: BTreeMap<HomeId, Issue> = BTreeMap::new();
         for issue in self.issues()?.into_iter().filter(|issue| issue.until > now && !gone.contains(&issue.serial)) {
-            let end = ends.entry(issue.home).or_insert(issue.until);
-            *end = issue.until.max(*end);
+            if newest.get(&issue.home).is_none_or(|known| known.until < issue.until) {
+                newest.insert(issue.home.clone(), issue);
+            }
         }
-        Ok(ends)
+        Ok(newest)
     }
 
     /// The serial numbers of everything that was taken back.

@@ -1,8 +1,8 @@
 //! Notable happenings of the learning.
 
-use hearthwatch_store::{RunRow, RunState};
 use hearthwatch_store::run_requests::RunRequestRow;
 use hearthwatch_store::story::{QualityReport, RecallEstimate};
+use hearthwatch_store::{RunRow, RunState};
 use hearthwatch_telemetry::event::Event;
 use hearthwatch_telemetry::metrics::{Metrics, begin, count};
 use tracing::{error, info, warn};

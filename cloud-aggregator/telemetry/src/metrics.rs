@@ -308,7 +308,11 @@ impl Metrics {
         registry.register("records_waiting", "Records in the homes' outboxes", self.records_waiting.clone());
         registry.register("enrolments", "Homes that wanted a certificate, by end", self.enrolments.clone());
         registry.register("renewals_waiting", "Homes that wait for an operator", self.renewals_waiting.clone());
-        registry.register("certificates_ending", "Homes' certificates in their last week", self.certificates_ending.clone());
+        registry.register(
+            "certificates_ending",
+            "Homes' certificates in their last week",
+            self.certificates_ending.clone(),
+        );
     }
 
     /// Rounds of federated training.

@@ -31,7 +31,11 @@ pub(super) fn router() -> Router<Page> {
     Router::new().route("/metrics", get(answer))
 }
 
-async fn answer(State(page): State<Page>, peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>, headers: HeaderMap) -> Response {
+async fn answer(
+    State(page): State<Page>,
+    peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+) -> Response {
     let Some(metrics) = &page.metrics else {
         return (StatusCode::NOT_FOUND, "There is nothing here.\n").into_response();
     };
@@ -106,10 +110,17 @@ fn connections(encoder: &mut DescriptorEncoder<'_>, mode: &Mode) -> fmt::Result 
         _ => None,
     };
     let connected = |is: bool| f64::from(u8::from(is));
-    gauge(encoder, "home_assistant_connected", "1 while readings come from Home Assistant", connected(version.is_some()))?;
+    gauge(
+        encoder,
+        "home_assistant_connected",
+        "1 while readings come from Home Assistant",
+        connected(version.is_some()),
+    )?;
     if let Some(version) = version {
         let help = "Version of Home Assistant";
-        encoder.encode_descriptor("home_assistant", help, None, MetricType::Info)?.encode_info(&[("version", version)])?;
+        encoder
+            .encode_descriptor("home_assistant", help, None, MetricType::Info)?
+            .encode_info(&[("version", version)])?;
     }
     if let Some(broker) = &mode.home_broker {
         let is = connected(*broker == BrokerState::Connected);

@@ -78,7 +78,8 @@ mod tests {
         assert_eq!(resident_bytes("VmHWM:\t 9000 kB\nVmRSS:\t    1234 kB\n"), Some(1234 * 1024));
         let stat = "42 (a) b (c)) S 1 42 42 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 4 0 123 456 78";
         assert_eq!(processor_seconds(stat), Some(3.0));
-        let limits = "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024                 524288   files\n";
+        let limits =
+            "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024                 524288   files\n";
         assert_eq!(most_open(limits), Some(1024.0));
     }
 

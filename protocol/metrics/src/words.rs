@@ -32,6 +32,9 @@ mod tests {
         let mut registry = Registry::default();
         registry.register("homes", "Homes", by_word("state", &["online", "offline"]));
         let text = crate::render(&registry);
-        assert!(text.contains("homes{state=\"online\"} 0\n") && text.contains("homes{state=\"offline\"} 0\n"), "{text}");
+        assert!(
+            text.contains("homes{state=\"online\"} 0\n") && text.contains("homes{state=\"offline\"} 0\n"),
+            "{text}"
+        );
     }
 }

@@ -175,7 +175,8 @@ fn matches(filter: &str, topic: &str) -> bool {
 
 fn names() -> impl Strategy<Value = String> {
     prop_oneof![
-        prop::sample::select(vec!["aggregator", "aggregator-2", "monitor", "home-7", "home-8", "a"]).prop_map(str::to_owned),
+        prop::sample::select(vec!["aggregator", "aggregator-2", "monitor", "home-7", "home-8", "a"])
+            .prop_map(str::to_owned),
         "[a-z0-9-]{1,6}",
     ]
 }

@@ -67,12 +67,9 @@ impl ExpiryGauges {
 
     fn show(&self, expiries: Expiries) {
         let Expiries { root, targets, snapshot, timestamp } = expiries;
-        for (gauge, at) in [
-            (&self.root, root),
-            (&self.targets, targets),
-            (&self.snapshot, snapshot),
-            (&self.timestamp, timestamp),
-        ] {
+        for (gauge, at) in
+            [(&self.root, root), (&self.targets, targets), (&self.snapshot, snapshot), (&self.timestamp, timestamp)]
+        {
             gauge.set(at);
         }
     }

@@ -34,8 +34,8 @@ use self::readers::{Lent, Readers};
 use crate::actor::Actor;
 use crate::change::{Change, Note};
 use crate::rows::{
-    AnnouncedRow, AnsweredRow, AuditEntry, AuditRow, Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, FleetStates, FleetTotals,
-    HomeRow, ModelRow, ModelState, OutcomeKey, OutcomeRow, OutcomeTotals, QuarantineChoice, QuarantineEnd,
+    AnnouncedRow, AnsweredRow, AuditEntry, AuditRow, Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, FleetStates,
+    FleetTotals, HomeRow, ModelRow, ModelState, OutcomeKey, OutcomeRow, OutcomeTotals, QuarantineChoice, QuarantineEnd,
     QuarantineRow, Received, ReleaseRow, RunRow, Settled, SnapshotRow, TokenRow, WithdrawalRow,
 };
 use crate::store::{Handled, HomeProgress, IngestBatch, NewModel, Store, StoreError, StoreResult};

@@ -28,7 +28,7 @@ fn each_home_is_counted_in_one_state(store: &dyn Store) {
         store.apply(&IngestBatch { statuses, at, ..IngestBatch::default() }).unwrap();
     }
     for (name, at) in [("b", 5), ("e", 6)] {
-        let (reason, by) = ("odd".to_owned(), ann().to_string());
+        let (reason, by) = ("odd".to_owned(), ann());
         store.exclude_home(&ExclusionRow { home: home(name), reason, by, at, lifted: None }).unwrap();
     }
     store.revoke_home(&home("e"), NOW).unwrap();
