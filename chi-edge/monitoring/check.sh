@@ -156,9 +156,10 @@ incidents() {
     end "$cloud"
     "${looks[@]}" "the aggregator is killed" AggregatorDown
     start cloud "$programs/hearthwatch-cloud" serve --config "$run/keys/cloud.toml"
-    "${looks[@]}" "the aggregator is back"
+    # For a quarter of an hour: it was not away for the two minutes after which its restart is no news.
+    "${looks[@]}" --ends AggregatorDown "the aggregator is back" AggregatorRestarted
     stranger
-    "${looks[@]}" "a home that the aggregator does not know sends" StrangerRefused
+    "${looks[@]}" "a home that the aggregator does not know sends" AggregatorRestarted StrangerRefused
 }
 
 # Somebody with a certificate of the fleet's authority, whose home has not enrolled with the aggregator.

@@ -83,7 +83,7 @@ def check_names(names: set[str]) -> list[str]:
     """Whether what both programs say and what their page says are the same metrics."""
     documented = check_dashboards.documented()
     shown = {name for name in names if name.startswith(check_dashboards.OURS)}
-    print(f"live: {len(shown & documented)} metrics of both programs have samples; without: {', '.join(sorted(documented - shown)) or 'none'}")
+    print(f"live: {len(names & documented)} metrics of both programs have samples; without: {', '.join(sorted(documented - names)) or 'none'}")
     return [f"{name} is not in docs/reference/metrics.md" for name in sorted(shown - documented)]
 
 

@@ -38,3 +38,28 @@ impl Event for RolloutStopped<'_> {
         error!(model.version = self.version.0, homes = self.saw, reason = self.reason, "rollout stopped by its tests");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_counts_for_who_asked_and_the_model_before_is_remembered() {
+        let metrics = Metrics::new();
+        for (version, by) in [(1, "auto"), (2, "token:ann"), (3, "system")] {
+            let row = ReleaseRow {
+                model_version: ModelVersion(version),
+                target: String::new(),
+                sha256: String::new(),
+                length: 1,
+                report_sha256: String::new(),
+                released_at: 0,
+                by: by.to_owned(),
+            };
+            ModelReleased(&row).emit(&metrics);
+        }
+        let of = |by| metrics.releases.get_or_create(&By { by }).get();
+        assert_eq!((of("automatic"), of("operator")), (2, 1));
+        assert_eq!((metrics.champion_version.get(), metrics.previous_version.get()), (3, 2));
+    }
+}

@@ -367,3 +367,37 @@ impl Event for WindowsMoved {
         warn!(class = self.class.as_str(), "the usual size of residuals has moved");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_there_before_the_first_message() {
+        let metrics = Metrics::new();
+        begin_counters(&metrics);
+        let text = metrics.render();
+        for sample in [
+            "messages_refused_total{kind=\"unknown_class\"}",
+            "messages_over_quota_total{kind=\"records\"}",
+            "unsent_total{kind=\"round_plan\"}",
+            "update_outcomes_total{kind=\"rolled_back\"}",
+            "windows_moved_total{kind=\"temperature\"}",
+            "answers_total{verdict=\"expected\",model=\"other\"}",
+        ] {
+            assert!(text.contains(&format!("\nhearthwatch_cloud_{sample} 0\n")), "{sample} is missing:\n{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_counts_for_the_model_that_raised_its_alarm() {
+        let metrics = Metrics::new();
+        metrics.champion_version.set(3);
+        metrics.previous_version.set(2);
+        for version in [3, 2, 2, 1] {
+            AnswerStored { verdict: Verdict::Confirmed, model: ModelVersion(version) }.emit(&metrics);
+        }
+        let of = |model| metrics.answers.get_or_create(&Answer { verdict: "confirmed", model }).get();
+        assert_eq!(MODELS.map(of), [1, 2, 1]);
+    }
+}

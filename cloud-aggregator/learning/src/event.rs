@@ -154,3 +154,32 @@ impl Event for ReleaseAwaits<'_> {
         info!(cause = self.cause, "promoted, and not signed yet");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_run_says_how_many_homes_it_left_out_and_cut() {
+        let metrics = Metrics::new();
+        let defences = Defences {
+            doubted: vec!["a".to_owned(), "b".to_owned()],
+            capped: [("c".to_owned(), 0.5)].into(),
+            ..Defences::default()
+        };
+        AnswersDefended(&defences).emit(&metrics);
+        assert_eq!((metrics.homes_doubted.get(), metrics.homes_capped.get()), (2, 1));
+        AnswersDefended(&Defences::default()).emit(&metrics);
+        assert_eq!((metrics.homes_doubted.get(), metrics.homes_capped.get()), (0, 0));
+    }
+
+    #[test]
+    fn every_end_of_a_run_is_there_before_the_first() {
+        let metrics = Metrics::new();
+        begin_counters(&metrics);
+        let text = metrics.render();
+        for end in ["promoted", "held", "failed", "refused"] {
+            assert!(text.contains(&format!("runs_total{{kind=\"{end}\"}} 0\n")), "{end} is missing:\n{text}");
+        }
+    }
+}

@@ -198,3 +198,22 @@ impl Event for RoundWaits<'_> {
         error!(cause = self.cause, "a round cannot go on; it is tried again");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_there_before_the_first_round() {
+        let metrics = Metrics::new();
+        begin_counters(&metrics);
+        let text = metrics.render();
+        for sample in [
+            "rounds_total{kind=\"too_few\"}",
+            "round_answers_total{kind=\"group_ended\"}",
+            "round_refusals_total{kind=\"late\"}",
+        ] {
+            assert!(text.contains(&format!("\nhearthwatch_cloud_{sample} 0\n")), "{sample} is missing:\n{text}");
+        }
+    }
+}
