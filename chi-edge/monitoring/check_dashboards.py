@@ -20,13 +20,15 @@ import promql
 
 HERE = Path(__file__).resolve().parent
 METRICS_PAGE = HERE.parents[1] / "docs/reference/metrics.md"
-OURS = "hearthwatch_cloud_"
+OURS = "hearthwatch_"
+# What stands before the names in the section of that page with this heading; those of the process have no prefix.
+SECTIONS = {"The aggregator": ["hearthwatch_cloud_"], "The agent": ["hearthwatch_edge_"], "Both": ["hearthwatch_cloud_", "hearthwatch_edge_"]}
 # Grafana's grid.
 COLUMNS = 24
 # That of the newest release whose model is checked against; an older Grafana says so, and a newer one brings it up to date.
 SCHEMA = 41
 # Of the other exporters; that these exist is seen by reading them for real.
-FOREIGN = re.compile(r"(up|ALERTS|scrape_duration_seconds|(node|probe|prometheus|alertmanager)_\w+)$")
+FOREIGN = re.compile(r"(up|ALERTS|scrape_duration_seconds|(node|probe|prometheus|alertmanager|mosquitto|mqtt2prometheus)_\w+)$")
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,13 @@ def queries() -> list[Query]:
 
 
 def documented() -> set[str]:
-    """The metrics of the aggregator as `/metrics` names them, from the page that describes them."""
+    """The metrics of both programs as `/metrics` names them, from the page that describes them."""
     names = set()
-    for name, kind in re.findall(r"^\| `(\w+)` \| (counter|gauge|histogram)\b", METRICS_PAGE.read_text(encoding="utf-8"), re.MULTILINE):
-        ends = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}[kind]
-        names |= {f"{OURS}{name}{end}" for end in ends}
+    for section in METRICS_PAGE.read_text(encoding="utf-8").split("\n## "):
+        starts = SECTIONS.get(section.partition("\n")[0], [])
+        for name, kind in re.findall(r"^\| `(\w+)` \| (counter|gauge|histogram|info)\b", section, re.MULTILINE):
+            ends = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}[kind]
+            names |= {f"{start}{name}{end}" for start in ([""] if name.startswith("process_") else starts) for end in ends}
     return names
 
 

@@ -13,6 +13,7 @@ use hearthwatch_ingest::{BatchTaker, Intake, MessagePublisher, Progress};
 use hearthwatch_learning::training::mlflow::Tracker;
 use hearthwatch_learning::training::{Job, Learner, Trainer, TrainingError, TrainingHandle, TrainingStatus};
 use hearthwatch_link::{LinkConfig, LinkError, TlsFiles};
+use hearthwatch_metrics::register_parts;
 use hearthwatch_protocol::seal::SigningKey;
 use hearthwatch_protocol::{HomeId, Sequence};
 use hearthwatch_provision::files::FileError;
@@ -28,6 +29,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::config::{Config, MqttConfig, RolloutConfig};
+use crate::counts::Counts;
 use crate::health::{self, Checks};
 
 /// Name of the database in the data directory.
@@ -165,6 +167,13 @@ impl Aggregator {
         let champion = blocking(&store, |store| store.champion()).await?;
         let version = champion.map_or(0, |model| i64::try_from(model.version.0).unwrap_or(i64::MAX));
         metrics.champion_version.set(version);
+        let before = blocking(&store, |store| Ok(store.releases_before(None, 2)?.into_iter().nth(1))).await?;
+        let version = before.map_or(0, |release| i64::try_from(release.model_version.0).unwrap_or(i64::MAX));
+        metrics.previous_version.set(version);
+        hearthwatch_ingest::event::begin_counters(&metrics);
+        hearthwatch_learning::event::begin_counters(&metrics);
+        hearthwatch_rounds::event::begin_counters(&metrics);
+        metrics.register(|registry| register_parts(registry, parts.board()));
         let (training, requests, status) = TrainingHandle::channel(Arc::clone(&store), Arc::clone(&clock));
         let (stop, health) = (parts.stop().clone(), Arc::clone(parts.board()));
         let progress = watch::Sender::new(heard(&store).await?);
@@ -190,7 +199,8 @@ impl Aggregator {
         };
         parts.vital("trainer", trainer.run(requests, progress.subscribe()));
         let signer = config.release.as_ref().map(|release| release.signer_socket.as_path());
-        let checks = Checks::new(&health, training.status(), &config.data, signer);
+        let counts = Counts::new(&store, &metrics, &clock, config.enrolment.as_deref());
+        let checks = Checks::new(&health, training.status(), &config.data, signer).with_counts(counts);
         parts.vital("checks", checks.run(stop.clone()));
 
         let director = director(&config, &store, &metrics)?;

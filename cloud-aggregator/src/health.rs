@@ -17,8 +17,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::counts::Counts;
+
 /// How often all parts are looked at without being asked: "since when" is right to within this.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often the homes are counted: of 10,000 it takes milliseconds.
+const COUNT_EVERY: Duration = Duration::from_secs(15);
 /// How often disk and signer are tried.
 const TRY_EVERY: Duration = Duration::from_secs(60);
 /// How long a try may take. A disk that takes longer for one small file stores nothing in time either.
@@ -102,6 +106,7 @@ pub(crate) struct Checks {
     data: PathBuf,
     writable: Arc<AtomicBool>,
     signer: Option<(SignerClient, Arc<AtomicBool>)>,
+    counts: Option<Counts>,
 }
 
 impl Checks {
@@ -126,14 +131,20 @@ impl Checks {
             board.probe("signer", Grade::Optional, move || able(seen.load(Ordering::Relaxed)));
             (SignerClient::new(socket), answers)
         });
-        Self { board: Arc::clone(board), training, trainer, data: data.to_owned(), writable, signer }
+        Self { board: Arc::clone(board), training, trainer, data: data.to_owned(), writable, signer, counts: None }
+    }
+
+    /// The same, also counting the homes now and then.
+    pub(crate) fn with_counts(self, counts: Counts) -> Self {
+        Self { counts: Some(counts), ..self }
     }
 
     /// Looks at the trainer's progress, and tries the disk and the signer, again and again until `stop`.
-    pub(crate) async fn run(self, stop: CancellationToken) {
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut before, mut tried) = (None, None);
+        let (mut before, mut tried, mut counted) = (None, None, None);
+        let mut counts = self.counts.take();
         while stop.run_until_cancelled(looks.tick()).await.is_some() {
             let status = self.training.borrow().clone();
             note(&self.trainer, &status, before.as_ref());
@@ -142,6 +153,14 @@ impl Checks {
                 tried = Some(Instant::now());
                 let tries = async { tokio::join!(self.try_disk(), self.try_signer()) };
                 if stop.run_until_cancelled(tries).await.is_none() {
+                    return;
+                }
+            }
+            if let Some(counts) = &mut counts
+                && counted.is_none_or(|at: Instant| at.elapsed() >= COUNT_EVERY)
+            {
+                counted = Some(Instant::now());
+                if stop.run_until_cancelled(counts.refresh()).await.is_none() {
                     return;
                 }
             }

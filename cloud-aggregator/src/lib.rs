@@ -4,6 +4,7 @@
 
 pub mod aggregator;
 pub mod config;
+mod counts;
 mod health;
 pub mod health_check;
 pub mod offline;

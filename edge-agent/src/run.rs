@@ -88,6 +88,7 @@ Example edge.toml (relative paths are taken from the file's own directory):
   # [page]                         # the local page; default: this machine only
   # listen = \"127.0.0.1:8099\"      # or \"off\"
   # door = \"loopback\"              # or \"ingress\": through Home Assistant only
+  # metrics = true                 # whether /metrics is answered; behind ingress it is not unless this says so
 
   # [rounds]                       # where sharing is \"learning\": when this home may train, and what that may take
   # hours = \"22-6\"                 # in the home's time; or \"always\"

@@ -12,6 +12,12 @@ use hearthwatch_protocol::topic::ROOT;
 /// far more homes than one mosquitto carries.
 pub const AGGREGATORS: [&str; 4] = ["aggregator", "aggregator-2", "aggregator-3", "aggregator-4"];
 
+/// The common name of who reads the broker's own numbers: how many are connected, how much waits.
+pub const MONITOR: &str = "monitor";
+
+/// Under which brokers say how they do; outside of [`ROOT`].
+const BROKER_NUMBERS: &str = "$SYS";
+
 /// What stands for the home's own name in the table below.
 const SELF: &str = "{self}";
 
@@ -33,6 +39,9 @@ const AGGREGATOR: Grants = Grants {
     receive: &["home/+/up/+", "fleet/release"],
 };
 
+/// Nothing below [`ROOT`].
+const NOTHING: Grants = Grants { publish: &[], receive: &[] };
+
 struct Grants {
     publish: &'static [&'static str],
     receive: &'static [&'static str],
@@ -45,6 +54,8 @@ pub enum Identity {
     Home(HomeId),
     /// One of [`AGGREGATORS`]; holds its index there.
     Aggregator(usize),
+    /// Reads the broker's own numbers, and nothing that anybody says.
+    Monitor,
 }
 
 /// Why a common name is nobody.
@@ -53,8 +64,10 @@ pub enum IdentityError {
     /// Not a home's name, and not an aggregator's.
     #[error("common name {0:?} is not an id: {1}")]
     NotAnId(String, hearthwatch_protocol::IdError),
-    /// Names that begin like an aggregator's are kept free, so that no home can ever be taken for one.
-    #[error("{0:?} is kept for aggregators; a home's name must not be `aggregator` nor begin with `aggregator-`")]
+    /// Names that begin like an aggregator's, and the monitor's, are kept free, so that no home can ever be taken for one.
+    #[error(
+        "{0:?} is kept for the fleet's own programs; a home's name must not be `aggregator` or `monitor` nor begin with `aggregator-`"
+    )]
     Reserved(String),
 }
 
@@ -67,6 +80,9 @@ impl Identity {
     /// # Errors
     /// [`IdentityError`] when nobody of ours has that name.
     pub fn from_common_name(name: &str) -> Result<Self, IdentityError> {
+        if name == MONITOR {
+            return Ok(Self::Monitor);
+        }
         match AGGREGATORS.iter().position(|aggregator| *aggregator == name) {
             Some(index) => Ok(Self::Aggregator(index)),
             None => HomeId::new(name)
@@ -78,9 +94,9 @@ impl Identity {
     /// A home, unless its name is reserved.
     ///
     /// # Errors
-    /// [`IdentityError::Reserved`] for names that begin like an aggregator's.
+    /// [`IdentityError::Reserved`] for names that begin like an aggregator's, and for the monitor's.
     pub fn home(home: HomeId) -> Result<Self, IdentityError> {
-        if home.as_str() == "aggregator" || home.as_str().starts_with("aggregator-") {
+        if matches!(home.as_str(), "aggregator" | MONITOR) || home.as_str().starts_with("aggregator-") {
             return Err(IdentityError::Reserved(home.into()));
         }
         Ok(Self::Home(home))
@@ -92,6 +108,7 @@ impl Identity {
         match self {
             Self::Home(home) => home.as_str(),
             Self::Aggregator(index) => AGGREGATORS.get(*index).copied().unwrap_or("aggregator"),
+            Self::Monitor => MONITOR,
         }
     }
 
@@ -99,6 +116,7 @@ impl Identity {
         match self {
             Self::Home(_) => &HOME,
             Self::Aggregator(_) => &AGGREGATOR,
+            Self::Monitor => &NOTHING,
         }
     }
 
@@ -109,6 +127,7 @@ impl Identity {
         match self {
             Self::Home(home) => client_id == home.as_str(),
             Self::Aggregator(_) => client_id == "aggregator" || client_id.starts_with("aggregator-"),
+            Self::Monitor => client_id == MONITOR,
         }
     }
 }
@@ -151,13 +170,18 @@ pub enum Action<'a> {
 #[must_use]
 pub fn allows(identity: &Identity, action: &Action<'_>) -> bool {
     let grants = identity.grants();
+    if let (Identity::Monitor, Action::Receive { topic } | Action::Subscribe { filter: topic }) = (identity, action)
+        && topic.split('/').next() == Some(BROKER_NUMBERS)
+    {
+        return matches!(action, Action::Subscribe { .. }) || is_name(topic, identity);
+    }
     match action {
         Action::Publish { topic } => is_name(topic, identity) && any_covers(identity, grants.publish, topic),
         Action::Receive { topic } => is_name(topic, identity) && any_covers(identity, grants.receive, topic),
         Action::Subscribe { filter } => match (identity, filter.strip_prefix("$share/")) {
             (_, None) => any_covers(identity, grants.receive, filter),
             // A group of homes would let one take the other's messages.
-            (Identity::Home(_), Some(_)) => false,
+            (Identity::Home(_) | Identity::Monitor, Some(_)) => false,
             (Identity::Aggregator(_), Some(rest)) => match rest.split_once('/') {
                 Some((group, filter)) if !group.is_empty() && !group.contains(['+', '#']) => {
                     any_covers(identity, grants.receive, filter)
@@ -221,6 +245,9 @@ pub fn render_mosquitto(shut_out: &BTreeSet<HomeId>) -> String {
         grant_lines(&mut text, "topic", &AGGREGATOR);
         text.push('\n');
     }
+    // Patterns are for every user: without the denial it could speak as a home of its name.
+    let _ = write!(text, "# Who reads the broker's own numbers.\nuser {MONITOR}\n");
+    let _ = write!(text, "topic deny {ROOT}/#\ntopic read {BROKER_NUMBERS}/#\n\n");
     if !shut_out.is_empty() {
         text.push_str("# Homes whose certificates were taken back.\n");
     }

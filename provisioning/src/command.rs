@@ -59,6 +59,17 @@ enum Command {
         #[arg(long)]
         new: bool,
     },
+    /// Make the certificate with which a monitor reads the broker's own numbers ($SYS), and nothing else.
+    ///
+    /// An access file from before there was one has to be written anew: rm KEYS/mosquitto/acl, then init again, then kill -HUP mosquitto.
+    Monitor {
+        /// The directory that `init` made.
+        #[arg(long, value_name = "DIR", env = "HEARTHWATCH_KEYS")]
+        out: PathBuf,
+        /// Life of the certificate, in days.
+        #[arg(long, value_name = "N", default_value_t = authority::SERVER_DAYS)]
+        days: u32,
+    },
     /// What the root keys are for after the first ceremony: a later expiry, new keys. Stop aggregator and signer first.
     ///
     /// Every step wants two of the three root keys, prints what was done and adds it to tuf/ceremony.txt.
@@ -246,6 +257,7 @@ pub fn run(cli: &Cli, now: Timestamp, out: &mut impl Write) -> anyhow::Result<Ex
         Command::Home(HomeCommand::Add(args)) => add(args, now, out),
         Command::Home(HomeCommand::Revoke(args)) => revoke(args, now, out),
         Command::Group { out: dir, new } => group(dir, *new, out),
+        Command::Monitor { out: dir, days } => monitor(dir, *days, now, out),
         Command::Root(args) => root(args, now, out),
         Command::Mirror { to, out: dir } => {
             let copied = mirror::copy(&Layout::new(dir), to)?;
@@ -362,6 +374,18 @@ fn group(dir: &Path, new: bool, out: &mut impl Write) -> anyhow::Result<ExitCode
          and started again. On another machine it gets a copy, mode 0600. No home may see it.",
         path.display()
     )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn monitor(dir: &Path, days: u32, now: Timestamp, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let layout = Layout::new(dir);
+    anyhow::ensure!(
+        layout.ca_cert().is_file(),
+        "{0} holds no installation; first: hearthwatch-provision init --out {0}",
+        dir.display()
+    );
+    let word = if init::monitor(&layout, days, now)? == Outcome::Created { "made" } else { "kept, as it was" };
+    writeln!(out, "{word}: {} and its key. It may read $SYS/# and nothing else.", layout.monitor_cert().display())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -210,6 +210,19 @@ fn certificates(
     Ok(steps)
 }
 
+/// Makes the certificate of who reads the broker's own numbers, unless it is there.
+///
+/// # Errors
+/// [`InitError`].
+pub fn monitor(layout: &Layout, days: u32, now: Timestamp) -> Result<Outcome, InitError> {
+    let (cert, key) = (layout.monitor_cert(), layout.monitor_key());
+    if let Some(folder) = cert.parent() {
+        files::make_dir(folder)?;
+    }
+    let authority = Authority::load(layout)?;
+    pair(&cert, &key, || authority.issue_client(&Identity::Monitor, now, days))
+}
+
 /// Makes the broker's folder where its user can reach it. What to say when one that was there before is out of reach.
 fn brokers_folder(layout: &Layout, options: &Options) -> Result<Option<String>, InitError> {
     let barred = match options.broker_owner {

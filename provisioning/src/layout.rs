@@ -58,6 +58,10 @@ impl Layout {
         aggregator_cert = "cloud/aggregator.crt";
         /// The aggregator's client key.
         aggregator_key = "cloud/aggregator.key";
+        /// The certificate of who reads the broker's own numbers.
+        monitor_cert = "monitor/monitor.crt";
+        /// The key of who reads the broker's own numbers.
+        monitor_key = "monitor/monitor.key";
         /// The secret name of the group in which aggregators share what homes say.
         group = "cloud/ingest.group";
         /// Everything of the update framework.

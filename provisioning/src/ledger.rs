@@ -170,6 +170,21 @@ impl Ledger {
         Ok(keys)
     }
 
+    /// Each home's certificate that ends last, of those that hold and were not taken back; homes without one are left out.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn newest(&self, now: Timestamp) -> Result<BTreeMap<HomeId, Issue>, LedgerError> {
+        let gone = self.revoked_serials()?;
+        let mut newest: BTreeMap<HomeId, Issue> = BTreeMap::new();
+        for issue in self.issues()?.into_iter().filter(|issue| issue.until > now && !gone.contains(&issue.serial)) {
+            if newest.get(&issue.home).is_none_or(|known| known.until < issue.until) {
+                newest.insert(issue.home.clone(), issue);
+            }
+        }
+        Ok(newest)
+    }
+
     /// The serial numbers of everything that was taken back.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use hearthwatch_tests::program;
 use hearthwatch_tests::round_fleet::has_mosquitto;
 use serde_json::Value;
 
-const HOMES: &str = "6";
+const HOMES: &str = "10";
 const DAYS: &str = "2";
 /// Twenty minutes of the calendar in a second: two days take two and a half minutes.
 const SPEED: &str = "1200";
@@ -40,9 +40,9 @@ fn operate(out: &Path, more: &[&str]) -> std::process::Output {
         "--speed",
         SPEED,
         "--seed",
-        "3",
+        "5",
         "--faults",
-        "2",
+        "1",
         "--incidents",
         "two-days",
     ];
@@ -88,7 +88,7 @@ fn a_fleet_lives_through_two_days_with_incidents_and_every_label_is_stored_once(
     assert!(number("stored") > 0);
     assert_eq!((count(&lines, "run"), count(&lines, "released")), (1, 1));
     let stands: Vec<&Value> = lines.iter().filter(|line| line["event"] == "fleet").collect();
-    assert_eq!(stands.last().unwrap()["online"], 6, "every home is back");
+    assert_eq!(stands.last().unwrap()["online"], 10, "every home is back");
     let newest: u64 = stands.last().unwrap()["versions"]
         .as_array()
         .unwrap()
@@ -109,6 +109,6 @@ fn a_fleet_lives_through_two_days_with_incidents_and_every_label_is_stored_once(
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(said.contains("was begun with --homes 6 --days 2 --seed 3 --faults 2"), "{said}");
+    assert!(said.contains("was begun with --homes 10 --days 2 --seed 5 --faults 1"), "{said}");
     assert!(!refused.status.success());
 }

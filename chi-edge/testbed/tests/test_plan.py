@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hearthwatch_testbed.containers import ContainerRequest
+from hearthwatch_testbed.containers import ContainerRequest, feed_request, source_request
 from hearthwatch_testbed.edge_toml import edge_toml
-from hearthwatch_testbed.home_assistant import seed
+from hearthwatch_testbed.home_assistant import Seed, seed
 from hearthwatch_testbed.leases import Lease, extended, lease_of, remaining
 from hearthwatch_testbed.names import Names
-from hearthwatch_testbed.plan import Fleet, allot, check_image, duration
+from hearthwatch_testbed.plan import Claim, Fleet, Home, Images, Plan, allot, check_image, duration
 from hearthwatch_testbed.problem import Problem
 from hearthwatch_testbed.trace import request_text
 
@@ -39,10 +39,11 @@ def test_every_device_has_a_home_and_more_homes_go_round() -> None:
 
 def test_names_tell_the_fleet_the_part_and_the_project() -> None:
     (home,) = allot(NAMES, 1, 1, None, elsewhere=False)
-    assert (home.name, home.agent, home.source_container) == (
+    assert (home.name, home.agent, home.source_container, home.feed) == (
         "hearthwatch-01-proj05",
         "hearthwatch-agent-01-proj05",
         "hearthwatch-home-assistant-01-proj05",
+        "hearthwatch-feed-01-proj05",
     )
     assert NAMES.owns(NAMES.lease)
     assert not NAMES.owns("training-proj05")
@@ -75,18 +76,88 @@ def test_the_agents_configuration_is_that_of_a_home_without_a_disk() -> None:
     }
 
 
-def test_the_token_of_a_seed_is_signed_by_the_key_of_its_grant() -> None:
-    made = seed("secret", "home-1")
-    assert made == seed("secret", "home-1")
-    assert made.token != seed("secret", "home-2").token
-    (grant,) = json.loads(made.auth)["data"]["refresh_tokens"]
-    signed, _, signature = made.token.rpartition(".")
+def groups_of(made: Seed, token: str) -> list[str]:
+    """Those of the user whose grant has signed the token."""
+    data = json.loads(made.auth)["data"]
+    signed, _, signature = token.rpartition(".")
+    claims = json.loads(base64.urlsafe_b64decode(signed.split(".")[1] + "=="))
+    (grant,) = [one for one in data["refresh_tokens"] if one["id"] == claims["iss"]]
     expected = hmac.new(grant["jwt_key"].encode(), signed.encode(), hashlib.sha256).digest()
     assert base64.urlsafe_b64decode(signature + "=") == expected
-    claims = json.loads(base64.urlsafe_b64decode(signed.split(".")[1] + "=="))
-    assert claims["iss"] == grant["id"]
-    users = {one["id"]: one["group_ids"] for one in json.loads(made.auth)["data"]["users"]}
-    assert users[grant["user_id"]] == ["system-users"], "without administrator rights"
+    (groups,) = [one["group_ids"] for one in data["users"] if one["id"] == grant["user_id"]]
+    return list(groups)
+
+
+def test_the_tokens_of_a_seed_are_signed_by_the_keys_of_their_grants() -> None:
+    made = seed("secret", "home-1", fed=True)
+    assert made == seed("secret", "home-1", fed=True)
+    assert made.owner_token
+    assert groups_of(made, made.token) == ["system-users"], "the agent has no administrator's rights"
+    assert groups_of(made, made.owner_token) == ["system-admin"]
+    other = seed("secret", "home-2", fed=True)
+    assert len({made.token, made.owner_token, other.token, other.owner_token}) == 4
+
+
+def test_no_token_of_the_owner_is_valid_where_nothing_is_fed() -> None:
+    made = seed("secret", "home-1", fed=False)
+    assert made.owner_token is None
+    assert len(json.loads(made.auth)["data"]["refresh_tokens"]) == 1
+    assert made.token == seed("secret", "home-1", fed=True).token
+
+
+def plan_of(homes: tuple[Home, ...]) -> Plan:
+    return Plan(
+        names=NAMES,
+        devices=1,
+        machine_type="raspberrypi5",
+        device_names=(),
+        lease=timedelta(days=1),
+        images=Images("agent", "home-assistant", "emulator"),
+        fleet=Fleet("fleet.example"),
+        homes=homes,
+        claim=Claim.ONCE,
+        home_assistant_url=None,
+        emulator_command=("home-assistant",),
+        floating_ip=False,
+    )
+
+
+def test_a_feed_is_the_emulator_with_the_owners_token_of_its_home_assistant() -> None:
+    homes = allot(NAMES, 1, 1, 1, elsewhere=False)
+    plan = plan_of(homes)
+    assert plan.containers() == (
+        "hearthwatch-home-assistant-01-proj05",
+        "hearthwatch-emulator-02-proj05",
+        "hearthwatch-feed-01-proj05",
+        "hearthwatch-agent-01-proj05",
+        "hearthwatch-agent-02-proj05",
+    )
+    made = seed("secret", homes[0].name, fed=True)
+    assert source_request(plan, homes[0], "r", "secret").files["/etc/hearthwatch/auth"] == made.auth
+    assert feed_request(plan, homes[0], "r", url="http://192.168.64.1:8123", secret="secret") == ContainerRequest(
+        name="hearthwatch-feed-01-proj05",
+        image="emulator",
+        reservation="r",
+        environment={
+            "HEARTHWATCH_EMULATOR_HOME": "1",
+            "HEARTHWATCH_EMULATOR_FEED": "http://192.168.64.1:8123",
+            "HEARTHWATCH_EMULATOR_TOKEN_FILE": "/etc/hearthwatch/token",
+        },
+        files={"/etc/hearthwatch/token": str(made.owner_token)},
+        command=("feed",),
+    )
+    assert source_request(plan, homes[1], "r", "secret").command == ("home-assistant",)
+
+
+def test_a_home_assistant_with_devices_of_its_own_is_not_fed() -> None:
+    homes = allot(NAMES, 1, 1, 1, elsewhere=False, feed=False)
+    plan = plan_of(homes)
+    assert [home.feed for home in homes] == [None, None]
+    assert plan.unwanted_feeds() == ("hearthwatch-feed-01-proj05",)
+    stored = source_request(plan, homes[0], "r", "secret").files["/etc/hearthwatch/auth"]
+    assert stored == seed("secret", homes[0].name, fed=False).auth
+    with pytest.raises(ValueError, match="hearthwatch-01-proj05 is not fed"):
+        feed_request(plan, homes[0], "r", url="http://192.168.64.1:8123", secret="secret")
 
 
 def test_a_digest_depends_on_everything_but_the_claim_token() -> None:

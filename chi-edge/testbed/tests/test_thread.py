@@ -52,25 +52,33 @@ def test_two_devices_run_and_are_given_back_in_the_right_order(site: RealSite, t
         "hearthwatch-home-assistant-01-proj05",
         "hearthwatch-emulator-02-proj05",
         "hearthwatch-emulator-03-proj05",
+        "hearthwatch-feed-01-proj05",
         "hearthwatch-agent-01-proj05",
         "hearthwatch-agent-02-proj05",
         "hearthwatch-agent-03-proj05",
     ]
+    commands = {str(row["name"]): row["command"] for row in site.containers()}
+    assert commands["hearthwatch-emulator-02-proj05"] == '["home-assistant"]'
+    assert commands["hearthwatch-feed-01-proj05"] == '["feed"]'
     # The agents' configurations name the addresses that their sources were given.
     assert [text.count("http://192.168.64.") for text in site.mounted()].count(1) == 3
     (floating,) = site.doubles.floating_ips.values()
     assert floating["description"] == "hearthwatch-ip-proj05"
 
     status = testbed("status").out
-    assert "hearthwatch-proj05: 1 lease, 6 containers, 1 floating IPs" in status
+    assert "hearthwatch-proj05: 1 lease, 7 containers, 1 floating IPs" in status
     assert "It ends soon, and every agent loses its disk then: `testbed renew`." in status
     assert "missing" not in status
+    assert "not planned" not in status
+    assert "== hearthwatch-feed-01-proj05  Running\n" in testbed("logs").out
 
     site.doubles.requests.clear()
     down = testbed("down")
     assert down.code == 0
     deleted = [one.path.split("/")[1] for one in site.doubles.requests if one.method == "DELETE"]
     assert deleted == ["network", "reservation"]
+    assert "container hearthwatch-feed-01-proj05: deleted" in down.out
+    assert site.containers() == []
     assert down.out.index("agent-03-proj05: deleted") < down.out.index("floating IP") < down.out.index("lease hearth")
     assert (keys / "asked").read_text().splitlines()[
         -1

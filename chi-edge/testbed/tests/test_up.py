@@ -210,3 +210,54 @@ def test_down_revokes_the_homes_even_if_what_up_remembered_is_lost(
     assert testbed("down").code == 0
     revoked = [line.split()[2] for line in (keys / "asked").read_text().splitlines() if "revoke" in line]
     assert revoked == ["hearthwatch-01-proj05", "hearthwatch-02-proj05"]
+
+
+def test_a_feed_follows_its_home_assistant_to_another_address(site: RealSite, testbed: Testbed) -> None:
+    site.hosts_answer("Running")
+    assert testbed("up", "--home-assistant", "1").code == 0
+    before = {row["name"]: row["environment"] for row in site.containers()}
+    (address,) = re.findall(r"http://[0-9.]+:8123", str(before["hearthwatch-feed-01-proj05"]))
+    assert f'url = "{address}"' in site.mounted()[-3], "where the agent finds it"
+    moved = '{"caliconet": [{"addr": "192.168.64.99", "port": "p"}]}'
+    site.change_containers(f"addresses = '{moved}'", "image LIKE '%home-assistant:%'")
+    again = testbed("up", "--home-assistant", "1")
+    assert again.code == 0
+    assert re.search(r"feed-01-proj05: was made from something else .* replaced", again.out)
+    assert "home-assistant-01-proj05: exists" in again.out
+    after = {row["name"]: row["environment"] for row in site.containers()}
+    assert "http://192.168.64.99:8123" in str(after["hearthwatch-feed-01-proj05"])
+
+
+def test_a_feed_and_an_agent_wait_for_the_address_of_their_home_assistant(site: RealSite, testbed: Testbed) -> None:
+    up = testbed("up", "--home-assistant", "1")
+    assert up.code == 1
+    because = "not made, because hearthwatch-home-assistant-01-proj05 has no address yet"
+    assert f"  hearthwatch-feed-01-proj05: {because}\n  hearthwatch-agent-01-proj05: {because}\n" in up.err
+    assert [row["name"] for row in site.containers()] == ["hearthwatch-home-assistant-01-proj05"]
+    status = testbed("status").out
+    assert "missing      hearthwatch-feed-01-proj05: `testbed up` makes it" in status
+
+
+def test_a_home_assistant_that_is_no_longer_fed_is_made_anew_and_its_feed_is_deleted(
+    site: RealSite, testbed: Testbed
+) -> None:
+    site.hosts_answer("Running")
+    assert testbed("up", "--home-assistant", "1").code == 0
+    assert len(site.containers()) == 3
+    again = testbed("up", "--home-assistant", "1", "--no-feed")
+    assert again.code == 0
+    assert "hearthwatch-feed-01-proj05: --no-feed was given, so it is deleted" in again.out
+    assert "hearthwatch-home-assistant-01-proj05: was made from something else" in again.out
+    assert sorted(str(row["name"]) for row in site.containers()) == [
+        "hearthwatch-agent-01-proj05",
+        "hearthwatch-home-assistant-01-proj05",
+    ]
+    assert "made" not in testbed("up", "--home-assistant", "1", "--no-feed").out
+    status = testbed("status").out
+    assert ("missing" in status, "not planned" in status) == (False, False)
+
+
+def test_the_emulator_can_be_given_another_command(site: RealSite, testbed: Testbed) -> None:
+    site.hosts_answer("Running")
+    assert testbed("up", "--emulator-command", "play 'home 1'").code == 0
+    assert site.containers()[0]["command"] == '["play", "home 1"]'

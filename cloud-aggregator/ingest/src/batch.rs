@@ -27,7 +27,7 @@ use super::rounds::{RoundIntake, RoundMessage};
 use super::storing::Message;
 use super::withdrawals::withdraw;
 use crate::drift::DriftWatch;
-use crate::event::{AnswersAwait, BatchStored, GapSkipped, MessageRefused, OutcomeHeard, WindowsMoved};
+use crate::event::{AnswerStored, AnswersAwait, BatchStored, GapSkipped, MessageRefused, OutcomeHeard, WindowsMoved};
 
 /// Bytes of a refused payload that are kept: enough for the envelope and the first fields.
 pub const QUARANTINE_PREFIX_BYTES: usize = 512;
@@ -285,6 +285,9 @@ impl BatchTaker {
         }
         if !batch.awaiting.is_empty() {
             AnswersAwait(batch.awaiting.len() as u64).emit(&self.metrics);
+        }
+        for FeedbackRow { record, .. } in &batch.feedback {
+            AnswerStored { verdict: record.verdict, model: record.model_version }.emit(&self.metrics);
         }
         BatchStored {
             feedback: batch.feedback.len() as u64,

@@ -4,13 +4,62 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_protocol::HomeId;
-use hearthwatch_protocol::messages::{RefusalReason, UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::messages::{RefusalReason, UpdateOutcome, UpdateResult, Verdict};
+use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_telemetry::event::Event;
-use hearthwatch_telemetry::metrics::{Kind, Metrics, count};
+use hearthwatch_telemetry::metrics::{Answer, Kind, MODELS, Metrics, begin, count};
+use strum::{VariantArray as _, VariantNames as _};
 use tracing::{debug, error, info, warn};
 
 use crate::limiter::Traffic;
+
+/// What is sent to homes and may not reach the broker: by the intake, by rounds and by rollouts.
+const SENT: [&str; 8] = [
+    "receipt",
+    "withdrawal_receipt",
+    "contribution",
+    "release",
+    "assignment",
+    "round_plan",
+    "round_request",
+    "round_receipt",
+];
+/// What is stored of what homes send.
+const ADMITTED: [&str; 4] = ["feedback", "announcement", "status", "outcome"];
+
+/// Begins every counter of the intake at 0, with all words that it may have.
+pub fn begin_counters(metrics: &Metrics) {
+    begin(&metrics.admitted, &ADMITTED);
+    begin(&metrics.refused, RefusalReason::VARIANTS);
+    let traffic: Vec<&str> = Traffic::VARIANTS.iter().map(|traffic| traffic.as_str()).collect();
+    for family in [&metrics.over_quota, &metrics.queue_full, &metrics.set_aside, &metrics.messages_lost] {
+        begin(family, &traffic);
+    }
+    begin(&metrics.unsent, &SENT);
+    begin(&metrics.outcomes, UpdateResult::VARIANTS);
+    let classes: Vec<&str> = DeviceClass::ALL.iter().map(|class| class.as_str()).collect();
+    begin(&metrics.windows_moved, &classes);
+    for verdict in Verdict::VARIANTS {
+        for model in MODELS {
+            drop(metrics.answers.get_or_create(&Answer { verdict, model }));
+        }
+    }
+}
+
+/// An answer is on disk, for the first time.
+pub struct AnswerStored {
+    /// The resident's word.
+    pub verdict: Verdict,
+    /// The model whose alarm it was.
+    pub model: ModelVersion,
+}
+
+impl Event for AnswerStored {
+    fn emit(&self, metrics: &Metrics) {
+        let answer = Answer { verdict: self.verdict.into(), model: metrics.model_word(self.model.0) };
+        metrics.answers.get_or_create(&answer).inc();
+    }
+}
 
 /// A batch is on disk.
 pub struct BatchStored {
@@ -318,5 +367,39 @@ impl Event for WindowsMoved {
         count(&metrics.windows_moved, self.class.as_str());
         metrics.windows_moved_sum.fetch_add(1, Ordering::Relaxed);
         warn!(class = self.class.as_str(), "the usual size of residuals has moved");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_there_before_the_first_message() {
+        let metrics = Metrics::new();
+        begin_counters(&metrics);
+        let text = metrics.render();
+        for sample in [
+            "messages_refused_total{kind=\"unknown_class\"}",
+            "messages_over_quota_total{kind=\"records\"}",
+            "unsent_total{kind=\"round_plan\"}",
+            "update_outcomes_total{kind=\"rolled_back\"}",
+            "windows_moved_total{kind=\"temperature\"}",
+            "answers_total{verdict=\"expected\",model=\"other\"}",
+        ] {
+            assert!(text.contains(&format!("\nhearthwatch_cloud_{sample} 0\n")), "{sample} is missing:\n{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_counts_for_the_model_that_raised_its_alarm() {
+        let metrics = Metrics::new();
+        metrics.champion_version.set(3);
+        metrics.previous_version.set(2);
+        for version in [3, 2, 2, 1] {
+            AnswerStored { verdict: Verdict::Confirmed, model: ModelVersion(version) }.emit(&metrics);
+        }
+        let of = |model| metrics.answers.get_or_create(&Answer { verdict: "confirmed", model }).get();
+        assert_eq!(MODELS.map(of), [1, 2, 1]);
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use hearthwatch_protocol::limits::PAYLOAD_BYTES_MAX;
 use hearthwatch_protocol::{HomeId, Topic};
-use strum::{EnumCount, IntoStaticStr};
+use strum::{EnumCount, IntoStaticStr, VariantArray};
 
 use super::admission::QUOTA_RECORDS;
 
@@ -58,7 +58,7 @@ pub const ACCOUNTS_MAX: usize = 65_536;
 const TELL_EVERY: u64 = HOUR / 6;
 
 /// What a topic carries, told without looking into the payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumCount, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumCount, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Traffic {
     /// Answers and announcements.

@@ -1,11 +1,43 @@
 //! Notable happenings of the learning.
 
-use hearthwatch_store::RunRow;
 use hearthwatch_store::run_requests::RunRequestRow;
 use hearthwatch_store::story::{QualityReport, RecallEstimate};
+use hearthwatch_store::{RunRow, RunState};
 use hearthwatch_telemetry::event::Event;
-use hearthwatch_telemetry::metrics::{Metrics, count};
+use hearthwatch_telemetry::metrics::{Metrics, begin, count};
 use tracing::{error, info, warn};
+
+use crate::training::Defences;
+
+/// Begins every counter of the learning at 0, with all words that it may have.
+pub fn begin_counters(metrics: &Metrics) {
+    let ends = [RunState::Promoted, RunState::Held, RunState::Failed].map(RunState::as_str);
+    begin(&metrics.runs, &ends);
+    begin(&metrics.runs, &[REFUSED]);
+}
+
+/// The end of a run that never began.
+const REFUSED: &str = "refused";
+
+/// A run has learnt, and limited what it learnt from.
+pub struct AnswersDefended<'a>(pub &'a Defences);
+
+impl Event for AnswersDefended<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        let Defences { doubted, capped, over_quota, .. } = self.0;
+        metrics.homes_doubted.set(i64::try_from(doubted.len()).unwrap_or(i64::MAX));
+        metrics.homes_capped.set(i64::try_from(capped.len()).unwrap_or(i64::MAX));
+        let over_quota = over_quota.values().sum::<usize>();
+        if doubted.len() + capped.len() + over_quota > 0 {
+            info!(
+                homes.doubted = doubted.len(),
+                homes.capped = capped.len(),
+                answers.over_quota = over_quota,
+                "answers were limited before learning from them"
+            );
+        }
+    }
+}
 
 /// A retraining began.
 pub struct RunStarted<'a>(pub &'a RunRow);
@@ -90,7 +122,7 @@ pub struct RunRefused<'a> {
 
 impl Event for RunRefused<'_> {
     fn emit(&self, metrics: &Metrics) {
-        count(&metrics.runs, "refused");
+        count(&metrics.runs, REFUSED);
         warn!(cause = self.cause, "no retraining");
     }
 }
@@ -120,5 +152,34 @@ impl Event for ReleaseAwaits<'_> {
     fn emit(&self, metrics: &Metrics) {
         metrics.releases_awaiting.inc();
         info!(cause = self.cause, "promoted, and not signed yet");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_run_says_how_many_homes_it_left_out_and_cut() {
+        let metrics = Metrics::new();
+        let defences = Defences {
+            doubted: vec!["a".to_owned(), "b".to_owned()],
+            capped: [("c".to_owned(), 0.5)].into(),
+            ..Defences::default()
+        };
+        AnswersDefended(&defences).emit(&metrics);
+        assert_eq!((metrics.homes_doubted.get(), metrics.homes_capped.get()), (2, 1));
+        AnswersDefended(&Defences::default()).emit(&metrics);
+        assert_eq!((metrics.homes_doubted.get(), metrics.homes_capped.get()), (0, 0));
+    }
+
+    #[test]
+    fn every_end_of_a_run_is_there_before_the_first() {
+        let metrics = Metrics::new();
+        begin_counters(&metrics);
+        let text = metrics.render();
+        for end in ["promoted", "held", "failed", "refused"] {
+            assert!(text.contains(&format!("runs_total{{kind=\"{end}\"}} 0\n")), "{end} is missing:\n{text}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! A run's id follows from what goes into it, so that one that was cut off is taken up again, and none is run twice.
 
 pub mod dataset;
-mod event;
+pub mod event;
 #[doc(hidden)]
 pub mod fixtures;
 pub mod training;

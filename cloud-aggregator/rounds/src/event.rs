@@ -1,11 +1,25 @@
 //! Notable happenings of rounds.
 
 use hearthwatch_protocol::HomeId;
+use hearthwatch_protocol::messages::RoundRefusal;
 use hearthwatch_protocol::round::{MaskExchange, RoundResult};
-use hearthwatch_store::rounds::{RoundHomeRow, RoundRow};
+use hearthwatch_store::rounds::{RoundHomeRow, RoundOutcome, RoundRow};
 use hearthwatch_telemetry::event::Event;
-use hearthwatch_telemetry::metrics::{Metrics, count};
+use hearthwatch_telemetry::metrics::{Metrics, begin, count};
+use strum::{VariantArray as _, VariantNames as _};
 use tracing::{error, info, warn};
+
+/// What comes of a home in a round.
+const ANSWERS: [&str; 8] = ["delta", "counts", "declined", "keys", "shares", "masked", "opened", "group_ended"];
+
+/// Begins every counter of rounds at 0, with all words that it may have.
+pub fn begin_counters(metrics: &Metrics) {
+    begin(&metrics.round_consents, &["given", "withdrawn"]);
+    begin(&metrics.round_answers, &ANSWERS);
+    begin(&metrics.round_refusals, RoundRefusal::VARIANTS);
+    let outcomes: Vec<&str> = RoundOutcome::VARIANTS.iter().map(|outcome| outcome.as_str()).collect();
+    begin(&metrics.rounds, &outcomes);
+}
 
 /// A home changed its mind on whether it takes part.
 pub struct ConsentChanged<'a> {
@@ -182,5 +196,24 @@ impl Event for RoundWaits<'_> {
     fn emit(&self, metrics: &Metrics) {
         metrics.round_retries.inc();
         error!(cause = self.cause, "a round cannot go on; it is tried again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_there_before_the_first_round() {
+        let metrics = Metrics::new();
+        begin_counters(&metrics);
+        let text = metrics.render();
+        for sample in [
+            "rounds_total{kind=\"too_few\"}",
+            "round_answers_total{kind=\"group_ended\"}",
+            "round_refusals_total{kind=\"late\"}",
+        ] {
+            assert!(text.contains(&format!("\nhearthwatch_cloud_{sample} 0\n")), "{sample} is missing:\n{text}");
+        }
     }
 }

@@ -169,6 +169,25 @@ pub struct FleetTotals {
     pub waiting: u64,
 }
 
+/// How the homes stand, in numbers. Each is counted in one state, whether excluded or not.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FleetStates {
+    /// Online by their last word.
+    pub online: u64,
+    /// Offline since not long.
+    pub offline: u64,
+    /// Offline, and not heard for long.
+    pub late: u64,
+    /// Let in, and never heard.
+    pub never_seen: u64,
+    /// Shut out.
+    pub revoked: u64,
+    /// Of those that are not shut out, the homes whose answers are kept and not learnt from.
+    pub excluded: u64,
+    /// How many of those that are not shut out said last that they run which model, by version.
+    pub running: Vec<(ModelVersion, u64)>,
+}
+
 /// How a release ended on the homes, in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OutcomeTotals {

@@ -189,6 +189,9 @@ pub trait Store: RolloutStore + RoundStore + RunRequestStore + StandingStore + S
     /// The fleet in numbers, from kept counts: a single row is read.
     fn fleet_totals(&self) -> StoreResult<FleetTotals>;
 
+    /// How the homes stand; those last heard before `late_before` are late. Every home's row is read: not for each look of somebody.
+    fn fleet_states(&self, late_before: i64) -> StoreResult<FleetStates>;
+
     // ingest
     /// Applies a batch; afterwards it is durable. Returns the progress of every home that occurs in it, by name.
     fn apply(&self, batch: &IngestBatch) -> StoreResult<Vec<HomeProgress>>;

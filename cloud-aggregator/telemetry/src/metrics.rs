@@ -1,10 +1,10 @@
 //! The numbers behind `/metrics`: one registry for the whole program.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use hearthwatch_metrics::{GaugeByWord, by_word, register_build, register_process};
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -21,8 +21,36 @@ pub struct Kind {
     pub kind: String,
 }
 
+/// Who asked for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct By {
+    /// One of [`RELEASED_BY`].
+    pub by: &'static str,
+}
+
 /// A counter for each word.
 pub type ByKind = Family<Kind, Counter>;
+
+/// An answer that was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Answer {
+    /// The resident's word.
+    pub verdict: &'static str,
+    /// Whose alarm it was: one of [`MODELS`].
+    pub model: &'static str,
+}
+
+/// How a model is named beside the one in use: never by its number, or every release would add series.
+pub const MODELS: [&str; 3] = ["current", "previous", "other"];
+/// How homes stand by what the store knows of them; each is in one state.
+pub const HOME_STATES: [&str; 5] = ["online", "offline", "late", "never_seen", "revoked"];
+/// Who asked for a release.
+pub const RELEASED_BY: [&str; 2] = ["automatic", "operator"];
+/// What comes of a home that wants a certificate.
+pub const ENROLMENTS: [&str; 5] = ["enrolled", "enrolled_again", "renewed", "waits", "refused"];
+
+/// Name of every metric of this program, up to its first own word.
+const PREFIX: &str = "hearthwatch_cloud";
 
 /// Every metric of ingest and training. Other parts add theirs with [`Metrics::register`].
 #[derive(Debug)]
@@ -68,8 +96,30 @@ pub struct Metrics {
     pub model_low_recall: Gauge,
     /// Answered random questions behind the estimate.
     pub audit_samples_answered: Gauge,
-    /// Models released.
-    pub releases: Counter,
+    /// Answers stored, by verdict and by whose alarm it was.
+    pub answers: Family<Answer, Counter>,
+    /// Homes whose answers the newest run left out, for contradicting the others.
+    pub homes_doubted: Gauge,
+    /// Homes whose weight the newest run cut.
+    pub homes_capped: Gauge,
+    /// Homes by state, one of [`HOME_STATES`].
+    pub homes: GaugeByWord,
+    /// Homes whose answers are kept and not learnt from.
+    pub homes_excluded: Gauge,
+    /// Homes by the model that they said they run, one of [`MODELS`].
+    pub homes_running: GaugeByWord,
+    /// Records that wait in the homes' outboxes.
+    pub records_waiting: Gauge,
+    /// What came of homes that wanted a certificate, one of [`ENROLMENTS`].
+    pub enrolments: ByKind,
+    /// Homes whose certificate ran out and that wait for an operator.
+    pub renewals_waiting: Gauge,
+    /// Homes whose certificate ends within a week.
+    pub certificates_ending: Gauge,
+    /// Models released, by who asked: one of [`RELEASED_BY`].
+    pub releases: Family<By, Counter>,
+    /// Version of the model before the current one.
+    pub previous_version: Gauge,
     /// Releases that failed and are tried again.
     pub release_failures: Counter,
     /// Attempts that found a second person's word missing.
@@ -115,15 +165,23 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All metrics at zero, registered under the prefix `hearthwatch_cloud`.
+    /// All metrics at zero, registered under the prefix `hearthwatch_cloud`; beside them the process, under the names that all
+    /// processes have.
     #[must_use]
     pub fn new() -> Self {
         let metrics = Self::zero();
+        register_process(&mut metrics.registry());
+        begin(&metrics.enrolments, &ENROLMENTS);
+        for by in RELEASED_BY {
+            drop(metrics.releases.get_or_create(&By { by }));
+        }
         metrics.register(|registry| {
+            register_build(registry);
             metrics.register_ingest(registry);
             metrics.register_learning(registry);
             metrics.register_releases(registry);
             metrics.register_rounds(registry);
+            metrics.register_fleet(registry);
         });
         metrics
     }
@@ -136,7 +194,7 @@ impl Metrics {
 
     fn zero() -> Self {
         Self {
-            registry: Mutex::new(Registry::with_prefix("hearthwatch_cloud")),
+            registry: Mutex::default(),
             admitted: ByKind::default(),
             refused: ByKind::default(),
             over_quota: ByKind::default(),
@@ -157,7 +215,18 @@ impl Metrics {
             recall_estimate: Gauge::default(),
             model_low_recall: Gauge::default(),
             audit_samples_answered: Gauge::default(),
-            releases: Counter::default(),
+            answers: Family::default(),
+            homes_doubted: Gauge::default(),
+            homes_capped: Gauge::default(),
+            homes: by_word("state", &HOME_STATES),
+            homes_excluded: Gauge::default(),
+            homes_running: by_word("model", &MODELS),
+            records_waiting: Gauge::default(),
+            enrolments: ByKind::default(),
+            renewals_waiting: Gauge::default(),
+            certificates_ending: Gauge::default(),
+            releases: Family::default(),
+            previous_version: Gauge::default(),
             release_failures: Counter::default(),
             releases_awaiting: Counter::default(),
             champion_version: Gauge::default(),
@@ -187,6 +256,7 @@ impl Metrics {
         registry.register("messages_queue_full", "Messages given up for room", self.queue_full.clone());
         registry.register("messages_set_aside", "Messages that failed to be stored", self.set_aside.clone());
         registry.register("messages_lost", "Messages not even quarantined", self.messages_lost.clone());
+        registry.register("answers", "Answers stored, by verdict and model", self.answers.clone());
         registry.register("answers_awaiting", "Answers before their announcements", self.awaiting.clone());
         registry.register("records_duplicate", "Records that were stored before", self.duplicates.clone());
         registry.register("batches", "Ingest transactions committed", self.batches.clone());
@@ -224,16 +294,34 @@ impl Metrics {
             self.dataset_stability_index.clone(),
         );
         registry.register("windows_moved", "Drift of incoming windows, by class", self.windows_moved.clone());
+        registry.register("homes_doubted", "Homes that the newest run left out", self.homes_doubted.clone());
+        registry.register("homes_capped", "Homes whose weight the newest run cut", self.homes_capped.clone());
     }
 
     /// What went out, and how it ended.
     fn register_releases(&self, registry: &mut Registry) {
         registry.register("releases_awaiting", "Attempts that await a signature", self.releases_awaiting.clone());
         registry.register("release_failures", "Releases to be tried again", self.release_failures.clone());
-        registry.register("releases", "Models released", self.releases.clone());
+        registry.register("releases", "Models released, by who asked", self.releases.clone());
+        registry.register("previous_version", "Version of the model before the current", self.previous_version.clone());
         registry.register("champion_version", "Version of the current model", self.champion_version.clone());
         registry.register("rollouts_stopped", "Rollouts that their tests stopped", self.rollouts_stopped.clone());
         registry.register("update_outcomes", "Updates reported by homes, by end", self.outcomes.clone());
+    }
+
+    /// The homes, as the store and the ledger of certificates know them.
+    fn register_fleet(&self, registry: &mut Registry) {
+        registry.register("homes", "Homes by state", self.homes.clone());
+        registry.register("homes_excluded", "Homes whose answers are not learnt from", self.homes_excluded.clone());
+        registry.register("homes_running", "Homes by the model that they run", self.homes_running.clone());
+        registry.register("records_waiting", "Records in the homes' outboxes", self.records_waiting.clone());
+        registry.register("enrolments", "Homes that wanted a certificate, by end", self.enrolments.clone());
+        registry.register("renewals_waiting", "Homes that wait for an operator", self.renewals_waiting.clone());
+        registry.register(
+            "certificates_ending",
+            "Homes' certificates in their last week",
+            self.certificates_ending.clone(),
+        );
     }
 
     /// Rounds of federated training.
@@ -249,23 +337,75 @@ impl Metrics {
         registry.register("round_retries", "Steps of rounds tried again", self.round_retries.clone());
     }
 
-    /// Adds more metrics to the registry.
+    /// Adds more metrics to the registry, under the prefix.
     pub fn register(&self, add: impl FnOnce(&mut Registry)) {
-        add(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+        add(self.registry().sub_registry_with_prefix(PREFIX));
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The text that `/metrics` answers, OpenMetrics format.
     #[must_use]
     pub fn render(&self) -> String {
-        let mut text = String::new();
-        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        // Writing to a String cannot fail.
-        let _ = encode(&mut text, &registry);
-        text
+        hearthwatch_metrics::render(&self.registry())
+    }
+
+    /// How a model of this version is named beside the one in use, one of [`MODELS`].
+    #[must_use]
+    pub fn model_word(&self, version: u64) -> &'static str {
+        let is = |gauge: &Gauge| i64::try_from(version).is_ok_and(|version| version == gauge.get());
+        if is(&self.champion_version) {
+            "current"
+        } else if version > 0 && is(&self.previous_version) {
+            "previous"
+        } else {
+            "other"
+        }
     }
 }
 
 /// The counter for `kind`.
 pub fn count(family: &ByKind, kind: &str) {
     family.get_or_create(&Kind { kind: kind.to_owned() }).inc();
+}
+
+/// Begins the counters of all `kinds` at 0: a counter that comes into the world at 1 has never risen, and who asks how often it rose
+/// misses the first event.
+pub fn begin(family: &ByKind, kinds: &[&str]) {
+    for kind in kinds {
+        drop(family.get_or_create(&Kind { kind: (*kind).to_owned() }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_has_the_usual_names_and_everything_else_the_prefix() {
+        let text = Metrics::new().render();
+        let mut names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+        names.retain(|name| !name.starts_with("hearthwatch_cloud_"));
+        assert!(!names.is_empty() && names.iter().all(|name| name.starts_with("process_")), "{names:?}");
+    }
+
+    #[test]
+    fn a_model_is_named_beside_the_one_in_use_and_not_by_its_number() {
+        let metrics = Metrics::new();
+        assert_eq!(metrics.model_word(0), "current", "before the first release homes run none");
+        metrics.champion_version.set(3);
+        metrics.previous_version.set(2);
+        assert_eq!([3, 2, 1, 0].map(|version| metrics.model_word(version)), ["current", "previous", "other", "other"]);
+    }
+
+    #[test]
+    fn a_counter_that_has_begun_is_there_before_its_first_event() {
+        let metrics = Metrics::new();
+        begin(&metrics.runs, &["held"]);
+        let text = metrics.render();
+        assert!(text.contains("hearthwatch_cloud_runs_total{kind=\"held\"} 0\n"), "{text}");
+        assert!(text.contains("hearthwatch_cloud_releases_total{by=\"operator\"} 0\n"), "{text}");
+    }
 }

@@ -6,6 +6,7 @@
 mod alarms;
 mod brief;
 mod clock;
+mod counts;
 mod delivery;
 mod faults;
 mod feedback;
@@ -28,6 +29,7 @@ mod units;
 mod view;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use hearthwatch_detector::alarm::AlarmEvent;
 use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, HomeDetector, Model};
@@ -42,6 +44,7 @@ use tokio::sync::{mpsc, watch};
 use alarms::Alarms;
 pub use alarms::Tally;
 pub use clock::SetBack;
+pub use counts::DetectorCounts;
 use delivery::Delivery;
 pub use feedback::{ToFleet, announcement, feedback_record};
 pub use handle::{DetectorCommand, DetectorGone, DetectorHandle, DetectorThread, prepare, start};
@@ -119,6 +122,7 @@ pub struct DetectorService {
     memory: Memory,
     /// What is published and sent to the fleet.
     delivery: Delivery,
+    health: Arc<DetectorHealth>,
 }
 
 impl DetectorService {
@@ -149,6 +153,7 @@ impl DetectorService {
             looks: Vec::new(),
             memory,
             delivery: Delivery::new(view, notices, feedback),
+            health: Arc::default(),
         };
         let backtest = service.backtest();
         service.delivery.view.send_modify(|view| view.backtest = backtest);
@@ -284,6 +289,7 @@ impl DetectorService {
     pub fn ingest(&mut self, readings: &[Reading]) {
         let warned = self.judging.detector.warning();
         for reading in readings {
+            self.health.counts.heard(reading.at);
             let events = self.take(reading);
             // Before anything may be judged, the detector learns only.
             if self.steps.listening {
@@ -349,7 +355,11 @@ impl DetectorService {
     /// Closes every step up to the one that ends at `last`.
     fn close_through(&mut self, last: i64, mode: AlarmMode) {
         while let Some(step_end) = self.steps.closed.map(|closed| closed + STEP_SECONDS).filter(|end| *end <= last) {
+            let began = Instant::now();
             let report = self.judging.detector.close_step(step_end, mode);
+            if mode == AlarmMode::Raise {
+                self.health.counts.judged(report.scores.len(), began.elapsed());
+            }
             let (rows, changes) = self.steps.open.close(step_end, &report.scores);
             let saved = self.memory.history.save_step(step_end, &rows, &changes);
             self.memory.forgets = saved.is_err();

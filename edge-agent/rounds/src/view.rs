@@ -38,4 +38,6 @@ pub struct RoundsView {
     pub doing: Doing,
     /// The newest plan that was not followed, since the start.
     pub refused: Option<RefusedPlan>,
+    /// Rounds in which this home took part since the start: the aggregator has its whole answer.
+    pub taken: u64,
 }

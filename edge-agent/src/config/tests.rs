@@ -142,6 +142,15 @@ fn the_page_is_for_this_machine_unless_home_assistant_lets_in() {
 }
 
 #[test]
+fn the_numbers_are_for_this_machine_unless_somebody_says_more_or_less() {
+    let metrics = |more: &str| parse(&format!("{BASE}{more}")).unwrap().page.unwrap().metrics;
+    assert!(metrics(""));
+    assert!(!metrics("[page]\nmetrics = false\n"));
+    assert!(!metrics("[page]\ndoor = \"ingress\"\n"), "the Supervisor's network asks for no password");
+    assert!(metrics("[page]\ndoor = \"ingress\"\nmetrics = true\n"));
+}
+
+#[test]
 fn sharing_a_window_takes_a_word() {
     let dir = home_with_token();
     std::fs::write(dir.path().join("root.json"), "{}").unwrap();

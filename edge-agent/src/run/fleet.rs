@@ -355,7 +355,10 @@ impl Fleet {
         for outcome in outcomes {
             let summary = in_words(&outcome);
             tracing::info!(model.version = outcome.model_version.0, "{summary}");
-            around.updates.send_modify(|view| view.summary = summary);
+            around.updates.send_modify(|view| {
+                view.summary = summary;
+                view.ended.count(&outcome.result);
+            });
             if let Some(uplink) = &self.uplink
                 && let Err(error) = uplink.report(outcome).await
             {

@@ -28,7 +28,7 @@ pub fn page(folder: &Path) -> RoundsPage {
     }
     state.sent(41, NOW).unwrap();
     state.end(41, Outcome::Taken, None, NOW).unwrap();
-    let view = RoundsView { doing: Doing::Waiting(Waits::Receipt, NOW), refused: None };
+    let view = RoundsView { doing: Doing::Waiting(Waits::Receipt, NOW), ..RoundsView::default() };
     RoundsPage { state: file, view: watch::channel(view).1 }
 }
 

@@ -18,13 +18,15 @@ pub struct PageConfig {
     pub listen: SocketAddr,
     /// Which requests are answered.
     pub door: Door,
+    /// Whether `/metrics` is answered.
+    pub metrics: bool,
 }
 
 impl Default for PageConfig {
     /// Only for browsers on this machine.
     fn default() -> Self {
         let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PAGE_PORT);
-        Self { listen, door: Door::Loopback { hosts: Vec::new() } }
+        Self { listen, door: Door::Loopback { hosts: Vec::new() }, metrics: true }
     }
 }
 
@@ -33,7 +35,7 @@ impl PageConfig {
     #[must_use]
     pub fn behind_ingress() -> Self {
         let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), PAGE_PORT);
-        Self { listen, door: Door::Ingress }
+        Self { listen, door: Door::Ingress, metrics: false }
     }
 
     /// The table's content; none where the page is turned off or something is a fault.
@@ -51,6 +53,8 @@ impl PageConfig {
         if ingress && !hosts.is_empty() {
             faults.add(section.key("hosts"), "has no meaning behind ingress", "remove it");
         }
+        // Behind ingress whoever is in the Supervisor's network could read them, without a password.
+        let metrics = section.flag("metrics", faults).unwrap_or(!ingress);
         let listen = section.text("listen", faults);
         let key = section.key("listen");
         section.finish(faults);
@@ -74,6 +78,6 @@ impl PageConfig {
                 }
             },
         };
-        Some(Self { listen, door: if ingress { Door::Ingress } else { Door::Loopback { hosts } } })
+        Some(Self { listen, door: if ingress { Door::Ingress } else { Door::Loopback { hosts } }, metrics })
     }
 }

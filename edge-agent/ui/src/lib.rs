@@ -10,6 +10,7 @@ pub mod guard;
 mod health;
 mod home;
 mod live;
+mod metrics;
 mod outcome;
 mod plot;
 mod preview;
@@ -43,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 
 use guard::{Door, Visitor, admit, may_change};
 use home::{Everything, PageError};
+use metrics::AgentMetrics;
 
 /// Largest body of a form, in bytes: the longest holds an entity's id of 255 characters.
 const BODY_BYTES_MAX: usize = 8 * 1024;
@@ -91,6 +93,8 @@ pub struct PageParts {
     pub clock: fn() -> i64,
     /// For `/healthz` and `/readyz`.
     pub health: Arc<Board>,
+    /// Whether `/metrics` is answered.
+    pub metrics: bool,
 }
 
 /// Where the page reads about rounds.
@@ -105,6 +109,7 @@ pub struct RoundsPage {
 /// State of the server, for all handlers.
 pub(crate) struct Shared {
     pub(crate) parts: PageParts,
+    pub(crate) metrics: Option<AgentMetrics>,
     pub(crate) live_pages: Arc<Semaphore>,
     pub(crate) heavy: Semaphore,
     /// Ends what is live when the agent stops.
@@ -128,8 +133,10 @@ pub async fn serve(parts: PageParts, listener: TcpListener, stop: CancellationTo
 
 /// All paths of the page.
 pub(crate) fn router(parts: PageParts, stop: CancellationToken) -> Router {
+    let metrics = parts.metrics.then(|| AgentMetrics::new(&parts));
     let page: Page = Arc::new(Shared {
         parts,
+        metrics,
         live_pages: Arc::new(Semaphore::new(LIVE_PAGES_MAX)),
         heavy: Semaphore::new(HEAVY_MAX),
         stop,
@@ -151,6 +158,7 @@ pub(crate) fn router(parts: PageParts, stop: CancellationToken) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&page), keep_door))
         // Outside the door: the watchdog of Home Assistant asks from elsewhere, and learns nothing of the home.
         .merge(health::router())
+        .merge(metrics::router())
         .with_state(page)
 }
 
@@ -181,6 +189,13 @@ async fn keep_door(State(page): State<Page>, mut request: Request, next: Next) -
     // Not `no-referrer`: browsers would then hide the origin of our own forms too.
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
+}
+
+/// Whether `request` may read the numbers. On the page's own terms where the page is for this machine; behind ingress the page is for
+/// the Supervisor alone, and the numbers are for who gathers them, if the configuration says so.
+pub(crate) fn may_read_numbers(page: &Page, headers: &HeaderMap, peer: Option<SocketAddr>) -> bool {
+    let door = &page.parts.door;
+    *door == Door::Ingress || admit(door, &visitor(headers, peer.map(|peer| peer.ip()))).is_ok()
 }
 
 /// A peer that is not known is nobody's friend: the address of no machine.

@@ -63,6 +63,7 @@ async fn world_with(entity_id: &str, reason: &str, door: Door, memory: DeciderMe
         token: "secret".to_owned(),
         clock: || NOW,
         health: Arc::clone(&health),
+        metrics: true,
     };
     World { dir, router: router(page, CancellationToken::new()), detection, health, leaving }
 }
@@ -363,4 +364,34 @@ async fn what_a_restart_mends_is_told_apart_from_what_it_does_not() {
     assert_eq!((status("/healthz").await, status("/readyz").await), (StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE));
     row(Condition::Stuck);
     assert_eq!(status("/healthz").await, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn the_numbers_are_given_on_this_machine_and_name_no_entity() {
+    let world = own().await;
+    let (status, _, text) = send(&world, get_of("/metrics")).await;
+    assert_eq!(status, StatusCode::OK);
+    for sample in [
+        "hearthwatch_edge_home_assistant_info{version=\"2026.11.0\"} 1",
+        "hearthwatch_edge_home_assistant_connected 1.0",
+        "hearthwatch_edge_alarms_total{kind=\"level\"} 0",
+        "hearthwatch_edge_answers_total{verdict=\"confirmed\"} 0",
+        "hearthwatch_edge_updates_total{end=\"rolled_back\"} 0",
+        "hearthwatch_edge_alarms_month{end=\"unanswered\"} 1.0",
+    ] {
+        assert!(text.contains(&format!("\n{sample}\n")), "{sample} is missing:\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n") && !text.contains("room"), "{text}");
+    for absent in ["fleet_connected", "home_broker_connected", "outbox_records", "rounds_total"] {
+        assert!(!text.contains(absent), "this home has no {absent}");
+    }
+}
+
+#[tokio::test]
+async fn the_numbers_are_refused_under_a_foreign_name_and_served_behind_ingress_to_who_gathers_them() {
+    let foreign = || Request::get("/metrics").header("host", "evil.example").body(Body::empty()).unwrap();
+    assert_eq!(send(&own().await, foreign()).await.0, StatusCode::FORBIDDEN);
+    let ingress = world("sensor.room", "sensor.room is 30 °C.", Door::Ingress).await;
+    assert_eq!(send(&ingress, foreign()).await.0, StatusCode::OK);
+    assert_eq!(send(&ingress, get_of("/")).await.0, StatusCode::FORBIDDEN);
 }

@@ -30,4 +30,4 @@ pub use policy::{Install, Policy};
 pub use prove::{ModelProof, Prove};
 pub use requests::{AnsweredRequest, PendingRequest, RequestOutcome, UpdateRequest, UpdateRequests};
 pub use updater::{MANUAL, RollBackError, Step, Trigger, Updater, UpdaterConfig, UpdaterError, WATCHING};
-pub use view::UpdateView;
+pub use view::{EndedUpdates, UpdateView};

@@ -1,6 +1,7 @@
 //! What is known of model updates, as residents are shown it.
 
 use hearthwatch_protocol::ModelVersion;
+use hearthwatch_protocol::messages::UpdateResult;
 
 use crate::{AnsweredRequest, MirrorFault, PendingRequest, RequestOutcome, UpdateRequest};
 
@@ -23,6 +24,31 @@ pub struct UpdateView {
     pub pending: Option<PendingRequest>,
     /// The newest answered request.
     pub answered: Option<AnsweredRequest>,
+    /// How updates ended since the start.
+    pub ended: EndedUpdates,
+}
+
+/// How many updates ended how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EndedUpdates {
+    /// In charge, and proven.
+    pub installed: u64,
+    /// Never put in charge.
+    pub refused: u64,
+    /// Put in charge, and taken back.
+    pub rolled_back: u64,
+}
+
+impl EndedUpdates {
+    /// Counts one more.
+    pub fn count(&mut self, result: &UpdateResult) {
+        let of_its_kind = match result {
+            UpdateResult::Installed => &mut self.installed,
+            UpdateResult::Refused { .. } => &mut self.refused,
+            UpdateResult::RolledBack { .. } => &mut self.rolled_back,
+        };
+        *of_its_kind += 1;
+    }
 }
 
 impl UpdateView {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const LN_STEPS_PER_WEEK: f32 = 6.9157;
 
 /// In what way something is unusual; the kind whose evidence is strongest names an alarm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum AnomalyKind {
     /// Too high or too low for the time of day.

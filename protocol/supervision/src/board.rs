@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use strum::VariantNames;
+use strum::{IntoStaticStr, VariantNames};
 
 /// What the end of a part means for the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, VariantNames)]
@@ -29,7 +29,7 @@ pub enum Condition {
 }
 
 /// How a part is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, VariantNames)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum State {
@@ -45,6 +45,14 @@ pub enum State {
     Dead,
     /// It has ended, as it was told to.
     Stopped,
+}
+
+impl State {
+    /// The word for it on `/healthz` and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// Where a part is in its life, as its supervisor knows.

@@ -85,12 +85,27 @@ fn no_home_can_be_called_like_an_aggregator() {
 }
 
 #[test]
+fn the_monitor_reads_the_brokers_numbers_and_nothing_that_anybody_says() {
+    for filter in ["$SYS/#", "$SYS/broker/clients/connected"] {
+        assert!(subscribe("monitor", filter), "{filter}");
+        assert!(!subscribe("aggregator", filter) && !subscribe("home-7", filter), "{filter}");
+    }
+    for filter in ["#", "hw/v1/#", "hw/v1/fleet/release", "hw/v1/home/monitor/down/+", "$share/g/$SYS/#"] {
+        assert!(!subscribe("monitor", filter), "{filter}");
+    }
+    assert!(!publish("monitor", "hw/v1/home/monitor/up/feedback") && !publish("monitor", "$SYS/broker/version"));
+    let home = HomeId::new("monitor").unwrap();
+    assert_eq!(Identity::home(home), Err(IdentityError::Reserved("monitor".to_owned())));
+}
+
+#[test]
 fn a_client_id_is_ones_own() {
     assert!(identity("home-7").may_use_client_id("home-7"));
     assert!(!identity("home-7").may_use_client_id("home-8"));
     assert!(!identity("home-7").may_use_client_id("aggregator"));
     assert!(identity("aggregator").may_use_client_id("aggregator-west-1"));
     assert!(!identity("aggregator").may_use_client_id("home-7"));
+    assert!(identity("monitor").may_use_client_id("monitor") && !identity("monitor").may_use_client_id("aggregator"));
 }
 
 /// What mosquitto 2.0 does with an `acl_file`: a user's own lines first (denials before grants), then the patterns.
@@ -160,7 +175,8 @@ fn matches(filter: &str, topic: &str) -> bool {
 
 fn names() -> impl Strategy<Value = String> {
     prop_oneof![
-        prop::sample::select(vec!["aggregator", "aggregator-2", "home-7", "home-8", "a"]).prop_map(str::to_owned),
+        prop::sample::select(vec!["aggregator", "aggregator-2", "monitor", "home-7", "home-8", "a"])
+            .prop_map(str::to_owned),
         "[a-z0-9-]{1,6}",
     ]
 }

@@ -44,6 +44,19 @@ fn a_first_installation_is_made_shown_and_kept() {
 }
 
 #[test]
+fn the_monitors_certificate_is_made_once_and_only_in_an_installation() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = command("monitor --out KEYS", dir.path()).unwrap_err().to_string();
+    let keys = dir.path().join("keys").display().to_string();
+    assert_eq!(refused, format!("{keys} holds no installation; first: hearthwatch-provision init --out {keys}"));
+    let dir = installed();
+    assert!(command("monitor --out KEYS", dir.path()).unwrap().starts_with("made: "));
+    assert!(command("monitor --out KEYS", dir.path()).unwrap().starts_with("kept, as it was: "));
+    let rules = std::fs::read_to_string(dir.path().join("keys/mosquitto/acl")).unwrap();
+    assert!(rules.contains("user monitor\ntopic deny hw/v1/#\ntopic read $SYS/#\n"), "{rules}");
+}
+
+#[test]
 fn a_host_or_user_that_is_none_is_refused_before_anything_is_made() {
     let dir = tempfile::tempdir().unwrap();
     let refused = |line: &str| command(line, dir.path()).unwrap_err().to_string();
@@ -126,7 +139,7 @@ fn a_token_for_a_script_is_the_token_and_nothing_else() {
 fn a_name_that_could_be_an_aggregators_is_refused_with_the_rule() {
     let dir = installed();
     let error = command("home add aggregator-2 --issue --out KEYS", dir.path()).unwrap_err();
-    assert!(format!("{error:#}").contains("is kept for aggregators"), "{error:#}");
+    assert!(format!("{error:#}").contains("is kept for the fleet's own programs"), "{error:#}");
 }
 
 #[test]

@@ -91,12 +91,17 @@ fn live(release: &Path, folder: &Path, emulated: &[String]) -> anyhow::Result<()
     shell::run(&release.join("hearthwatch-emulator").display().to_string(), fixed.into_iter().chain(places))?;
     let journal = std::fs::read_to_string(out.join("journal.jsonl"))?;
     let lines: Vec<serde_json::Value> = journal.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    let last = |event: &str| lines.iter().rev().find(|line| line["event"] == event).context(format!("no {event} in the journal"));
+    let last = |event: &str| {
+        lines.iter().rev().find(|line| line["event"] == event).context(format!("no {event} in the journal"))
+    };
     let (settled, fleet) = (last("settled")?, last("fleet")?);
     ensure!(settled["lost"] == serde_json::json!([]) && settled["doubled"] == serde_json::json!([]), "{settled}");
     ensure!(settled["stored"].as_u64() > Some(0), "no answer arrived: {settled}");
     ensure!(fleet["versions"] == serde_json::json!([[1, 2]]), "not both homes installed the release: {fleet}");
-    println!("two emulated agents enrolled, sent {} answers, each stored once, and installed model 1", settled["stored"]);
+    println!(
+        "two emulated agents enrolled, sent {} answers, each stored once, and installed model 1",
+        settled["stored"]
+    );
     Ok(())
 }
 

@@ -146,7 +146,8 @@ impl Stage {
         let url = format!("https://localhost:{}", bound.address().port());
         let release = config.release.as_mut().context("the demo configures releases")?;
         release.url = format!("{url}/tuf/").parse()?;
-        let publisher = Publisher::open(release, Arc::new(RemoteSigner::new(&socket)), &Metrics::new()).await?;
+        let metrics = Arc::new(Metrics::new());
+        let publisher = Publisher::open(release, Arc::new(RemoteSigner::new(&socket)), &metrics).await?;
         let clock = Arc::new(ManualClock::new(now));
         let round_clock = Arc::new(ManualClock::new(now));
         let rounds = rounds.map(|Rounds { config: asked, trainer }| {
@@ -155,7 +156,6 @@ impl Stage {
         });
         let options = Options { clock: clock.clone(), learner, hook: Some(publisher), rounds };
         let parts = Supervisor::new(CancellationToken::new(), FaultPlan::default());
-        let metrics = Arc::new(Metrics::new());
         let aggregator = Aggregator::start_under(config, options, metrics, parts.clone()).await?;
         for home in home_ids {
             aggregator.enrol(home).await?;

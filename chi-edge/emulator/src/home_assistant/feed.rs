@@ -1,7 +1,7 @@
 //! `feed`: a recorded home's readings as states of a real Home Assistant, in real time, until it is stopped.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -16,6 +16,8 @@ use super::server::Sensor;
 
 /// Longest that Home Assistant may take for one state.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks whether Home Assistant still knows the sensors.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Between two tries while Home Assistant does not answer.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -58,20 +60,30 @@ async fn run(arguments: &FeedArguments) -> anyhow::Result<()> {
     let (name, mut recorded) = (home.full_name(), RecordedSensors::new(home, now));
     let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
     let line = Line { http, url: arguments.url.clone(), token };
-    let sensors = recorded.sensors();
+    let mut sensors = recorded.sensors();
     println!("{name}: {} sensors to {}", sensors.len(), arguments.url);
-    for sensor in &sensors {
-        line.set(sensor, &sensor.state).await?;
-    }
+    line.set_all(&sensors).await?;
+    let mut looked = Instant::now();
     while let Some(at) = recorded.next_at() {
         let wait = u64::try_from(at - Timestamp::now().as_second()).unwrap_or(0);
         if wait > 0 {
             tokio::time::sleep(Duration::from_secs(wait).min(SLEEP_MAX)).await;
         }
+        let mut is_new = false;
         for (entity_id, state, _) in recorded.happened(Timestamp::now().as_second()) {
-            if let Some(sensor) = sensors.iter().find(|sensor| sensor.entity_id == entity_id) {
-                line.set(sensor, &state).await?;
+            if let Some(sensor) = sensors.iter_mut().find(|sensor| sensor.entity_id == entity_id) {
+                sensor.state = state;
+                is_new |= line.set(sensor).await?;
             }
+        }
+        // A state that is set again as it is changes nothing; one that is new was forgotten.
+        if let Some(first) = sensors.first().filter(|_| looked.elapsed() >= LOOK_EVERY) {
+            looked = Instant::now();
+            is_new |= line.set(first).await?;
+        }
+        if is_new {
+            println!("{} was started again, and knows no sensor: all are set anew", arguments.url);
+            line.set_all(&sensors).await?;
         }
     }
     bail!("the recording of {name} has ended: start again, and it begins anew")
@@ -84,11 +96,18 @@ struct Line {
 }
 
 impl Line {
-    /// Sets a state; waits as long as Home Assistant is away.
-    async fn set(&self, sensor: &Sensor, state: &str) -> anyhow::Result<()> {
+    async fn set_all(&self, sensors: &[Sensor]) -> anyhow::Result<()> {
+        for sensor in sensors {
+            self.set(sensor).await?;
+        }
+        Ok(())
+    }
+
+    /// Sets a state; waits as long as Home Assistant is away. Whether it did not know the sensor.
+    async fn set(&self, sensor: &Sensor) -> anyhow::Result<bool> {
         let place =
             self.url.join(&format!("api/states/{}", sensor.entity_id)).context("the address of Home Assistant")?;
-        let body = json!({"state": state, "attributes": attributes(sensor)}).to_string();
+        let body = json!({"state": sensor.state, "attributes": attributes(sensor)}).to_string();
         let mut is_away = false;
         loop {
             let request =
@@ -98,7 +117,12 @@ impl Line {
                     "{} refuses the token: make a long-lived access token of an administrator, on the administrator's profile page",
                     self.url
                 ),
-                Ok(status) if status.is_success() => return Ok(()),
+                Ok(status) if status.is_success() => {
+                    if is_away {
+                        eprintln!("{} takes states again", self.url);
+                    }
+                    return Ok(status == StatusCode::CREATED);
+                }
                 Ok(status) if status.is_client_error() => {
                     bail!("{} does not take {}: {status}", self.url, sensor.entity_id)
                 }

@@ -14,6 +14,8 @@ from hearthwatch_testbed.problem import EXIT_FAILED, Problem
 
 AGENT_IMAGE = "ghcr.io/hearthwatch/agent:latest"
 EMULATOR_IMAGE = "ghcr.io/hearthwatch/emulator:latest"
+#: Plays Home Assistant; the image's entrypoint is the program.
+EMULATOR_COMMAND = "home-assistant"
 HOME_ASSISTANT_IMAGE = "ghcr.io/home-assistant/home-assistant:stable"
 
 OVERVIEW = """\
@@ -38,8 +40,9 @@ UP = """\
 Makes a lease, one agent container or more on each device, and their Home Assistants; waits until they run.
 
 Each device has at least one home. `--home-assistant 1 --emulated 8 --devices 4` makes nine homes on four devices: the first
-has a real Home Assistant in a container beside its agent, eight are played by the emulator. Without these two options every
-device has one emulated home, or, with --home-assistant-url, a Home Assistant that is there already.
+has a real Home Assistant in a container beside its agent, and a third container that feeds it a recorded home (--no-feed
+leaves it out); eight are played by the emulator. Without these two options every device has one emulated home, or, with
+--home-assistant-url, a Home Assistant that is there already.
 
 Run again, it makes nothing twice: it looks everything up by name. A container that was made from something else (another
 image, lease or address) is replaced. A home has no disk: what it knows is lost with its container.
@@ -154,7 +157,19 @@ def _up(tasks: shared.Tasks) -> None:
         "--home-assistant", type=int, default=0, metavar="N", help="homes with a real Home Assistant beside"
     )
     homes.add_argument("--emulated", type=int, metavar="M", help="homes that the emulator plays (default: the rest)")
-    homes.add_argument("--emulator-command", default="", metavar="COMMAND", help="instead of the image's own")
+    homes.add_argument(
+        "--emulator-command",
+        default=EMULATOR_COMMAND,
+        metavar="COMMAND",
+        help="what the emulator's image is asked to do for those homes (default: %(default)s)",
+    )
+    homes.add_argument(
+        "--no-feed",
+        dest="feed",
+        action="store_false",
+        help="no recorded home is fed to the real Home Assistants: they have devices of their own. Without it each has a "
+        "third container, the emulator's image with the command `feed`",
+    )
     homes.add_argument(
         "--home-assistant-url", metavar="URL", help="the Home Assistant of the other homes, seen from devices"
     )

@@ -63,7 +63,8 @@ def plan_of(options: Namespace) -> Plan:
     if len(options.device) > options.devices:
         raise Problem(f"{len(options.device)} devices are named, and --devices is {options.devices}.", EXIT_USAGE)
     elsewhere = options.home_assistant_url is not None
-    homes = allot(names, options.devices, options.home_assistant, options.emulated, elsewhere=elsewhere)
+    counts = (options.devices, options.home_assistant, options.emulated)
+    homes = allot(names, *counts, elsewhere=elsewhere, feed=options.feed)
     if not options.fleet_host and not options.dry_run:
         raise Problem("--fleet-host is missing: the name under which devices reach aggregator and broker.", EXIT_USAGE)
     if options.floating_ip and homes[0].source is Source.ELSEWHERE:

@@ -10,6 +10,8 @@ from hearthwatch_testbed.problem import Problem
 
 #: Marks what this program made; its value says what it was made from. A label of Kubernetes has at most 63 characters.
 PLAN_LABEL = "hearthwatch-plan"
+#: What the image of the emulator, whose entrypoint is the program, is asked to do beside a Home Assistant.
+FEED_COMMAND = ("feed",)
 TOKEN_VARIABLE = "HEARTHWATCH_CLAIM_TOKEN"  # noqa: S105 (its name, not a secret)
 #: A bind mount becomes a ConfigMap of Kubernetes, which holds about 1 MiB; so much of it for one file leaves room.
 MOUNT_BYTES_MAX = 512 * 1024
@@ -80,7 +82,7 @@ def source_request(plan: Plan, home: Home, reservation: str, secret: str) -> Con
     open_port = plan.floating_ip and home.number == 1
     ports = (f"{home_assistant.PORT}/tcp",) if open_port else ()
     if home.source is Source.HOME_ASSISTANT:
-        seed = home_assistant.seed(secret, home.name)
+        seed = home_assistant.seed(secret, home.name, fed=home.feed is not None)
         return ContainerRequest(
             name=home.source_container,
             image=plan.images.home_assistant,
@@ -107,6 +109,32 @@ def source_request(plan: Plan, home: Home, reservation: str, secret: str) -> Con
         command=plan.emulator_command,
         exposed_ports=ports,
     )
+
+
+def feed_request(plan: Plan, home: Home, reservation: str, *, url: str, secret: str) -> ContainerRequest:
+    """The emulator that sets a recorded home's states in the home's Home Assistant, at `url`."""
+    token = home_assistant.seed(secret, home.name, fed=True).owner_token
+    if home.feed is None or token is None:
+        raise ValueError(f"{home.name} is not fed")
+    return ContainerRequest(
+        name=home.feed,
+        image=plan.images.emulator,
+        reservation=reservation,
+        environment={
+            "HEARTHWATCH_EMULATOR_HOME": str(home.number),
+            "HEARTHWATCH_EMULATOR_FEED": url,
+            "HEARTHWATCH_EMULATOR_TOKEN_FILE": edge_toml.TOKEN,
+        },
+        files={edge_toml.TOKEN: token},
+        command=FEED_COMMAND,
+    )
+
+
+def agent_token(secret: str, home: Home) -> str:
+    """What the home's agent shows its source, a Home Assistant in a container or the emulator."""
+    if home.source is Source.HOME_ASSISTANT:
+        return home_assistant.seed(secret, home.name, fed=home.feed is not None).token
+    return emulator_token(secret, home)
 
 
 def emulator_token(secret: str, home: Home) -> str:

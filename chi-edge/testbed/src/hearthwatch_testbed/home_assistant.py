@@ -1,4 +1,4 @@
-"""What a Home Assistant in a container is given, so that the agent's token is valid from its first start on, without onboarding.
+"""What a Home Assistant in a container is given, so that tokens are valid from its first start on, without onboarding.
 
 Home Assistant keeps its users in `.storage/auth`, which it rewrites, and a bind mount on CHI@Edge is one file that cannot be
 replaced. So the seed is mounted elsewhere and copied before the start.
@@ -37,11 +37,14 @@ COMMAND = ("sh", "-c", _START)
 
 @dataclass(frozen=True)
 class Seed:
-    """A user without administrator rights, and its token."""
+    """Users and onboarding as Home Assistant stores them, and the tokens that are valid there."""
 
     auth: str
     onboarding: str
+    #: The agent's, of a user without administrator rights.
     token: str
+    #: The owner's, for the feed: Home Assistant lets only administrators set states. None where nothing is fed.
+    owner_token: str | None
 
 
 def derived(secret: str, *purpose: str) -> str:
@@ -49,22 +52,38 @@ def derived(secret: str, *purpose: str) -> str:
     return hmac.new(secret.encode(), "\0".join(purpose).encode(), hashlib.sha256).hexdigest()
 
 
-def seed(secret: str, home: str) -> Seed:
-    """The same for the same secret and home: an agent that is made again gets the token that is valid already."""
-    owner, user, refresh = (derived(secret, home, name)[:32] for name in ("owner", "user", "refresh"))
-    key = derived(secret, home, "key") * 2
+def seed(secret: str, home: str, *, fed: bool) -> Seed:
+    """The same for the same secret and home: a container that is made again gets the token that is valid already."""
+    owner, user, refresh, owner_refresh = (
+        derived(secret, home, name)[:32] for name in ("owner", "user", "refresh", "owner refresh")
+    )
+    key, owner_key = (derived(secret, home, name) * 2 for name in ("key", "owner key"))
     users = [_user(owner, "owner", "system-admin", owner=True), _user(user, "hearthwatch", "system-users")]
     groups = [{"id": f"system-{kind}", "name": kind} for kind in ("admin", "users", "read-only")]
-    grant = {
-        "id": refresh,
+    grants = [_grant(refresh, user, "Hearthwatch", derived(secret, home, "grant"), key)]
+    if fed:
+        grants.append(_grant(owner_refresh, owner, "Feed", derived(secret, home, "owner grant"), owner_key))
+    data = {"users": users, "groups": groups, "credentials": [], "refresh_tokens": grants}
+    steps = {"done": ["user", "core_config", "analytics", "integration"]}
+    return Seed(
+        auth=_stored("auth", 1, data),
+        onboarding=_stored("onboarding", 4, steps),
+        token=_token(refresh, key),
+        owner_token=_token(owner_refresh, owner_key) if fed else None,
+    )
+
+
+def _grant(identifier: str, user: str, name: str, token: str, key: str) -> dict[str, object]:
+    return {
+        "id": identifier,
         "user_id": user,
         "client_id": None,
-        "client_name": "Hearthwatch",
+        "client_name": name,
         "client_icon": None,
         "token_type": "long_lived_access_token",
         "created_at": _CREATED,
         "access_token_expiration": float(TOKEN_LIFE),
-        "token": derived(secret, home, "grant"),
+        "token": token,
         "jwt_key": key,
         "last_used_at": None,
         "last_used_ip": None,
@@ -72,9 +91,6 @@ def seed(secret: str, home: str) -> Seed:
         "credential_id": None,
         "version": None,
     }
-    data = {"users": users, "groups": groups, "credentials": [], "refresh_tokens": [grant]}
-    steps = {"done": ["user", "core_config", "analytics", "integration"]}
-    return Seed(_stored("auth", 1, data), _stored("onboarding", 4, steps), _token(refresh, key))
 
 
 def _user(identifier: str, name: str, group: str, *, owner: bool = False) -> dict[str, object]:

@@ -14,6 +14,9 @@ LEASE_MIN = timedelta(minutes=10)
 #: More would not fit into names of two digits; the site has fewer.
 HOMES_MAX = 99
 
+#: The role of a container that feeds a Home Assistant, in its name.
+FEED = "feed"
+
 MACHINE_TYPES = (
     "raspberrypi5",
     "raspberrypi4-64",
@@ -47,7 +50,7 @@ class Claim(StrEnum):
 
 @dataclass(frozen=True)
 class Home:
-    """One home: an agent, and perhaps its source beside it on the same device."""
+    """One home: an agent, and perhaps its source beside it on the same device, and what feeds that source."""
 
     number: int
     name: str
@@ -55,6 +58,8 @@ class Home:
     source: Source
     agent: str
     source_container: str | None
+    #: The container that feeds a recorded home to a real Home Assistant, which alone would have no sensors.
+    feed: str | None
 
 
 @dataclass(frozen=True)
@@ -93,9 +98,15 @@ class Plan:
     floating_ip: bool
 
     def containers(self) -> tuple[str, ...]:
-        """The names of all, sources first: an agent needs the address of its source."""
+        """The names of all, sources first: feeds and agents need the address of their source."""
         sources = tuple(home.source_container for home in self.homes if home.source_container)
-        return sources + tuple(home.agent for home in self.homes)
+        feeds = tuple(home.feed for home in self.homes if home.feed)
+        return sources + feeds + tuple(home.agent for home in self.homes)
+
+    def unwanted_feeds(self) -> tuple[str, ...]:
+        """The names of feeds that an `up` without --no-feed made."""
+        numbers = (home.number for home in self.homes if home.source is Source.HOME_ASSISTANT and not home.feed)
+        return tuple(self.names.container(FEED, number) for number in numbers)
 
 
 def duration(text: str) -> timedelta:
@@ -132,12 +143,12 @@ def check_image(image: str, what: str) -> str:
 
 
 def allot(
-    names: Names, devices: int, home_assistant: int, emulated: int | None, *, elsewhere: bool
+    names: Names, devices: int, home_assistant: int, emulated: int | None, *, elsewhere: bool, feed: bool = True
 ) -> tuple[Home, ...]:
     """Homes for devices: every device has at least one, more go round.
 
-    The first `home_assistant` homes have a Home Assistant in a container beside the agent, the next `emulated` one that
-    the emulator plays. The rest have one elsewhere; without its address the rest is emulated too.
+    The first `home_assistant` homes have a Home Assistant in a container beside the agent, with a feed if wanted; the next
+    `emulated` one that the emulator plays. The rest have one elsewhere; without its address the rest is emulated too.
     """
     if devices < 1:
         raise Problem("A testbed has at least one device: --devices 1.", EXIT_USAGE)
@@ -164,6 +175,7 @@ def allot(
             source=kind,
             agent=names.container("agent", number),
             source_container=None if kind is Source.ELSEWHERE else names.container(kind, number),
+            feed=names.container(FEED, number) if feed and kind is Source.HOME_ASSISTANT else None,
         )
         for number, kind in enumerate(kinds, start=1)
     )

@@ -48,15 +48,16 @@ class Up:
     failures: list[str] = field(default_factory=list)
 
     def run(self) -> None:
-        """Lease, sources, agents, floating IP; in this order, since each needs the one before."""
+        """Lease, sources, feeds, agents, floating IP; in this order, since each needs the one before, or what it gives."""
         authority = self.claims.authority()
         lease = self.lease()
         existing = self.containers_by_name()
         sources = {home.number: self.source(home, lease, existing) for home in self.plan.homes if home.source_container}
         sources = {number: self.settled(container) for number, container in sources.items()}
+        feeds = [feed for home in self.plan.homes if (feed := self.feed(home, lease, existing, sources))]
         agents = [agent for home in self.plan.homes if (agent := self.agent(home, lease, existing, sources, authority))]
-        for agent in agents:
-            self.settled(agent)
+        for container in [*feeds, *agents]:
+            self.settled(container)
         if self.plan.floating_ip:
             self.floating_ip(sources)
         if self.failures:
@@ -113,6 +114,9 @@ class Up:
         """Those of the plan. Of two with one name, which a lost answer may leave, the older stays."""
         kept: dict[str, Container] = {}
         for container in self.site.containers():
+            if container.digest and container.name in self.plan.unwanted_feeds():
+                self.say(f"{container.name}: --no-feed was given, so it is deleted")
+                self.delete(container)
             if container.name not in self.plan.containers():
                 continue
             if not container.digest:
@@ -132,6 +136,23 @@ class Up:
         request = containers.source_request(self.plan, home, lease.reservations[home.device], self.secret)
         return self.made(request, existing.get(request.name))
 
+    def address(self, name: str, source: Container) -> str | None:
+        """Where the source of the container `name` is; none, and a failure, while that is not known."""
+        if source.failed or not source.address:
+            self.failures.append(f"{name}: not made, because {source.name} has no address yet")
+            return None
+        return f"http://{source.address}:{home_assistant.PORT}"
+
+    def feed(
+        self, home: Home, lease: Lease, existing: dict[str, Container], sources: dict[int, Container]
+    ) -> Container | None:
+        """What feeds the home's Home Assistant; none where nothing is fed, or while it has no address."""
+        if home.feed is None or (url := self.address(home.feed, sources[home.number])) is None:
+            return None
+        reservation = lease.reservations[home.device]
+        request = containers.feed_request(self.plan, home, reservation, url=url, secret=self.secret)
+        return self.made(request, existing.get(home.feed))
+
     def agent(
         self,
         home: Home,
@@ -143,16 +164,10 @@ class Up:
         """The agent of a home; none while its source has no address."""
         url, token = self.plan.home_assistant_url or "", self.elsewhere_token
         if home.source is not Source.ELSEWHERE:
-            source = sources[home.number]
-            if source.failed or not source.address:
-                self.failures.append(f"{home.agent}: not made, because {source.name} has no address yet")
+            address = self.address(home.agent, sources[home.number])
+            if address is None:
                 return None
-            url = f"http://{source.address}:{home_assistant.PORT}"
-            token = (
-                home_assistant.seed(self.secret, home.name).token
-                if home.source is Source.HOME_ASSISTANT
-                else containers.emulator_token(self.secret, home)
-            )
+            url, token = address, containers.agent_token(self.secret, home)
         request = containers.agent_request(
             self.plan, home, lease.reservations[home.device], url=url, token=token, authority=authority, claim=""
         )

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use hearthwatch_provision::enrol::{EnrolReply, EnrolRequest};
 use hearthwatch_store::{Actor, blocking};
 use hearthwatch_telemetry::chain::chain;
+use hearthwatch_telemetry::metrics::count;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -90,6 +91,7 @@ pub(crate) async fn enroll(
     let reply: EnrolReply = match reply {
         Ok(reply) => reply,
         Err(error) => {
+            count(&http.app.metrics.enrolments, "refused");
             let reason = error.reason();
             tracing::warn!(home = %home, reason, error = %chain(&error), "enrolment refused");
             // Why a token is no good is for the operator's log; whoever guesses learns one word.
@@ -100,6 +102,7 @@ pub(crate) async fn enroll(
             });
         }
     };
+    count(&http.app.metrics.enrolments, if reply.replaced > 0 { "enrolled_again" } else { "enrolled" });
     let detail = if reply.replaced > 0 { json!({"replaced": reply.replaced}) } else { json!({}) };
     record(&http, &Actor::System, "home.enrol", home.as_str(), &detail).await?;
     let enrolled_at = http.app.clock.now();

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use hearthwatch_metrics::OPEN_METRICS;
 
 use crate::http::Http;
 
@@ -11,6 +12,5 @@ use crate::http::Http;
     (status = 200, body = String, content_type = "application/openmetrics-text"),
 ))]
 pub(crate) async fn metrics(State(http): State<Http>) -> Response {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], http.app.metrics.render()).into_response()
+    ([(header::CONTENT_TYPE, OPEN_METRICS)], http.app.metrics.render()).into_response()
 }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use hearthwatch_provision::renewal::{RenewRequest, Renewed};
 use hearthwatch_store::Actor;
 use hearthwatch_telemetry::chain::chain;
+use hearthwatch_telemetry::metrics::count;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -73,16 +74,19 @@ pub(crate) async fn renew(
     let renewed = renewed?;
     match renewed {
         Ok(Renewed::Given { certificate }) => {
+            count(&http.app.metrics.enrolments, "renewed");
             record(&http, &Actor::System, "home.renew", home.as_str(), &json!({})).await?;
             let given = RenewalGiven { state: RenewalWord::Given, certificate: Some(certificate) };
             Ok((StatusCode::CREATED, Json(given)).into_response())
         }
         Ok(Renewed::Waits) => {
+            count(&http.app.metrics.enrolments, "waits");
             tracing::warn!(home = %home, "a home whose certificate ran out waits for a word: GET /api/v1/renewals");
             let waits = RenewalGiven { state: RenewalWord::Waits, certificate: None };
             Ok((StatusCode::ACCEPTED, Json(waits)).into_response())
         }
         Err(error) => {
+            count(&http.app.metrics.enrolments, "refused");
             let reason = error.reason();
             tracing::warn!(home = %home, reason, error = %chain(&error), "renewal refused");
             Err(refused(reason))

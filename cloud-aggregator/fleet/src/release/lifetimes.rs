@@ -28,6 +28,8 @@ impl Default for Lifetimes {
 /// When the metadata in use expires, Unix seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expiries {
+    /// Of the root role; its key is offline, so a ceremony renews it.
+    pub root: i64,
     /// Of the targets role.
     pub targets: i64,
     /// Of the snapshot role.
@@ -79,7 +81,7 @@ mod tests {
     const LIVES: Lifetimes = Lifetimes { targets_s: 1000, snapshot_s: 100, timestamp_s: 10 };
 
     fn due(targets: i64, snapshot: i64, timestamp: i64) -> Renewal {
-        LIVES.due(Expiries { targets, snapshot, timestamp }, 0)
+        LIVES.due(Expiries { root: 10_000, targets, snapshot, timestamp }, 0)
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::ReleaseConfig;
 use super::custom::TargetCustom;
-use super::lifetimes::{Lifetimes, Renewal};
+use super::lifetimes::{Expiries, Lifetimes, Renewal};
 use super::repository::{
     NewRelease, Repository, RepositoryError, RepositoryFiles, SignerError, TargetsSigner, target_name,
 };
@@ -40,7 +40,40 @@ const SUMMARY_BYTES_MAX: usize = 1024;
 pub struct Publisher {
     repository: Mutex<Repository>,
     gate_key: PathBuf,
-    timestamp_expires: Gauge,
+    expiries: ExpiryGauges,
+}
+
+/// When each role's metadata expires, Unix seconds.
+#[derive(Default)]
+struct ExpiryGauges {
+    root: Gauge,
+    targets: Gauge,
+    snapshot: Gauge,
+    timestamp: Gauge,
+}
+
+impl ExpiryGauges {
+    fn register(&self, metrics: &Metrics) {
+        metrics.register(|registry| {
+            let help = "When the repository's root metadata expires, Unix seconds";
+            registry.register("repository_root_expires_seconds", help, self.root.clone());
+            let help = "When the repository's targets metadata expires, Unix seconds";
+            registry.register("repository_targets_expires_seconds", help, self.targets.clone());
+            let help = "When the repository's snapshot metadata expires, Unix seconds";
+            registry.register("repository_snapshot_expires_seconds", help, self.snapshot.clone());
+            let help = "When the repository's timestamp metadata expires, Unix seconds";
+            registry.register("repository_timestamp_expires_seconds", help, self.timestamp.clone());
+        });
+    }
+
+    fn show(&self, expiries: Expiries) {
+        let Expiries { root, targets, snapshot, timestamp } = expiries;
+        for (gauge, at) in
+            [(&self.root, root), (&self.targets, targets), (&self.snapshot, snapshot), (&self.timestamp, timestamp)]
+        {
+            gauge.set(at);
+        }
+    }
 }
 
 impl Publisher {
@@ -60,14 +93,11 @@ impl Publisher {
             timestamp_key: config.keys.join("timestamp.key"),
         };
         let repository = Repository::open(&files, signer, Lifetimes::default(), SystemClock.now()).await?;
-        let timestamp_expires = Gauge::default();
-        timestamp_expires.set(repository.expiries().await?.timestamp);
-        metrics.register(|registry| {
-            let help = "When the repository's timestamp metadata expires, Unix seconds";
-            registry.register("repository_timestamp_expires_seconds", help, timestamp_expires.clone());
-        });
+        let expiries = ExpiryGauges::default();
+        expiries.show(repository.expiries().await?);
+        expiries.register(metrics);
         let gate_key = config.gate_key.clone();
-        Ok(Arc::new(Self { repository: Mutex::new(repository), gate_key, timestamp_expires }))
+        Ok(Arc::new(Self { repository: Mutex::new(repository), gate_key, expiries }))
     }
 
     /// Renews what is past half of its life, now and every minute, until `stop`. A failure is logged and
@@ -89,7 +119,7 @@ impl Publisher {
     /// When the repository's timestamp expires, Unix seconds; as of the last look.
     #[must_use]
     pub fn expires(&self) -> i64 {
-        self.timestamp_expires.get()
+        self.expiries.timestamp.get()
     }
 
     /// Renews what is past half of its life.
@@ -99,7 +129,7 @@ impl Publisher {
     pub async fn renew(&self) -> Result<Renewal, RepositoryError> {
         let repository = self.repository.lock().await;
         let renewed = repository.renew(SystemClock.now()).await?;
-        self.timestamp_expires.set(repository.expiries().await?.timestamp);
+        self.expiries.show(repository.expiries().await?);
         Ok(renewed)
     }
 }

@@ -23,7 +23,7 @@ use super::run_folder::RunFolders;
 use super::run_log::RunLog;
 use super::{TrainingError, TrainingStatus};
 use crate::dataset::{self, Consumed, Snapshot};
-use crate::event::{DatasetTaken, RecallEstimated, RunEnded, RunStarted};
+use crate::event::{AnswersDefended, DatasetTaken, RecallEstimated, RunEnded, RunStarted};
 
 /// How often a snapshot is begun anew because a home took one of its answers back meanwhile.
 const SNAPSHOT_ATTEMPTS: usize = 5;
@@ -146,6 +146,9 @@ impl Job {
             LearnError::Stopped => TrainingError::Stopped,
             LearnError::Failed(cause) => TrainingError::Failed { run: start.run.id.clone(), cause },
         })?;
+        if let Some(defences) = &challenger.defences {
+            AnswersDefended(defences).emit(&self.metrics);
+        }
         record.artifact = Some(hex::encode(Sha256::digest(&challenger.artifact)));
         let ended_at = self.clock.now();
         log.keep(&record, &challenger, ended_at).map_err(unwritten)?;

@@ -19,7 +19,7 @@ pub mod trigger;
 pub use card::card;
 pub use config::{SCHEDULE_HOURS_DEFAULT, SEED_DEFAULT, TRIGGER_COUNT_DEFAULT, TrainingConfig};
 pub use job::{Finished, Job, run_id, take_snapshot};
-pub use learner::{Challenger, LearnError, Learner, Step};
+pub use learner::{Challenger, Defences, LearnError, Learner, Step};
 pub use model_learner::{Corpora, ModelLearner};
 pub use requests::{RunRequest, TrainingHandle, new_id};
 pub use run_log::RunLog;

@@ -107,15 +107,6 @@ impl Learner for ModelLearner {
         let defended = defend(&answers, &DefencePolicy::default());
         // What is learnt from are copies.
         drop(answers);
-        let (doubted, over_quota) = (defended.doubted.len(), defended.over_quota.values().sum::<usize>());
-        if doubted + over_quota + defended.capped.len() > 0 {
-            tracing::info!(
-                homes.doubted = doubted,
-                homes.capped = defended.capped.len(),
-                answers.over_quota = over_quota,
-                "answers were limited before learning from them"
-            );
-        }
         let mut report = |step: Progress| progress(shown(&step));
         let request = RetrainRequest::new(&corpus, &self.config).defended(&defended);
         let candidate = request.champion(champion).checkpoints(checkpoints).run(&mut report)?;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Params, Row, params};
 
 use super::query::{self, Fault, all, run};
 use super::{HomeRow, StoreResult, found, limited, signed};
-use crate::rows::{FleetTotals, StatusRow};
+use crate::rows::{FleetStates, FleetTotals, StatusRow};
 
 pub(super) fn enrol(connection: &Connection, home: &HomeId, at: i64) -> StoreResult<bool> {
     let insert = "INSERT INTO homes (home, enrolled_at) VALUES (?1, ?2) ON CONFLICT (home) DO NOTHING";
@@ -51,6 +51,31 @@ pub(super) fn totals(connection: &Connection) -> StoreResult<FleetTotals> {
     let select = "SELECT homes, online, waiting FROM totals";
     query::one(connection, "count homes", select, [], |row| {
         Ok(FleetTotals { homes: row.get(0)?, online: row.get(1)?, waiting: row.get(2)? })
+    })
+}
+
+pub(super) fn states(connection: &Connection, late_before: i64) -> StoreResult<FleetStates> {
+    let select = "SELECT
+             count(*) FILTER (WHERE revoked_at IS NULL AND online = 1),
+             count(*) FILTER (WHERE revoked_at IS NULL AND online = 0 AND heard_at >= ?1),
+             count(*) FILTER (WHERE revoked_at IS NULL AND online = 0 AND heard_at < ?1),
+             count(*) FILTER (WHERE revoked_at IS NULL AND online IS NULL),
+             count(*) FILTER (WHERE revoked_at IS NOT NULL),
+             (SELECT count(*) FROM exclusions JOIN homes USING (home) WHERE lifted_at IS NULL AND revoked_at IS NULL)
+         FROM homes";
+    let running = "SELECT model_version, count(*) FROM homes
+         WHERE revoked_at IS NULL AND model_version IS NOT NULL GROUP BY model_version ORDER BY model_version";
+    let running = all(connection, "count homes", running, [], |row| Ok((ModelVersion(row.get(0)?), row.get(1)?)))?;
+    query::one(connection, "count homes", select, [late_before], |row| {
+        Ok(FleetStates {
+            online: row.get(0)?,
+            offline: row.get(1)?,
+            late: row.get(2)?,
+            never_seen: row.get(3)?,
+            revoked: row.get(4)?,
+            excluded: row.get(5)?,
+            running,
+        })
     })
 }
 

@@ -34,8 +34,8 @@ use self::readers::{Lent, Readers};
 use crate::actor::Actor;
 use crate::change::{Change, Note};
 use crate::rows::{
-    AnnouncedRow, AnsweredRow, AuditEntry, AuditRow, Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, FleetTotals,
-    HomeRow, ModelRow, ModelState, OutcomeKey, OutcomeRow, OutcomeTotals, QuarantineChoice, QuarantineEnd,
+    AnnouncedRow, AnsweredRow, AuditEntry, AuditRow, Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, FleetStates,
+    FleetTotals, HomeRow, ModelRow, ModelState, OutcomeKey, OutcomeRow, OutcomeTotals, QuarantineChoice, QuarantineEnd,
     QuarantineRow, Received, ReleaseRow, RunRow, Settled, SnapshotRow, TokenRow, WithdrawalRow,
 };
 use crate::store::{Handled, HomeProgress, IngestBatch, NewModel, Store, StoreError, StoreResult};
@@ -232,6 +232,10 @@ impl Store for SqliteStore {
 
     fn fleet_totals(&self) -> StoreResult<FleetTotals> {
         homes::totals(&self.look_up())
+    }
+
+    fn fleet_states(&self, late_before: i64) -> StoreResult<FleetStates> {
+        homes::states(&self.read(), late_before)
     }
 
     fn apply(&self, batch: &IngestBatch) -> StoreResult<Vec<HomeProgress>> {

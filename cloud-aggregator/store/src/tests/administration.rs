@@ -18,6 +18,26 @@ fn a_status_and_an_outcome_are_kept_with_their_home(store: &dyn Store) {
     assert_eq!(store.outcomes(Some(ModelVersion(3)), 0).unwrap(), []);
 }
 
+fn each_home_is_counted_in_one_state(store: &dyn Store) {
+    for name in ["b", "c", "d", "e"] {
+        store.enrol_home(&home(name), 1).unwrap();
+    }
+    let says = |online, version| AgentStatus { online, model_version: ModelVersion(version), ..status(0) };
+    for (name, word, at) in [("a", says(true, 2), NOW), ("b", says(false, 2), NOW), ("c", says(false, 1), NOW - 10)] {
+        let statuses = vec![(home(name), word)];
+        store.apply(&IngestBatch { statuses, at, ..IngestBatch::default() }).unwrap();
+    }
+    for (name, at) in [("b", 5), ("e", 6)] {
+        let (reason, by) = ("odd".to_owned(), ann());
+        store.exclude_home(&ExclusionRow { home: home(name), reason, by, at, lifted: None }).unwrap();
+    }
+    store.revoke_home(&home("e"), NOW).unwrap();
+    let running = vec![(ModelVersion(1), 1), (ModelVersion(2), 2)];
+    let (online, offline, late, never_seen, revoked, excluded) = (1, 1, 1, 1, 1, 1);
+    let expected = FleetStates { online, offline, late, never_seen, revoked, excluded, running };
+    assert_eq!(store.fleet_states(NOW - 5).unwrap(), expected);
+}
+
 fn say(store: &dyn Store, home_name: &str, outcome: UpdateOutcome, at: i64) {
     let outcomes = vec![(home(home_name), outcome)];
     store.apply(&IngestBatch { outcomes, at, ..IngestBatch::default() }).unwrap();
@@ -266,6 +286,7 @@ on_every_engine!(
     with_a_home,
     enrol,
     [
+        each_home_is_counted_in_one_state,
         a_status_and_an_outcome_are_kept_with_their_home,
         a_change_of_what_somebody_else_changed_is_a_conflict_and_changes_nothing,
     ]

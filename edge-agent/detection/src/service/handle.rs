@@ -130,7 +130,7 @@ pub struct DetectorThread {
 #[must_use]
 pub fn prepare(detection: DetectorService) -> (DetectorHandle, DetectorThread) {
     let (commands, received) = mpsc::channel(COMMANDS_MAX);
-    let health = Arc::new(DetectorHealth::default());
+    let health = Arc::clone(&detection.health);
     let own = commands.downgrade();
     let (miss_looks, miss_turn) = (Arc::new(Semaphore::new(LOOKS_MAX)), Arc::default());
     let handle = DetectorHandle { commands, health: Arc::clone(&health), miss_looks, miss_turn };

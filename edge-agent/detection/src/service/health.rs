@@ -6,6 +6,8 @@ use std::time::Duration;
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_supervision::{Condition, Progress};
 
+use super::counts::DetectorCounts;
+
 /// The longest that one command takes: a first look at a fortnight of a large home's memory is a minute on a small computer.
 const BUSY_MAX: Duration = Duration::from_secs(15 * 60);
 /// Steps end every ten minutes. So long after the last one, three are late.
@@ -14,6 +16,8 @@ const STANDING_SECONDS_MAX: i64 = 4 * STEP_SECONDS;
 /// What the detector's thread has done last.
 #[derive(Debug, Default)]
 pub struct DetectorHealth {
+    /// What has been heard, judged and answered since the start.
+    pub counts: DetectorCounts,
     commands: Progress,
     /// Comes on with each step that is closed, rests while nothing is judged.
     steps: Progress,

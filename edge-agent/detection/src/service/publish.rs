@@ -41,6 +41,7 @@ impl DetectorService {
             };
             match kind {
                 NoticeKind::Raised => {
+                    self.health.counts.raised(alarm.alarm.kind);
                     self.note_moved(&mut alarm, scores);
                     alarm.precedent = self.alarms.precedent_of(&alarm);
                     self.alarms.put(&alarm);
@@ -123,6 +124,7 @@ impl DetectorService {
             (Announcement::Now, None) => {
                 alarm.asks = self.asks(&alarm, now);
                 self.keep(&alarm);
+                self.health.counts.notified();
                 self.delivery.notify(NoticeKind::Raised, alarm);
                 return;
             }
@@ -168,6 +170,7 @@ impl DetectorService {
     /// Without an id, the alarm that is shown is meant. `reason` is kept here and goes nowhere.
     pub fn answer(&mut self, alarm_id: Option<&str>, verdict: Verdict, by: &str, reason: Option<&Reason>, now: i64) {
         if alarm_id.is_some_and(|id| self.answer_question(id, verdict, now)) {
+            self.health.counts.answered(verdict);
             return;
         }
         let faults = self.old_faults(now);
@@ -195,6 +198,7 @@ impl DetectorService {
             meant.shared = self.send_feedback(meant, verdict, now);
             self.keep(meant);
         }
+        self.health.counts.answered(verdict);
         self.keep_decider();
         for alarm in answered.into_iter().filter(|alarm| alarm.merged_into.is_none()) {
             self.delivery.notify(NoticeKind::Answered(verdict), alarm);

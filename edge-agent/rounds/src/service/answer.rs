@@ -123,6 +123,9 @@ impl Service {
         let reason = reason.map(str::to_owned).or_else(|| self.why_missed(outcome).map(str::to_owned));
         self.with_state(move |state| state.end(round, outcome, reason.as_deref(), now)).await?;
         tracing::info!(round, round.outcome = outcome.as_str(), "a round is over for this home");
+        if outcome == Outcome::Taken {
+            self.parts.show.send_modify(|view| view.taken += 1);
+        }
         self.work = None;
         self.clear().await;
         Ok(())

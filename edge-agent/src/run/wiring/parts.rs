@@ -165,9 +165,10 @@ impl Wiring<'_> {
             token: secret()?,
             clock: unix_now,
             health: Arc::clone(self.board()),
+            metrics: false,
         };
         if let Some(config) = &self.config.page {
-            let page = PageParts { door: config.door.clone(), ..page };
+            let page = PageParts { door: config.door.clone(), metrics: config.metrics, ..page };
             let (listen, stop) = (config.listen, self.stop());
             self.parts.optional("page", move || serve_page(page.clone(), listen, stop.clone()));
         }

@@ -90,6 +90,7 @@ pub(super) fn listed(targets: &Targets) -> Vec<Listed> {
 
 pub(super) fn expiries(repository: &tough::Repository) -> Expiries {
     Expiries {
+        root: repository.root().signed.expires.as_second(),
         targets: repository.targets().signed.expires.as_second(),
         snapshot: repository.snapshot().signed.expires.as_second(),
         timestamp: repository.timestamp().signed.expires.as_second(),
