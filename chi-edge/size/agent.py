@@ -18,8 +18,7 @@ from processes import Beside, listens, owned, ports
 
 LISTENS = "listening to Home Assistant"
 RELEARNT = "the home's routine is learnt anew"
-# Longer than each takes with enough of everything, by far: a container that is slower than this is of no use to anybody.
-HISTORY_SECONDS, ALARM_SECONDS, RELEARN_SECONDS, TAKEN_SECONDS = 120.0, 30.0, 120.0, 30.0
+TAKEN_SECONDS = 30.0
 BROKER = "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n"
 CONFIG = """\
 state = "state"
@@ -73,6 +72,23 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Patience:
+    """How long each may take, in seconds; here longer than each takes with enough of everything, by far."""
+
+    history: float = 180.0
+    alarm: float = 30.0
+    anew: float = 180.0
+
+    @classmethod
+    def beside(cls, enough: dict[str, Any]) -> "Patience":
+        """Three times as long as with enough memory, and five seconds: with too little, pages of the program are read again and again."""
+        return cls(3 * enough["history_s"] + 5, 3 * enough["alarm_s"] + 5, 3 * enough["anew_s"] + 5)
+
+
+PATIENCE = Patience()
+
+
+@dataclass(frozen=True)
 class Setting:
     """Where things are."""
 
@@ -87,6 +103,7 @@ class Home:
 
     def __init__(self, setting: Setting, name: str, entities: int, limits: Limits, every: float = 60.0) -> None:
         self.setting = setting
+        self.patience = PATIENCE
         self.folder = setting.folder / name
         self.entities = entities
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -113,7 +130,7 @@ class Home:
 
     def learns_history(self) -> float:
         """Seconds from the start until a fortnight is learnt and the agent listens."""
-        return self.wait("mode", HISTORY_SECONDS, lambda mode: mode.startswith(LISTENS)) - self.container.begun
+        return self.wait("mode", self.patience.history, lambda mode: mode.startswith(LISTENS)) - self.container.begun
 
     def raises_alarm(self, number: int = 0) -> float:
         """Seconds from an impossible value to the alarm on the home's broker."""
@@ -121,7 +138,7 @@ class Home:
         self.breaks.with_suffix(".new").rename(self.breaks)
         said = time.monotonic()
         entity = f'"sensor.thermometer_{number:03}"'
-        return self.wait("alarm/attributes", ALARM_SECONDS, lambda text: entity in text) - said
+        return self.wait("alarm/attributes", self.patience.alarm, lambda text: entity in text) - said
 
     def learns_anew(self) -> float:
         """Seconds that the end of days with guests takes: the routine is learnt a second time, which takes the most memory."""
@@ -136,7 +153,7 @@ class Home:
                 raise Failed("the container has ended")
             return self.container.log().count(RELEARNT) > before
 
-        until("the routine is learnt anew", RELEARN_SECONDS, anew)
+        until("the routine is learnt anew", self.patience.anew, anew)
         return time.monotonic() - begun
 
     def close(self) -> None:
@@ -146,10 +163,11 @@ class Home:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def day(setting: Setting, name: str, entities: int, limits: Limits) -> dict[str, Any]:
+def day(setting: Setting, name: str, entities: int, limits: Limits, patience: Patience = PATIENCE) -> dict[str, Any]:
     """What one life takes: it learns its history, raises an alarm, learns anew. Raises Failed where it does not get so far."""
     forget_file(setting.program)
     home = Home(setting, name, entities, limits)
+    home.patience = patience
     try:
         history = home.learns_history()
         learnt = home.container.usage()
@@ -173,12 +191,18 @@ def day(setting: Setting, name: str, entities: int, limits: Limits) -> dict[str,
     }
 
 
-def works(setting: Setting, name: str, entities: int, limits: Limits) -> bool:
-    try:
-        day(setting, name, entities, limits)
-    except Failed:
-        return False
-    return True
+def least_memory(setting: Setting, name: str, entities: int, low: int, high: Limits) -> int:
+    """The smallest limit, in MiB, with which it gets as far, and not much slower."""
+    patience = Patience.beside(day(setting, name, entities, high))
+
+    def enough(mebibytes: int) -> bool:
+        try:
+            day(setting, name, entities, Limits(mebibytes, high.cpus), patience)
+        except Failed:
+            return False
+        return True
+
+    return smallest(low, high.memory_mib, enough)
 
 
 def smallest(low: int, high: int, enough: Callable[[int], bool]) -> int:

@@ -84,7 +84,10 @@ def measure(given: argparse.Namespace, writer: Writer) -> None:
     images.prepare(given.folder)
     images.forget_containers("hearthwatch-size-")
     names = images.build(given.folder, TREE, given.programs)
-    Bench(given, names, writer.add, TREE).run()
+    try:
+        Bench(given, names, writer.add, TREE).run()
+    finally:
+        images.forget_containers("hearthwatch-size-")
 
 
 def main() -> int:

@@ -53,12 +53,7 @@ class Bench:
 
     def agent_limits(self) -> None:
         for entities in self.each(self.given.entities):
-            name = f"limit-{entities}"
-
-            def enough(mebibytes: int, entities: int = entities, name: str = name) -> bool:
-                return agent.works(self.home, name, entities, Limits(mebibytes, self.given.cpus))
-
-            least = agent.smallest(AGENT_LOW, self.limits.memory_mib, enough)
+            least = agent.least_memory(self.home, f"limit-{entities}", entities, AGENT_LOW, self.limits)
             self.add("agent-memory", {"entities": entities, "cpus": self.given.cpus, "least_mib": least})
 
     def processors(self) -> None:

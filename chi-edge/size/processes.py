@@ -1,22 +1,29 @@
 """Programs that run beside what is measured, and free ports."""
 
+import secrets
 import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+# Below those that the kernel gives to outgoing connections: between the draw and the listening nobody else takes one by chance.
+FIRST_PORT, LAST_PORT = 20_000, 32_000
+
 
 def ports(count: int) -> list[int]:
     """Ports of loopback that nobody listens on."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in held]
-    finally:
-        for one in held:
-            one.close()
+    found: list[int] = []
+    while len(found) < count:
+        port = secrets.SystemRandom().randint(FIRST_PORT, LAST_PORT)
+        with socket.socket() as one:
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
 
 
 def listens(port: int) -> bool:
