@@ -18,7 +18,7 @@ import images
 from engine import USER, Container, Failed, Limits, NotInTime, forget_file, run, until
 from processes import Beside, listens, owned, ports
 
-START_SECONDS, TRAIN_SECONDS, SETTLE_SECONDS = 60.0, 900.0, 60.0
+START_SECONDS, TRAIN_SECONDS, SETTLE_SECONDS = 60.0, 3600.0, 60.0
 SIGNER = Limits(64, 0.5)
 BROKER = Limits(256, 1.0)
 # Runs begin when they are asked for, and at no other time.

@@ -51,6 +51,9 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--every", type=float, default=60.0, help="seconds between two changes of an entity (default: %(default)s)")
     found.add_argument("--seconds", type=float, default=30.0, help="aggregator: how long at rest, and the burst (default: %(default)s)")
     found.add_argument("--answers", type=int, default=1000, help="training: answers that are stored before (default: %(default)s)")
+    found.add_argument(
+        "--corpus", type=Path, default=TREE / "chi-edge/emulator/data", help="training: recorded sets, a folder each (default: those of the tree)"
+    )
     found.add_argument("--weekly", type=float, default=scale.ANSWERS_A_WEEK, help="scale: answers of a home in a week (default: %(default)s)")
     return found
 
@@ -85,7 +88,7 @@ def measure(given: argparse.Namespace, writer: Writer) -> None:
     images.forget_containers("hearthwatch-size-")
     names = images.build(given.folder, TREE, given.programs)
     try:
-        Bench(given, names, writer.add, TREE).run()
+        Bench(given, names, writer.add).run()
     finally:
         images.forget_containers("hearthwatch-size-")
 

@@ -15,18 +15,20 @@ PROCESSORS = [1.0, 0.5, 0.25, 0.1]
 AGENT_MIB, AGGREGATOR_MIB = 64, 1024
 # Less than any of these is enough for nobody; the search begins above it.
 AGENT_LOW, AGGREGATOR_LOW, TRAINING_LOW = 5, 8, 64
+# Without a training run this is more than enough; it is tried first.
+AGGREGATOR_HIGH = 128
 TRAINING_HOMES = 10
 
 
 class Bench:
     """The parts, with what was asked for; `add` takes each figure."""
 
-    def __init__(self, given: argparse.Namespace, names: dict[str, str], add: Callable[[str, dict[str, Any]], None], tree: Path) -> None:
+    def __init__(self, given: argparse.Namespace, names: dict[str, str], add: Callable[[str, dict[str, Any]], None]) -> None:
         self.given = given
         self.add = add
         program = images.file_of(names["agent"], "hearthwatch-edge")
         self.home = agent.Setting(names["agent"], program, given.folder, Path(__file__).resolve().parent)
-        self.cloud = fleet.Setting(names, given.programs, given.folder, tree / "chi-edge/emulator/data")
+        self.cloud = fleet.Setting(names, given.programs, given.folder, given.corpus.resolve())
         own = AGENT_MIB if given.what in ("agent", "limits", "processors", "rest") else AGGREGATOR_MIB
         self.limits = Limits(given.memory or own, given.cpus)
         self.bounds = {"memory_mib": self.limits.memory_mib, "cpus": given.cpus}
@@ -73,13 +75,14 @@ class Bench:
             self.add("aggregator", {**self.bounds, **figures})
 
     def training(self) -> None:
+        sets = sum(1 for path in self.cloud.corpus.iterdir() if path.is_dir())
         for _ in range(self.given.repetitions):
-            self.add("training", {**self.bounds, **aggregator.training(self.cloud, TRAINING_HOMES, self.given.answers, self.limits)})
+            self.add("training", {"sets": sets, **self.bounds, **aggregator.training(self.cloud, TRAINING_HOMES, self.given.answers, self.limits)})
 
     def cloud_limits(self) -> None:
         most, cpus = self.limits.memory_mib, self.given.cpus
         for count in self.each(self.given.homes):
-            least = aggregator.least(self.cloud, count, AGGREGATOR_LOW, most, cpus, train=False)
+            least = aggregator.least(self.cloud, count, AGGREGATOR_LOW, min(most, AGGREGATOR_HIGH), cpus, train=False)
             self.add("aggregator-memory", {"homes": count, "cpus": cpus, "trains": False, "least_mib": least})
         least = aggregator.least(self.cloud, TRAINING_HOMES, TRAINING_LOW, most, cpus, train=True)
         self.add("aggregator-memory", {"homes": TRAINING_HOMES, "cpus": cpus, "trains": True, "least_mib": least})

@@ -15,6 +15,8 @@ FLEETS = [1, 10, 100, 1_000, 10_000, 100_000]
 # The cloud's machine also carries what watches it: the limits of Prometheus, Alertmanager, exporter and Grafana together, in MiB and processors.
 WATCHERS_MIB, WATCHERS_PROCESSORS = 1792, 0.5
 TRAINING_PROCESSORS = 1
+# The most that a run holds of residents' answers, MiB (docs/measurements/2026-11-30-serving.md).
+WINDOWS_MIB = 384
 # Of processors and memory this share stays free.
 RESERVE = 0.3
 MIB_A_GB = 1024
@@ -102,10 +104,11 @@ class Need:
 def need(model: Model, homes: int, weekly: float) -> Need:
     """Memory with a training run in it; processors without."""
     answers = homes * weekly / WEEK_SECONDS
-    memory = model.memory.at(homes) + model.broker_memory.at(homes) + model.training_mib + model.burst_mib + WATCHERS_MIB
+    year = homes * weekly * YEAR_WEEKS * model.answer_bytes
+    memory = model.memory.at(homes) + model.broker_memory.at(homes) + model.burst_mib + WATCHERS_MIB
+    training = model.training_mib + min(WINDOWS_MIB, year / 2**20)
     steady = model.processors.at(homes) + model.broker_processors.at(homes) + answers * model.answer_cpu_ms / 1000
-    disk = homes * weekly * YEAR_WEEKS * model.answer_bytes / 1e9
-    return Need(homes, memory, max(0.0, steady) + WATCHERS_PROCESSORS, disk, answers * 86_400)
+    return Need(homes, memory + training, max(0.0, steady) + WATCHERS_PROCESSORS, year / 1e9, answers * 86_400)
 
 
 def smallest(machines: list[dict[str, Any]], asked: Need) -> dict[str, Any] | None:
@@ -132,7 +135,7 @@ def fleets(model: Model, weekly: float, cost: dict[str, Any]) -> str:
     for homes in FLEETS:
         asked = need(model, homes, weekly)
         flavour, machine = smallest(cost["chameleon"]["flavours"], asked), smallest(cost["cloud"]["machines"], asked)
-        shown = [f"{homes:,}", "measured" if homes <= model.measured else "by the line"]
+        shown = [f"{homes:,}", "homes measured" if homes <= model.measured else "by the line, not measured"]
         shown += [number(round(asked.memory_mib)), number(asked.processors), number(asked.disk_gb_a_year), number(asked.answers_a_day)]
         shown += [flavour["name"], number(units_a_week(flavour, cost["chameleon"]))] if flavour else ["", ""]
         if machine:
@@ -147,7 +150,8 @@ def fleets(model: Model, weekly: float, cost: dict[str, Any]) -> str:
     head += ["elsewhere: processors / GB", "AWS EUR a month", "Hetzner EUR", "OVHcloud EUR", "EUR a home and month, the cheapest"]
     note = (
         f"Aggregator with a training run, broker and monitoring on one machine, {number(weekly)} answers of a home in a week, {RESERVE:.0%} of the "
-        f"machine free. Monitoring counts with its limits: {WATCHERS_MIB} MiB. "
+        f"machine free. Monitoring counts with its limits: {WATCHERS_MIB} MiB and {WATCHERS_PROCESSORS} of a processor. A run counts with the "
+        f"windows of a year's answers, {WINDOWS_MIB} MiB at the most, and the machine has a processor more for it."
     )
     return f"{note}\n\n{table(head, rows)}"
 
@@ -164,16 +168,18 @@ def lines(model: Model) -> str:
     rest = (
         f"An answer takes {number(model.answer_cpu_ms)} ms of a processor in aggregator and broker together, and {number(model.answer_bytes)} bytes. "
         f"A burst of answers takes {number(model.burst_mib)} MiB beyond rest, in both. "
-        f"A training run takes {number(model.training_mib)} MiB more, and {number(model.training_cpu_s)} seconds of a processor."
+        f"The largest training run took {number(model.training_mib)} MiB more, and {number(model.training_cpu_s)} seconds of a processor."
     )
     return f"{table(head, rows)}\n\n{rest}"
 
 
 def sources(cost: dict[str, Any]) -> str:
     chameleon = cost["chameleon"]
+    units, graphics = WEEK_HOURS, chameleon["gpu_node_units"] * WEEK_HOURS
     return (
-        f"Service units: {chameleon['source']}. Other machines: {cost['cloud']['source']}. "
-        f"A start-up allocation of Chameleon holds {chameleon['allocation_units']:,} units."
+        f"Service units: {chameleon['source']}. By that page a whole server without a GPU takes {units} units in a lease of 7 days, one with a GPU "
+        f"{graphics}, and a first allocation holds {chameleon['allocation_units']:,}. What a device of CHI@Edge takes was not found. "
+        f"Other machines: {cost['cloud']['source']}."
     )
 
 

@@ -138,9 +138,10 @@ TABLES: list[tuple[str, str, list[tuple[str, str]], list[tuple[str, str]]]] = [
     ),
     (
         "training",
-        "A training run on the bundled sets",
-        [("answers", "answers stored before"), MEMORY, CPUS],
+        "A training run",
+        [("sets", "recorded sets"), MEMORY, CPUS],
         [
+            ("answers", "answers stored before"),
             ("seconds", "run s"),
             ("cpu_s", "processor s"),
             ("before_resident_mib", "resident before MiB"),

@@ -34,7 +34,12 @@ def test_no_measurement_gives_no_line() -> None:
 
 
 def test_memory_holds_homes_broker_training_and_monitoring() -> None:
-    assert need(MODEL, 1000, 3).memory_mib == 160 + 55 + 300 + 40 + 1792
+    assert need(MODEL, 1000, 0).memory_mib == 160 + 55 + 300 + 40 + 1792
+
+
+def test_a_run_holds_a_years_answers_and_not_more_than_its_bound() -> None:
+    assert need(MODEL, 10, 3).memory_mib - need(MODEL, 10, 0).memory_mib == pytest.approx(10 * 3 * 52 * 9000 / 2**20)
+    assert need(MODEL, 1000, 3).memory_mib - need(MODEL, 1000, 0).memory_mib == 384
 
 
 def test_a_home_that_answers_three_times_a_week_fills_one_and_a_half_megabytes_a_year() -> None:
