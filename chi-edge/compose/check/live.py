@@ -21,7 +21,7 @@ AGENT_PAGE, HOME_ASSISTANT = 8099, 8123
 AGENT = "10001:10001"
 SERVICES = ("aggregator", "signer", "broker", "prometheus", "alertmanager", "blackbox", "node", "mlflow", "backup")
 # Those of prometheus.yml, each with a target.
-JOBS = {"aggregator", "node", "prometheus", "alertmanager", "blackbox", "alive", "signer", "tls"}
+JOBS = {"aggregator", "node", "prometheus", "alertmanager", "blackbox", "alive", "tls"}
 CLOSED = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", AGENT]
 
 EDGE_TOML = f"""\

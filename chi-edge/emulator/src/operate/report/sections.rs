@@ -184,7 +184,8 @@ impl Report<'_> {
         let rows = of.into_iter().map(|line| {
             let (what, how) = match &line.event {
                 Event::Run { state, trigger, reasons, .. } => {
-                    (format!("retraining, started by {trigger}: {state}"), reasons.join("; "))
+                    let overruled = if state == "promoted" && !reasons.is_empty() { "overruled: " } else { "" };
+                    (format!("retraining, started by {trigger}: {state}"), format!("{overruled}{}", reasons.join("; ")))
                 }
                 Event::Released { version, by } => (format!("model {version} released by {by}"), String::new()),
                 Event::Rollout { version, state, reason } => {
