@@ -233,6 +233,7 @@ def at_rest(setting: Setting, sizes: list[int], repetitions: int, minutes: float
     return [
         {
             "entities": home.entities,
+            "watched_minutes": (end - begin) / 60,
             "cpu_s_per_hour": (later.cpu_seconds - earlier.cpu_seconds) / (end - begin) * 3600,
             "resident_mib": later.resident / 2**20,
             "allocated_mib": later.allocated / 2**20,

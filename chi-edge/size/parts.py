@@ -67,7 +67,7 @@ class Bench:
     def rest(self) -> None:
         asked = self.given
         for figures in agent.at_rest(self.home, asked.entities, asked.repetitions, asked.minutes, self.limits, asked.every):
-            self.add("agent-rest", {**self.bounds, "minutes": asked.minutes, "every_s": asked.every, **figures})
+            self.add("agent-rest", {**self.bounds, "every_s": asked.every, **figures})
 
     def aggregator(self) -> None:
         for count in self.each(self.given.homes):

@@ -102,8 +102,9 @@ TABLES: list[tuple[str, str, list[tuple[str, str]], list[tuple[str, str]]]] = [
     (
         "agent-rest",
         "The agent in an ordinary hour",
-        [ENTITIES, ("every_s", "each changes every s"), ("minutes", "watched minutes")],
+        [ENTITIES, ("every_s", "each changes every s")],
         [
+            ("watched_minutes", "watched minutes"),
             ("cpu_s_per_hour", "processor seconds an hour"),
             ("resident_mib", "resident MiB"),
             ("allocated_mib", "of it allocated MiB"),

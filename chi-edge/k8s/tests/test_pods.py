@@ -233,7 +233,7 @@ def test_the_gpu_is_asked_for_and_used() -> None:
     pod = aggregator("overlays/gpu")
     (container,) = pod.spec["containers"]
     assert pod.spec["runtimeClassName"] == "nvidia"
-    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert container["resources"]["limits"] == {"nvidia.com/gpu": "1", "cpu": "4", "memory": "4Gi"}
     assert container["image"].startswith("ghcr.io/hearthwatch/aggregator-cuda@")
     (fleet,) = [one for one in of_kind(documents("overlays/gpu"), "ConfigMap") if one["metadata"]["name"].startswith("fleet-")]
     assert fleet["data"]["TRAINING_DEVICE"] == "cuda"

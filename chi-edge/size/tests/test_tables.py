@@ -7,7 +7,15 @@ import pytest
 from measure import main
 from tables import everything, number, read, spread
 
-REST = {"what": "agent-rest", "at": "2026-12-01T00:00:00+00:00", "load": 1.0, "processors": 2, "entities": 10, "every_s": 60.0, "minutes": 20.0}
+REST = {
+    "what": "agent-rest",
+    "at": "2026-12-01T00:00:00+00:00",
+    "load": 1.0,
+    "processors": 2,
+    "entities": 10,
+    "every_s": 60.0,
+    "watched_minutes": 20.0,
+}
 
 
 @pytest.mark.parametrize(("value", "shown"), [(3, "3"), (64.0, "64"), (1234.6, "1,235"), (12.34, "12.3"), (1.234, "1.23"), (0.01234, "0.0123")])
@@ -24,7 +32,7 @@ def test_repetitions_that_agree_are_shown_once() -> None:
 
 
 def test_a_table_names_load_time_and_repetitions() -> None:
-    shown = everything([{**REST, "cpu_s_per_hour": 2.0}, {**REST, "cpu_s_per_hour": 3.0, "load": 2.5}])
+    shown = everything([{**REST, "watched_minutes": 20.0, "cpu_s_per_hour": 2.0}, {**REST, "cpu_s_per_hour": 3.0, "load": 2.5}])
     assert "| 10 | 60 | 20 | 2 / 2.50 / 3 |  |  |  | 2 |" in shown
     assert "2 processors, load of the machine 1 / 1.75 / 2.50." in shown
 
