@@ -21,5 +21,6 @@ def inline(query: str, known: Mapping[str, str]) -> str:
         pattern = rf"(?<![\w:]){re.escape(name)}(?![\w:])"
         if re.search(pattern + r"\s*[{\[]", query):
             raise RecordError(f"{name} has a matcher or a range in {query!r}; an operation can be asked only for the series as it is recorded")
-        query = re.sub(pattern, lambda _, text=expression: f"({text})", query)
+        # In a replacement a backslash means something.
+        query = re.sub(pattern, f"({expression})".replace("\\", r"\\"), query)
     return query
