@@ -81,6 +81,9 @@ def check(folder: Path, work: Path, *, with_panels: bool) -> bool:
     incidents = journal.read(folder)
     rules = [Rule.of(rule) for rule in check_rules.alerts() if rule["labels"]["severity"] != "none"]
     rows = judge.table(judge.TABLE.read_text(encoding="utf-8"), {rule.name for rule in rules})
+    for incident in incidents:
+        # Before anything that takes minutes.
+        judge.expectation(incident, rows)
     data = work / "data"
     begun = time.monotonic()
     extent = database.create(folder / "metrics", data, work)
