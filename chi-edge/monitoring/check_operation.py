@@ -42,15 +42,18 @@ def unread(base: str, rules: Sequence[Rule], evaluations: range) -> dict[str, li
 
 
 def others(found: Sequence[Span], begin: int, end: int) -> list[str]:
-    """Spans that belong to no incident, in words."""
+    """Spans that belong to no incident, in words: one line for each alert, and for each home of an alert of agents."""
+    together: dict[str, list[Span]] = {}
+    for span in found:
+        of = f" of {span.labels.get('instance', '')}" if span.labels.get("job") == "agent" else ""
+        together.setdefault(span.alert + of, []).append(span)
 
-    def words(span: Span) -> str:
-        instance = span.labels.get("instance", "")
-        of = f" of {instance}" if span.labels.get("job") == "agent" else ""
-        lasted = journal.length((span.end or end) - span.begin)
-        return f"{span.alert}{of} ({journal.when(span.begin, begin)}, {lasted}{'' if span.end else ' until the end'})"
+    def words(name: str, spans: Sequence[Span]) -> str:
+        lasted = journal.length(sum((span.end or end) - span.begin for span in spans))
+        first = journal.when(spans[0].begin, begin)
+        return f"{name} ({first}, {lasted})" if len(spans) == 1 else f"{name} ({first}, {len(spans)} times, {lasted} together)"
 
-    return [words(span) for span in found]
+    return [words(name, spans) for name, spans in together.items()]
 
 
 def table(findings: Sequence[judge.Finding], begin: int) -> list[str]:
@@ -59,10 +62,13 @@ def table(findings: Sequence[judge.Finding], begin: int) -> list[str]:
     rows = [head]
     for finding in findings:
         incident = finding.incident
+        if not incident.number and not finding.raised:
+            continue
         wanted = ", ".join(" or ".join(names) for names in finding.expectation.expected) or "none"
         raised = ", ".join(f"{alert} {(at - incident.began) // 60}" for alert, at in finding.raised.items()) or "none"
         lack = f"; MISSING {', '.join(finding.missing)}" if finding.missing else ""
-        rows.append((str(incident.number), incident.kind, journal.when(incident.began, begin), wanted, raised + lack))
+        lack = f"; not to be seen: {finding.excuse}" if finding.excuse else lack
+        rows.append((str(incident.number or ""), incident.kind, journal.when(incident.began, begin), wanted, raised + lack))
     widths = [max(len(row[place]) for row in rows) for place in range(len(head))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
@@ -76,12 +82,12 @@ def show_panels(base: str, extent: database.Extent) -> None:
         print(f"  no data: {query.dashboard}, {query.panel}: {reason}")
 
 
-def check(folder: Path, work: Path, *, with_panels: bool) -> bool:
+def check(folder: Path, work: Path, speed: float, *, with_panels: bool) -> bool:
     """Checks the operation in `folder`; whether all is as it should be."""
-    incidents = journal.read(folder)
+    read = journal.read(folder)
     rules = [Rule.of(rule) for rule in check_rules.alerts() if rule["labels"]["severity"] != "none"]
     rows = judge.table(judge.TABLE.read_text(encoding="utf-8"), {rule.name for rule in rules})
-    for incident in incidents:
+    for incident in read.incidents:
         # Before anything that takes minutes.
         judge.expectation(incident, rows)
     data = work / "data"
@@ -95,7 +101,7 @@ def check(folder: Path, work: Path, *, with_panels: bool) -> bool:
         found = evaluate(base, rules, evaluations, extent.never_up)
         without = unread(base, rules, evaluations)
         print(f"rules: {len(rules)} alerts at {len(evaluations)} moments in {time.monotonic() - begun:.0f} s; they fired {len(found)} times")
-        findings, left = judge.judge(incidents, found, rows, extent.homes)
+        findings, left = judge.judge(read, found, rows, extent.homes, speed)
         show(findings, others(left, begin, end), without, extent)
         if with_panels:
             show_panels(base, extent)
@@ -108,7 +114,9 @@ def show(findings: Sequence[judge.Finding], left: Sequence[str], without: Mappin
     """Prints what was found."""
     for line in table(findings, extent.begin):
         print(line)
-    print(f"outside of all incidents: {', '.join(left) or 'none'}")
+    print(f"outside of all incidents:{'' if left else ' none'}")
+    for line in left:
+        print(f"  {line}")
     for job in sorted(extent.never_up):
         print(f"not checked: alerts of job {job}, which never answered")
     if without:
@@ -120,11 +128,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="what hearthwatch-emulator operate was given as --out")
     parser.add_argument("--panels", action="store_true", help="also list the dashboards' queries without data")
+    parser.add_argument("--speed", type=float, default=600, help="as the operation was given it; 600 if nothing is said")
     parser.add_argument("--report-only", action="store_true", help="end with 0 whatever is found")
     given = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory(prefix="hearthwatch-") as work:
-            well = check(given.folder, Path(work), with_panels=given.panels)
+            well = check(given.folder, Path(work), given.speed, with_panels=given.panels)
     except (database.DatabaseError, journal.JournalError, judge.TableError, prometheus_api.Refused, recording.RecordError) as error:
         print(f"check_operation.py: {error}", file=sys.stderr)
         return 2

@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 
 from operation.firing import Span, seconds
-from operation.journal import Incident
+from operation.journal import Incident, Journal
 
 TABLE = Path(__file__).with_name("incidents.yml")
-_KEYS = {"kind", "detail", "shorter_than", "expected", "may", "grace", "why"}
+_KEYS = {"kind", "detail", "shorter_than", "expected", "may", "grace", "why", "needs_run", "real_seconds"}
 
 
 class TableError(Exception):
@@ -30,6 +30,10 @@ class Expectation:
     grace: float
     detail: re.Pattern[str] | None = None
     shorter_than: float | None = None
+    # Only a retraining can show it.
+    needs_run: bool = False
+    # How long the incident must last in real time, as programs look so seldom.
+    real_seconds: float = 0
 
     def holds_for(self, incident: Incident) -> bool:
         """Whether this row is about `incident`."""
@@ -50,10 +54,14 @@ class Finding:
     expectation: Expectation
     # Alert to when it first fired.
     raised: dict[str, int] = field(default_factory=dict)
+    # Why nothing can be expected of this one; empty if it can.
+    excuse: str = ""
 
     @property
     def missing(self) -> list[str]:
         """What is expected and did not fire."""
+        if self.excuse:
+            return []
         return [" or ".join(names) for names in self.expectation.expected if not set(names) & set(self.raised)]
 
 
@@ -72,7 +80,7 @@ def table(text: str, known: set[str]) -> list[Expectation]:
             raise TableError(f"incident {place} of the table expects no alert; say why")
         detail = re.compile(row["detail"]) if "detail" in row else None
         short = seconds(row["shorter_than"]) if "shorter_than" in row else None
-        rows.append(Expectation(row["kind"], expected, may, seconds(row.get("grace", "1h")), detail, short))
+        rows.append(Expectation(row["kind"], expected, may, seconds(row.get("grace", "1h")), detail, short, bool(row.get("needs_run")), row.get("real_seconds", 0)))
     return rows
 
 
@@ -84,15 +92,27 @@ def expectation(incident: Incident, rows: Sequence[Expectation]) -> Expectation:
     raise TableError(f"no row of {TABLE.name} is about an incident {incident.kind}; add one that says which alerts it should raise")
 
 
+def excuse(incident: Incident, row: Expectation, journal: Journal, speed: float) -> str:
+    """Why an incident cannot raise what its row expects, or nothing."""
+    until = float("inf") if incident.ended is None else incident.ended + row.grace
+    if row.needs_run and not any(incident.began < at <= until for at in journal.runs):
+        return "no retraining ended in time"
+    lasted = float("inf") if incident.ended is None else (incident.ended - incident.began) / speed
+    return f"shorter than {row.real_seconds:.0f} s of real time" if lasted < row.real_seconds else ""
+
+
 def judge(
-    incidents: Sequence[Incident], spans: Sequence[Span], rows: Sequence[Expectation], homes: frozenset[str]
+    journal: Journal, spans: Sequence[Span], rows: Sequence[Expectation], homes: frozenset[str], speed: float
 ) -> tuple[list[Finding], list[Span]]:
     """What each incident raised, and the spans that belong to none.
 
     A span belongs to an incident if it began between its begin and its end with the grace, and the incident's row names it. An alert of one of
-    `homes` does not belong to an incident that names other homes.
+    `homes` does not belong to an incident that names other homes. The calendar went `speed` times as fast as real time.
     """
-    findings = [Finding(incident, expectation(incident, rows)) for incident in incidents]
+    findings = []
+    for incident in journal.incidents:
+        row = expectation(incident, rows)
+        findings.append(Finding(incident, row, excuse=excuse(incident, row, journal, speed)))
     others = []
     for span in sorted(spans, key=lambda span: span.begin):
         owners = [finding for finding in findings if _belongs(span, finding, homes)]
@@ -117,11 +137,13 @@ def _belongs(span: Span, finding: Finding, homes: frozenset[str]) -> bool:
 
 
 def document(findings: Sequence[Finding], others: Sequence[str], unread: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """What `alerts.json` holds; the report of an operation reads `incidents` and `others`."""
+    """What `alerts.json` holds; the report of an operation reads `incidents` and `others`. Starts have no number and are left out."""
+    findings = [finding for finding in findings if finding.incident.number]
     return {
         "incidents": {str(finding.incident.number): list(finding.raised) for finding in findings},
         "others": list(others),
         "missing": {str(finding.incident.number): finding.missing for finding in findings if finding.missing},
+        "not_to_be_seen": {str(finding.incident.number): finding.excuse for finding in findings if finding.excuse},
         "minutes": {
             str(finding.incident.number): {alert: (at - finding.incident.began) // 60 for alert, at in finding.raised.items()}
             for finding in findings

@@ -72,7 +72,7 @@ def test_a_broker_that_was_away_raises_its_alert_and_one_without_an_incident_is_
     assert written["incidents"] == {"1": ["BrokerLinkDown"]}
     assert written["minutes"] == {"1": {"BrokerLinkDown": 5}}
     assert (written["others"], written["missing"]) == (["BrokerLinkDown (day 1 05:05, 5 min)"], {})
-    assert "outside of all incidents: BrokerLinkDown (day 1 05:05, 5 min)\n" in capsys.readouterr().out
+    assert "outside of all incidents:\n  BrokerLinkDown (day 1 05:05, 5 min)\n" in capsys.readouterr().out
     monkeypatch.setattr("sys.argv", ["check_operation.py", str(tmp_path), "--report-only"])
     assert check_operation.main() == 0
 

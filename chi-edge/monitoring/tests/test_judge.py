@@ -3,7 +3,7 @@
 import pytest
 
 from operation.firing import Span
-from operation.journal import Incident
+from operation.journal import Incident, Journal
 from operation.judge import TABLE, TableError, document, expectation, judge, table
 
 KNOWN = {"BrokerLinkDown", "AgentFleetAway", "AgentDown", "AggregatorDown", "AggregatorRestarted", "RolloutStopped", "UpdatesFail"}
@@ -28,7 +28,7 @@ def span(alert, begin, end=None, **labels):
 
 
 def one(incident, *found):
-    findings, others = judge([incident], found, ROWS, HOMES)
+    findings, others = judge(Journal((incident,), ()), found, ROWS, HOMES, 1)
     return findings[0], others
 
 
@@ -61,7 +61,7 @@ def test_of_alternatives_one_is_enough():
 
 def test_where_incidents_overlap_an_alert_belongs_to_the_one_that_must_raise_it():
     killed = Incident(2, "aggregator-killed", 900, 5_000, "")
-    findings, _ = judge([killed, BROKER], [span("BrokerLinkDown", 1_300), span("AggregatorDown", 1_400)], ROWS, HOMES)
+    findings, _ = judge(Journal((killed, BROKER), ()), [span("BrokerLinkDown", 1_300), span("AggregatorDown", 1_400)], ROWS, HOMES, 1)
     assert [finding.raised for finding in findings] == [{"AggregatorDown": 1_400}, {"BrokerLinkDown": 1_300}]
 
 
@@ -90,7 +90,7 @@ def test_an_incident_that_the_table_does_not_know_is_refused():
         ("{kind: a, expected: []}", "incident 1 of the table expects no alert; say why"),
         (
             "{kind: a, expect: []}",
-            "incident 1 of the table has expect; it may have detail, expected, grace, kind, may, shorter_than, why",
+            "incident 1 of the table has expect; it may have detail, expected, grace, kind, may, needs_run, real_seconds, shorter_than, why",
         ),
     ],
 )
@@ -100,12 +100,27 @@ def test_a_row_that_cannot_be_meant_is_refused(row, message):
     assert str(refused.value) == message
 
 
+def test_what_only_a_retraining_shows_is_expected_once_one_ended_in_time():
+    row = table("incidents: [{kind: season, expected: [AgentDown], needs_run: true, grace: 1h}]", KNOWN)
+    season = Incident(1, "season", 1_000, 2_000, "")
+    missing = {at: judge(Journal((season,), (at,)), [], row, HOMES, 1)[0][0].missing for at in (1_000, 1_001, 5_600, 5_601)}
+    assert missing == {1_000: [], 1_001: ["AgentDown"], 5_600: ["AgentDown"], 5_601: []}
+
+
+def test_what_is_over_before_a_program_looks_is_not_expected():
+    row = table("incidents: [{kind: signer, expected: [AgentDown], real_seconds: 70}]", KNOWN)
+    signer = Journal((Incident(1, "signer", 0, 42_000, ""),), ())
+    findings = [judge(signer, [], row, HOMES, speed)[0][0] for speed in (600, 601)]
+    assert [(finding.missing, finding.excuse) for finding in findings] == [(["AgentDown"], ""), ([], "shorter than 70 s of real time")]
+
+
 def test_the_document_has_what_the_report_reads():
     finding, _ = one(BROKER, span("AgentFleetAway", 2_200))
     assert document([finding], ["AgentDown (day 1 00:10, 3 h)"], {"DiskFull": ["node_x"]}) == {
         "incidents": {"1": ["AgentFleetAway"]},
         "others": ["AgentDown (day 1 00:10, 3 h)"],
         "missing": {"1": ["BrokerLinkDown"]},
+        "not_to_be_seen": {},
         "minutes": {"1": {"AgentFleetAway": 20}},
         "without_metrics": {"DiskFull": ["node_x"]},
     }
