@@ -80,7 +80,8 @@ def table(text: str, known: set[str]) -> list[Expectation]:
             raise TableError(f"incident {place} of the table expects no alert; say why")
         detail = re.compile(row["detail"]) if "detail" in row else None
         short = seconds(row["shorter_than"]) if "shorter_than" in row else None
-        rows.append(Expectation(row["kind"], expected, may, seconds(row.get("grace", "1h")), detail, short, bool(row.get("needs_run")), row.get("real_seconds", 0)))
+        grace, needs_run = seconds(row.get("grace", "1h")), bool(row.get("needs_run"))
+        rows.append(Expectation(row["kind"], expected, may, grace, detail, short, needs_run, row.get("real_seconds", 0)))
     return rows
 
 

@@ -18,7 +18,8 @@ def test_starts_and_incidents_come_by_their_begin_with_their_end_and_what_was_do
         line(20, "began", 1, "bad-model", "a release"),
         line(50, "ended", 2),
     ]
-    assert list(parse(lines).incidents) == [Incident(0, "start", 1, 1, ""), Incident(1, "bad-model", 20, None, "a release"), Incident(2, "broker-down", 30, 50, "")]
+    bad, broker = Incident(1, "bad-model", 20, None, "a release"), Incident(2, "broker-down", 30, 50, "")
+    assert list(parse(lines).incidents) == [Incident(0, "start", 1, 1, ""), bad, broker]
 
 
 def test_a_last_line_that_was_cut_off_is_passed_over():
