@@ -271,7 +271,7 @@ mod tests {
         }
         let unknown = one("kind = \"flood\"\nat = \"1d\"").unwrap_err().to_string();
         assert!(
-            unknown.contains("unknown variant `flood`, expected one of `bad-model`, `poisoned-homes`"),
+            unknown.contains("unknown variant `flood`, expected one of `release`, `bad-model`"),
             "{unknown}"
         );
     }
