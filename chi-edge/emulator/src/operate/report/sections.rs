@@ -34,6 +34,9 @@ pub fn all(kept: &Kept, lines: &[Line], alerts: Option<&Value>) -> Document {
     document
 }
 
+/// A value, and the ends of its interval.
+type Interval = (f64, f64, f64);
+
 /// Begin and end of a week, and what was counted in it.
 type Week = ((i64, i64), Counts);
 
@@ -107,7 +110,7 @@ impl Report<'_> {
         let spans = self.spans(WEEK);
         let of: Vec<Week> = spans.iter().map(|span| (*span, count(self.lines, self.homes(), *span))).collect();
         let middle = |span: &(i64, i64)| self.day(i64::midpoint(span.0, span.1));
-        let points = |value: &dyn Fn(&Counts) -> Option<(f64, f64, f64)>| -> Vec<Point> {
+        let points = |value: &dyn Fn(&Counts) -> Option<Interval>| -> Vec<Point> {
             of.iter().filter_map(|(span, counts)| Some(Point { day: middle(span), value: value(counts)? })).collect()
         };
         document.heading("Alarms and answers by week");
