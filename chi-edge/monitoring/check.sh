@@ -82,6 +82,8 @@ tests() {
     local from=$SECONDS
     promtool test rules "$here"/prometheus/tests/*.yml >"$run/tests.log" 2>&1 || { cat "$run/tests.log" >&2; return 1; }
     say "promtool test rules: $(cat "$here"/prometheus/tests/*.yml | grep -c '^  - name:') tests in $(since "$from")"
+    (cd "$here" && "$python" -m pytest --basetemp "$run/pytest") >"$run/pytest.log" 2>&1 || { cat "$run/pytest.log" >&2; return 1; }
+    say "pytest: $(tail -n 1 "$run/pytest.log")"
 }
 
 started=()

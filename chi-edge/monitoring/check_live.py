@@ -36,7 +36,8 @@ def targets_down(base: str) -> list[str]:
     active = prometheus_api.get(base, "targets", state="active")["activeTargets"]
     if not active:
         return ["there are no targets"]
-    return [f"{target['labels']['job']} {target['labels'].get('instance')}: {target['lastError'] or 'not read yet'}" for target in active if target["health"] != "up"]
+    down = [target for target in active if target["health"] != "up"]
+    return [f"{target['labels']['job']} {target['labels'].get('instance')}: {target['lastError'] or 'not read yet'}" for target in down]
 
 
 def rules_unwell(base: str) -> list[str]:

@@ -23,7 +23,7 @@ def selectors(query: str) -> list[str]:
     while match := _SELECTOR.search(text, position):
         position = match.end()
         name, after = match.group(1), text[match.end():].lstrip()
-        if name.lower() in _WORDS or after.startswith("(") and not match.group(2):
+        if name.lower() in _WORDS or (after.startswith("(") and not match.group(2)):
             continue
         found.append(match.group(0))
     return found

@@ -12,7 +12,7 @@ BODY_MAX = 1 << 20
 class Receiver(BaseHTTPRequestHandler):
     """Takes POST, answers 200."""
 
-    def do_POST(self) -> None:  # noqa: N802 (the name that http.server calls)
+    def do_POST(self) -> None:
         body = self.rfile.read(min(int(self.headers.get("Content-Length", 0)), BODY_MAX))
         with Path(sys.argv[2]).open("ab") as notices:
             notices.write(body.replace(b"\n", b" ") + b"\n")

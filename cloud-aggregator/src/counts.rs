@@ -164,6 +164,7 @@ mod tests {
     fn a_certificate_counts_in_its_last_week_unless_a_later_one_was_issued() {
         let directory = tempfile::tempdir().unwrap();
         let layout = Layout::new(directory.path());
+        std::fs::create_dir_all(layout.issued().parent().unwrap()).unwrap();
         let now = Timestamp::now();
         let mut lines = String::new();
         let mut issue = |home: &str, days: i32| {

@@ -1,4 +1,4 @@
-//! `cargo xtask bench home`: the whole agent beside the [stand-in](crate::double) and a real mosquitto.
+//! `cargo xtask bench home`: the whole agent beside the [stand-in](hearthwatch_emulator::home_assistant) and a real mosquitto.
 //!
 //! Measured is what a resident would feel: from the event that completes the evidence, as Home Assistant sends it, to the
 //! alarm's attributes and state on the home's broker, also while the agent learns its routine anew and while the home trains in a round;

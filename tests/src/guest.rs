@@ -1,4 +1,4 @@
-//! The real agent as a process beside a [stand-in](crate::double) for Home Assistant and a real mosquitto.
+//! The real agent as a process beside a [stand-in](hearthwatch_emulator::home_assistant) for Home Assistant and a real mosquitto.
 
 mod alarms;
 pub mod rounds;

@@ -5,6 +5,7 @@ programs run as the pods' user. Ports are drawn, since two runs may go side by s
 """
 
 import base64
+import contextlib
 import os
 import shutil
 import socket
@@ -111,9 +112,11 @@ class Fleet:
                         path.chmod(source.get("defaultMode", 0o644))
         if os.geteuid() == 0:
             for path in [self.folder, *self.folder.rglob("*")]:
-                secret = path.parent != self.folder and path.is_file() and path.stat().st_mode & 0o777 == 0o440
-                if not path.is_relative_to(self.keys):
-                    os.chown(path, 0 if secret else USER, USER)
+                # Programs of pods that run already write files under other names first.
+                with contextlib.suppress(FileNotFoundError):
+                    secret = path.parent != self.folder and path.is_file() and path.stat().st_mode & 0o777 == 0o440
+                    if not path.is_relative_to(self.keys):
+                        os.chown(path, 0 if secret else USER, USER)
             self.keys.chmod(0o700)
 
     def command(self, container: Document, environment: dict[str, str]) -> list[str]:

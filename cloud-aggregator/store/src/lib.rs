@@ -29,7 +29,7 @@ pub use change::{Change, Note};
 pub use rollouts::RolloutStore;
 pub use rounds::RoundStore;
 pub use rows::*;
-pub use run_requests::RunRequestStore;
+pub use run_requests::{RequestState, RunRequestStore};
 pub use sqlite::SqliteStore;
 pub use standings::StandingStore;
 pub use store::*;

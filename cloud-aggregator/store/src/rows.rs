@@ -355,22 +355,6 @@ words! {
     }
 }
 
-words! {
-    /// Where a request for a run is.
-    RequestState {
-        /// It waits for the trainer.
-        Queued,
-        /// The trainer is at it.
-        Running,
-        /// It became a run that ended, with whatever verdict.
-        Done,
-        /// It came to nothing; the row says why.
-        Failed,
-        /// The process ended again and again while it ran.
-        Interrupted,
-    }
-}
-
 /// One retraining, from its data set to the gate's verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRow {
@@ -570,6 +554,7 @@ mod tests {
     use strum::VariantArray;
 
     use super::*;
+    use crate::RequestState;
     use crate::rollouts::RolloutState;
 
     /// Each variant has the same word in tables and in JSON, and is read back from it. Returns the words.
@@ -588,7 +573,7 @@ mod tests {
 
     #[test]
     fn a_word_is_the_same_in_tables_and_in_json() {
-        assert_eq!(words_of::<RunTrigger>(), ["count", "schedule", "hand"]);
+        assert_eq!(words_of::<RunTrigger>(), ["count", "schedule", "drift", "confirmations", "hand"]);
         assert_eq!(words_of::<RunState>(), ["running", "promoted", "held", "failed"]);
         let models = ["approved", "awaiting_signature", "champion", "retired", "withdrawn"];
         assert_eq!(words_of::<ModelState>(), models);

@@ -1,9 +1,26 @@
 //! What the store keeps of retrainings that were asked for: each has an id and an end, one that fails before its run begins too.
 
-use super::{RequestState, RunTrigger, StoreResult};
+use super::{RunTrigger, StoreResult};
+use crate::rows::words;
 
 /// Ended requests that are kept, the newest: a request an hour for six weeks.
 pub const RUN_REQUESTS_KEPT: u64 = 1_000;
+
+words! {
+    /// Where a request for a run is.
+    RequestState {
+        /// It waits for the trainer.
+        Queued,
+        /// The trainer is at it.
+        Running,
+        /// It became a run that ended, with whatever verdict.
+        Done,
+        /// It came to nothing; the row says why.
+        Failed,
+        /// The process ended again and again while it ran.
+        Interrupted,
+    }
+}
 
 /// A retraining that was asked for. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -56,7 +56,7 @@ pub fn feed(arguments: &FeedArguments) -> anyhow::Result<()> {
 async fn run(arguments: &FeedArguments) -> anyhow::Result<()> {
     let token = read_token(&arguments.token_file)?;
     let now = Timestamp::now().as_second();
-    let home = on_the_calendar(choose(arguments.home, arguments.data.as_deref())?, now);
+    let home = on_the_calendar(&choose(arguments.home, arguments.data.as_deref())?, now);
     let (name, mut recorded) = (home.full_name(), RecordedSensors::new(home, now));
     let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
     let line = Line { http, url: arguments.url.clone(), token };

@@ -58,7 +58,7 @@ pub fn play(arguments: &PlayArguments) -> anyhow::Result<()> {
 async fn serve(arguments: &PlayArguments) -> anyhow::Result<()> {
     let token = arguments.token_file.as_deref().map(read_token).transpose()?;
     let now = Timestamp::now().as_second();
-    let home = on_the_calendar(choose(arguments.home, arguments.data.as_deref())?, now);
+    let home = on_the_calendar(&choose(arguments.home, arguments.data.as_deref())?, now);
     let name = home.full_name();
     let mut sensors = RecordedSensors::new(home, now);
     let (listen, recorder) = (arguments.listen, sensors.recorder());
@@ -102,8 +102,8 @@ pub(super) fn choose(number: u32, folder: Option<&Path>) -> anyhow::Result<Recor
 }
 
 /// The recording as Home Assistant would have it, moved by whole weeks so that some of it has happened and some is still to come.
-pub(super) fn on_the_calendar(home: RecordedHome, now: i64) -> RecordedHome {
-    let mut home = recorder_form(&home);
+pub(super) fn on_the_calendar(home: &RecordedHome, now: i64) -> RecordedHome {
+    let mut home = recorder_form(home);
     let Some((first, last)) = home.span() else { return home };
     let past = PAST_WEEKS * WEEK;
     let period = ((last - first) / WEEK * WEEK - past).max(WEEK);
@@ -125,7 +125,7 @@ mod tests {
         let (first, _) = home.span().unwrap();
         for day in 0..60 {
             let now = EPOCH + day * 86_400 + 1234;
-            let moved = on_the_calendar(home.clone(), now);
+            let moved = on_the_calendar(&home, now);
             let (begin, end) = moved.span().unwrap();
             assert_eq!((begin - first).rem_euclid(WEEK), 0);
             assert!(now - begin >= (PAST_WEEKS - 1) * WEEK, "day {day}: {} s have happened", now - begin);
@@ -136,6 +136,6 @@ mod tests {
     #[test]
     fn another_start_on_the_same_day_gives_the_same_course() {
         let home = made_home(1, 7 * 9);
-        assert_eq!(on_the_calendar(home.clone(), EPOCH + 500), on_the_calendar(home, EPOCH + 80_000));
+        assert_eq!(on_the_calendar(&home, EPOCH + 500), on_the_calendar(&home, EPOCH + 80_000));
     }
 }

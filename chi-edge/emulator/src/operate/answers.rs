@@ -9,7 +9,7 @@ use super::journal::{Event, Line};
 use super::residents::Reply;
 
 /// A resident whose tap had no effect taps again after so long, seconds.
-const AGAIN_SECONDS: i64 = 3_600;
+const AGAIN_SECONDS: i64 = 6 * 3_600;
 /// And gives up after so many tries.
 const TRIES_MAX: u32 = 12;
 

@@ -157,12 +157,12 @@ pub fn parse(text: &str, homes: usize, days: u32) -> Result<Vec<Incident>, Incid
         return Err(IncidentsError::TooMany(file.incident.len()));
     }
     let entries = file.incident.into_iter().enumerate();
-    let mut all = entries.map(|(place, entry)| check(place + 1, entry, homes, days)).collect::<Result<Vec<_>, _>>()?;
+    let mut all = entries.map(|(place, entry)| check(place + 1, &entry, homes, days)).collect::<Result<Vec<_>, _>>()?;
     all.sort_by_key(|incident| (incident.begins, incident.number));
     Ok(all)
 }
 
-fn check(number: usize, entry: Entry, homes: usize, days: u32) -> Result<Incident, IncidentsError> {
+fn check(number: usize, entry: &Entry, homes: usize, days: u32) -> Result<Incident, IncidentsError> {
     let seconds = |text: &str| seconds(text).ok_or_else(|| IncidentsError::Time { number, text: text.to_owned() });
     let begins = seconds(&entry.at)?;
     let lasts = entry.lasts.as_deref().map(seconds).transpose()?.unwrap_or(0);
@@ -270,10 +270,7 @@ mod tests {
             assert_eq!(one(line).unwrap_err().to_string(), message);
         }
         let unknown = one("kind = \"flood\"\nat = \"1d\"").unwrap_err().to_string();
-        assert!(
-            unknown.contains("unknown variant `flood`, expected one of `bad-model`, `poisoned-homes`"),
-            "{unknown}"
-        );
+        assert!(unknown.contains("unknown variant `flood`, expected one of `release`, `bad-model`"), "{unknown}");
     }
 
     #[test]

@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn shown(entry: RoundEntry) -> String {
-        let view = RoundsView { doing: Doing::Idle, refused: None };
+        let view = RoundsView { doing: Doing::Idle, refused: None, taken: 0 };
         rounds(&Rounds { entries: vec![entry], view }, &TimeZone::UTC).into_string()
     }
 

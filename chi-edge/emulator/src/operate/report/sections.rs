@@ -34,6 +34,12 @@ pub fn all(kept: &Kept, lines: &[Line], alerts: Option<&Value>) -> Document {
     document
 }
 
+/// A value, and the ends of its interval.
+type Interval = (f64, f64, f64);
+
+/// Begin and end of a week, and what was counted in it.
+type Week = ((i64, i64), Counts);
+
 struct Report<'a> {
     kept: &'a Kept,
     lines: &'a [Line],
@@ -102,10 +108,9 @@ impl Report<'_> {
 
     fn weeks(&self, document: &mut Document) {
         let spans = self.spans(WEEK);
-        let of: Vec<((i64, i64), Counts)> =
-            spans.iter().map(|span| (*span, count(self.lines, self.homes(), *span))).collect();
+        let of: Vec<Week> = spans.iter().map(|span| (*span, count(self.lines, self.homes(), *span))).collect();
         let middle = |span: &(i64, i64)| self.day(i64::midpoint(span.0, span.1));
-        let points = |value: &dyn Fn(&Counts) -> Option<(f64, f64, f64)>| -> Vec<Point> {
+        let points = |value: &dyn Fn(&Counts) -> Option<Interval>| -> Vec<Point> {
             of.iter().filter_map(|(span, counts)| Some(Point { day: middle(span), value: value(counts)? })).collect()
         };
         document.heading("Alarms and answers by week");
@@ -121,7 +126,7 @@ impl Report<'_> {
             line_plot(self.days, &shares, &self.marks),
             "Share of answers that confirm, with 95 % intervals.",
         );
-        let row = |(place, (_, counts)): (usize, &((i64, i64), Counts))| {
+        let row = |(place, (_, counts)): (usize, &Week)| {
             vec![
                 (place + 1).to_string(),
                 counts.alarms.to_string(),
