@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds programs as they ship (profile dist) for one architecture, in a Debian root of its own with Debian's compilers and emulator:
 #   programs.sh DIRECTORY arm64|amd64 PACKAGE...
+# PACKAGE+FEATURE builds it with a feature, beside the one without.
 # DIRECTORY/root is made once (2 GB); the programs lie in DIRECTORY/<target>/stripped. Of one Debian, so that they and the libraries of
 # an image (rootfs.sh) belong together.
 #
@@ -39,8 +40,8 @@ in_root() {
     local keep=(HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin CARGO_HOME=/cargo
         CARGO_TARGET_DIR=/work CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
         CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc CXX_aarch64_unknown_linux_gnu=aarch64-linux-gnu-g++)
-    # How this machine reaches a package archive, where it has a way of its own.
-    for name in http_proxy https_proxy no_proxy RUSTFLAGS; do
+    # How this machine reaches a package archive, where it has a way of its own; and the revision that is built.
+    for name in http_proxy https_proxy no_proxy RUSTFLAGS HEARTHWATCH_REVISION; do
         [[ -z ${!name:-} ]] || keep+=("$name=${!name}")
     done
     chroot "$root" /usr/bin/env --ignore-environment --chdir="$1" "${keep[@]}" "${@:2}"
@@ -86,9 +87,11 @@ mount --bind "${CARGO_HOME:-$HOME/.cargo}" "$root/cargo"
 # Paths of the machine would make two builds differ.
 keep_paths='--remap-path-prefix=/cargo=cargo --remap-path-prefix=/tree=.'
 # One at a time: built together, the agent would be linked with what only the trainer needs (autodiff, 7 MB).
-for package in "${@:4}"; do
-    RUSTFLAGS=$keep_paths in_root /tree cargo build --locked --offline --profile dist --target "$target" --package "$package" --bin "$package"
+for program in "${@:4}"; do
+    package=${program%%+*} features=()
+    [[ $program == "$package" ]] || features=(--features "${program#*+}")
+    RUSTFLAGS=$keep_paths in_root /tree cargo build --locked --offline --profile dist --target "$target" --package "$package" --bin "$package" "${features[@]}"
     # The profile's own strip does not know the other architecture.
     mkdir -p "$work/$target/stripped"
-    in_root /work "$triplet-strip" --strip-all -o "$target/stripped/$package" "$target/dist/$package"
+    in_root /work "$triplet-strip" --strip-all -o "$target/stripped/$program" "$target/dist/$package"
 done

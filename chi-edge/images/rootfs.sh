@@ -25,8 +25,9 @@ needed() { readelf --dynamic --wide "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p
 
 open=()
 for program in "${@:4}"; do
-    install -m 0755 "$work/$target/stripped/$program" "$out/usr/local/bin/$program"
-    open+=("$out/usr/local/bin/$program")
+    name=${program%%+*} # without its features
+    install -m 0755 "$work/$target/stripped/$program" "$out/usr/local/bin/$name"
+    open+=("$out/usr/local/bin/$name")
 done
 while ((${#open[@]})); do
     file=${open[0]} open=("${open[@]:1}")

@@ -86,6 +86,21 @@ impl Process {
         self.spawn(command)
     }
 
+    /// From now on no file of the running program may grow beyond `bytes`. Only for one that was started by [`Self::start_with_full_disk`]:
+    /// another would be ended by its first write.
+    ///
+    /// # Errors
+    /// It does not run, or `prlimit` of util-linux cannot.
+    pub fn limit_files(&self, bytes: u64) -> anyhow::Result<()> {
+        let id = self.id().context("it does not run")?;
+        let limited = Command::new("prlimit").args([format!("--pid={id}"), format!("--fsize={bytes}")]).status();
+        ensure!(
+            limited.context("prlimit, of the package util-linux")?.success(),
+            "prlimit could not limit process {id}"
+        );
+        Ok(())
+    }
+
     fn spawn(&mut self, mut command: Command) -> anyhow::Result<()> {
         self.kill();
         let log = OpenOptions::new().create(true).append(true).open(&self.log).context("a log")?;

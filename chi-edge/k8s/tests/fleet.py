@@ -1,7 +1,7 @@
 """Starts the pods of the aggregator and of the broker as processes of this machine: the rendered commands, on volumes that are folders.
 
 What a pod calls /data/keys is a folder here, so each path at the beginning of a word is replaced by that of the folder. As root, the
-programs run as the pods' user. Ports are drawn, since two runs may go side by side.
+programs run as the users of their containers. Ports are drawn, since two runs may go side by side.
 """
 
 import base64
@@ -21,7 +21,8 @@ from cluster import Document, Pod, of_kind, pods
 from conftest import K8S, KUBECTL, documents
 
 RELEASE = Path(os.environ.get("HEARTHWATCH_RELEASE", K8S.parents[1] / "target/release"))
-USER = 10001
+USER, SIGNER = 10001, 10002
+GROUP = USER
 PROGRAMS = {"hearthwatch-provision": "hearthwatch-provision", "hearthwatch-aggregator": "hearthwatch-cloud"}
 OVERLAY = "overlays/course"
 PYTHON = "/usr/bin/python3" if os.geteuid() == 0 else sys.executable
@@ -111,13 +112,23 @@ class Fleet:
                         path.write_bytes(content[item["key"]])
                         path.chmod(source.get("defaultMode", 0o644))
         if os.geteuid() == 0:
-            for path in [self.folder, *self.folder.rglob("*")]:
-                # Programs of pods that run already write files under other names first.
-                with contextlib.suppress(FileNotFoundError):
-                    secret = path.parent != self.folder and path.is_file() and path.stat().st_mode & 0o777 == 0o440
-                    if not path.is_relative_to(self.keys):
-                        os.chown(path, 0 if secret else USER, USER)
-            self.keys.chmod(0o700)
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Gives the files to whom they belong in a pod."""
+        for path in [self.folder, *self.folder.rglob("*")]:
+            # Programs of pods that run already write files under other names first.
+            with contextlib.suppress(FileNotFoundError):
+                secret = path.parent != self.folder and path.is_file() and path.stat().st_mode & 0o777 == 0o440
+                if secret:
+                    os.chown(path, 0, GROUP)
+                elif path.stat().st_uid not in (USER, SIGNER) and not path.is_relative_to(self.keys):
+                    os.chown(path, USER, GROUP)
+        for path in self.volumes.values():
+            # As `fsGroup` has it.
+            if path.is_dir() and path.parent == self.folder / "volumes":
+                path.chmod(0o2775)
+        self.keys.chmod(0o700)
 
     def command(self, container: Document, environment: dict[str, str]) -> list[str]:
         """The container's command with this machine's paths."""
@@ -151,8 +162,9 @@ class Fleet:
         command = self.command(container, environment)
         log = (self.folder / f"{pod.owner}-{container['name']}.log").open("wb")
         self._logs.append(log)
-        as_user = {"user": USER, "group": USER, "extra_groups": []} if os.geteuid() == 0 else {}
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=self.folder, umask=0o022, **as_user)  # type: ignore[call-overload]
+        user = container["securityContext"].get("runAsUser", USER)
+        as_user = {"user": user, "group": GROUP, "extra_groups": []} if os.geteuid() == 0 else {}
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=self.folder, umask=0o022, **as_user)
         if lasts:
             self.started[container["name"]] = process
             return ""

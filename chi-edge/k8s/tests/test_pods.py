@@ -19,7 +19,6 @@ FROM_OUTSIDE = {
 """What pods name and no folder holds, with where it comes from. Nothing else may be missing."""
 
 WITHOUT_PROBES = {
-    "signer": "its image holds no program that could ask; /readyz of the aggregator asks it each minute",
     "main": "a step of the workflow: it ends",
     "backup": "it ends",
 }
@@ -49,7 +48,22 @@ def test_every_container_is_closed(every: list[Pod]) -> None:
     expected = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
     for pod in every:
         for container in pod.containers:
-            assert container["securityContext"] == expected, f"{pod.owner}/{container['name']}"
+            context = {key: value for key, value in container["securityContext"].items() if key != "runAsUser"}
+            assert context == expected, f"{pod.owner}/{container['name']}"
+
+
+def test_only_the_signers_user_has_its_volume(every: list[Pod]) -> None:
+    users = {
+        (pod.owner, container["name"]): container["securityContext"].get("runAsUser", pod.spec["securityContext"]["runAsUser"])
+        for pod in every
+        for container in pod.containers
+        if any(mount["name"] == "signer" for mount in container["volumeMounts"])
+    }
+    owners = {pod.owner for pod in every}
+    wanted = [("aggregator", "signer-keys"), ("aggregator", "signer"), ("backup", "signer-state")]
+    assert users == {one: 10002 for one in wanted if one[0] in owners}
+    others = {pod.spec["securityContext"]["runAsUser"] for pod in every}
+    assert 10002 not in others
 
 
 def test_every_container_says_what_it_needs_and_at_most_takes(every: list[Pod]) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 DAY = 86_400
 # All programs of the fleet start: no incident, and no calm either.
 START = "start"
+# Sensors of a recorded home say nothing for longer than usual, as it happened where they were recorded.
+SILENCE = "silence"
 
 
 # An operator releases a model of no honest run, which the store has as a run that ended.
@@ -40,6 +42,10 @@ class Journal:
     incidents: tuple[Incident, ...]
     # When each retraining ended.
     runs: tuple[int, ...]
+    # Each answer of a resident that an agent took: when, and of which home.
+    answers: tuple[tuple[int, str], ...] = ()
+    # How many times as fast as real time the calendar went, at its fastest; None where the journal does not say.
+    speed: float | None = None
 
 
 def parse(lines: Iterable[str], name: str = "the journal") -> Journal:
@@ -47,6 +53,8 @@ def parse(lines: Iterable[str], name: str = "the journal") -> Journal:
     texts = [line for line in lines if line.strip()]
     found: dict[int, Incident] = {}
     runs: list[int] = []
+    speeds: list[float] = []
+    answers: list[tuple[int, str]] = []
     for place, text in enumerate(texts):
         try:
             line = json.loads(text)
@@ -54,10 +62,15 @@ def parse(lines: Iterable[str], name: str = "the journal") -> Journal:
             if event == "started":
                 # Each start of all programs is an occasion, too; it has no number of its own.
                 found[-place - 1] = Incident(0, START, line["at"], line["at"], "")
+                speeds.extend([float(line["speed"])] if "speed" in line else [])
+            elif event == "silent":
+                found[-place - 1] = Incident(0, SILENCE, line["from"], line["until"], line["home"])
             elif event == "began":
                 found[line["incident"]] = Incident(line["incident"], line["kind"], line["at"], None, line.get("detail", ""))
             elif event == "ended" and line["incident"] in found:
                 found[line["incident"]] = replace(found[line["incident"]], ended=line["at"])
+            elif event == "answered":
+                answers.append((line["at"], line["home"]))
             elif event == "run":
                 runs.append(line["at"])
         except (ValueError, KeyError, TypeError) as error:
@@ -66,7 +79,8 @@ def parse(lines: Iterable[str], name: str = "the journal") -> Journal:
             raise JournalError(f"line {place + 1} of {name} is no line of a journal; take the folder of an operation as it was written") from error
     incidents = sorted(found.values(), key=lambda incident: (incident.began, incident.number))
     false = {incident.began for incident in incidents if incident.kind == _FALSE_RUN}
-    return Journal(tuple(incidents), tuple(at for at in sorted(runs) if not any(abs(at - began) < _SAME_SECONDS for began in false)))
+    ended = tuple(at for at in sorted(runs) if not any(abs(at - began) < _SAME_SECONDS for began in false))
+    return Journal(tuple(incidents), ended, tuple(answers), max(speeds, default=None))
 
 
 def read(folder: Path) -> Journal:

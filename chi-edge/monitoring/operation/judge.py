@@ -1,6 +1,7 @@
 """Which alerts belong to which incident, and which are missing. Pure but for `expectations`."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,9 @@ from operation.firing import Span, seconds
 from operation.journal import Incident, Journal
 
 TABLE = Path(__file__).with_name("incidents.yml")
-_KEYS = {"kind", "detail", "shorter_than", "expected", "may", "grace", "why", "needs_run", "real_seconds"}
+_KEYS = {"kind", "detail", "shorter_than", "expected", "may", "grace", "why", "needs_run", "needs_answers", "real_seconds"}
+# Programs try again after pauses of real time, which no calendar makes shorter: what follows from an incident comes within so many seconds of it.
+_REAL_GRACE = 10
 
 
 class TableError(Exception):
@@ -32,6 +35,8 @@ class Expectation:
     shorter_than: float | None = None
     # Only a retraining can show it.
     needs_run: bool = False
+    # Answers that one of its homes must have given, as less is taken for chance.
+    needs_answers: int = 0
     # How long the incident must last in real time, as programs look so seldom.
     real_seconds: float = 0
 
@@ -81,7 +86,8 @@ def table(text: str, known: set[str]) -> list[Expectation]:
         detail = re.compile(row["detail"]) if "detail" in row else None
         short = seconds(row["shorter_than"]) if "shorter_than" in row else None
         grace, needs_run = seconds(row.get("grace", "1h")), bool(row.get("needs_run"))
-        rows.append(Expectation(row["kind"], expected, may, grace, detail, short, needs_run, row.get("real_seconds", 0)))
+        needs_answers, real_seconds = row.get("needs_answers", 0), row.get("real_seconds", 0)
+        rows.append(Expectation(row["kind"], expected, may, grace, detail, short, needs_run, needs_answers, real_seconds))
     return rows
 
 
@@ -98,6 +104,10 @@ def excuse(incident: Incident, row: Expectation, journal: Journal, speed: float)
     until = float("inf") if incident.ended is None else incident.ended + row.grace
     if row.needs_run and not any(incident.began < at <= until for at in journal.runs):
         return "no retraining ended in time"
+    homes = _named(incident)
+    given = Counter(home for at, home in journal.answers if home in homes and incident.began < at <= until)
+    if max(given.values(), default=0) < row.needs_answers:
+        return f"none of its homes answered {row.needs_answers} times"
     lasted = float("inf") if incident.ended is None else (incident.ended - incident.began) / speed
     return f"shorter than {row.real_seconds:.0f} s of real time" if lasted < row.real_seconds else ""
 
@@ -116,7 +126,7 @@ def judge(
         findings.append(Finding(incident, row, excuse=excuse(incident, row, journal, speed)))
     others = []
     for span in sorted(spans, key=lambda span: span.begin):
-        owners = [finding for finding in findings if _belongs(span, finding, homes)]
+        owners = [finding for finding in findings if _belongs(span, finding, homes, speed)]
         # Where several incidents last, it is that of the one that must raise it.
         owners = [finding for finding in owners if span.alert in finding.expectation.wanted] or owners
         for finding in owners:
@@ -126,13 +136,18 @@ def judge(
     return findings, others
 
 
-def _belongs(span: Span, finding: Finding, homes: frozenset[str]) -> bool:
+def _named(incident: Incident) -> set[str]:
+    """Words of what was done; homes that it concerns are among them."""
+    return set(re.findall(r"[\w-]+", incident.detail))
+
+
+def _belongs(span: Span, finding: Finding, homes: frozenset[str], speed: float) -> bool:
     incident, row = finding.incident, finding.expectation
     if span.alert not in row.wanted | row.may or span.begin < incident.began:
         return False
-    if incident.ended is not None and span.begin > incident.ended + row.grace:
+    if incident.ended is not None and span.begin > incident.ended + max(row.grace, _REAL_GRACE * speed):
         return False
-    concerned = homes & set(re.findall(r"[\w-]+", incident.detail))
+    concerned = homes & _named(incident)
     home = span.labels.get("instance", "")
     return home not in homes or not concerned or home in concerned
 

@@ -22,6 +22,17 @@ def test_starts_and_incidents_come_by_their_begin_with_their_end_and_what_was_do
     assert list(parse(lines).incidents) == [Incident(0, "start", 1, 1, ""), bad, broker]
 
 
+def test_a_silence_of_a_recording_is_an_occasion_of_its_home():
+    silent = json.dumps({"at": 1, "event": "silent", "home": "home-3", "from": 50, "until": 9_000})
+    assert list(parse([silent]).incidents) == [Incident(0, "silence", 50, 9_000, "home-3")]
+
+
+def test_the_fastest_pace_of_all_starts_counts_where_the_journal_says_it():
+    starts = [json.dumps({"at": at, "event": "started", "seconds": 2.5, "speed": speed}) for at, speed in ((1, 600.0), (2, 1700.0), (3, 60.0))]
+    assert parse(starts).speed == 1700.0
+    assert parse([json.dumps({"at": 1, "event": "started", "seconds": 2.5})]).speed is None
+
+
 def test_a_last_line_that_was_cut_off_is_passed_over():
     assert list(parse([line(30, "began", 2), '{"at":50,"eve']).incidents) == [Incident(2, "broker-down", 30, None, "")]
 

@@ -90,7 +90,7 @@ def test_an_incident_that_the_table_does_not_know_is_refused():
         ("{kind: a, expected: []}", "incident 1 of the table expects no alert; say why"),
         (
             "{kind: a, expect: []}",
-            "incident 1 of the table has expect; it may have detail, expected, grace, kind, may, needs_run, real_seconds, shorter_than, why",
+            "incident 1 of the table has expect; it may have detail, expected, grace, kind, may, needs_answers, needs_run, real_seconds, shorter_than, why",
         ),
     ],
 )
@@ -130,3 +130,20 @@ def test_the_table_of_the_tree_names_alerts_that_rules_have():
     import check_rules
 
     assert table(TABLE.read_text(encoding="utf-8"), {alert["alert"] for alert in check_rules.alerts()})
+
+
+def test_homes_that_answered_too_seldom_cannot_be_doubted():
+    row = table("incidents: [{kind: hostile, expected: [AgentDown], needs_answers: 2}]", KNOWN)
+    hostile = Incident(1, "hostile", 1_000, 2_000, "residents of home-1, home-2 answer wrongly")
+    excuses = {
+        answers: judge(Journal((hostile,), (), answers), [], row, HOMES, 1)[0][0].excuse
+        for answers in (((1_100, "home-1"), (1_200, "home-1")), ((900, "home-1"), (1_200, "home-1")), ((1_100, "home-3"), (1_200, "home-3")))
+    }
+    assert list(excuses.values()) == ["", "none of its homes answered 2 times", "none of its homes answered 2 times"]
+
+
+def test_what_follows_within_seconds_of_real_time_belongs_to_the_incident_however_fast_the_calendar_goes():
+    row = table("incidents: [{kind: broker-down, expected: [BrokerLinkDown], may: [AgentDown]}]", KNOWN)
+    broker = Journal((Incident(1, "broker-down", 1_000, 2_000, ""),), ())
+    late = [span("AgentDown", 2_000 + 2 * 3_600)]
+    assert [len(judge(broker, late, row, HOMES, speed)[1]) for speed in (60, 1_200)] == [1, 0]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_protocol::limits::TEXT_BYTES_MAX;
 use hearthwatch_protocol::messages::{
-    PayloadDigest, Receipt, Refusal, RefusalReason, RoundReceipt, Withdrawal, WithdrawalReceipt,
+    PayloadDigest, Receipt, Refusal, RefusalReason, RoundReceipt, UpdateOutcome, Withdrawal, WithdrawalReceipt,
 };
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use hearthwatch_store::{
@@ -174,10 +174,14 @@ impl BatchTaker {
             let admission = judge(envelope, &known);
             sorted.file(topic, envelope, admission);
         }
+        let news = self.new_outcomes(&sorted.batch)?;
         let progress = self.store.apply(&sorted.batch)?;
         // After the answers of the same batch: what was sent before it was taken back is taken back too.
         let withdrawn = withdraw(self.store.as_ref(), &self.metrics, &sorted.withdrawals, now)?;
         let rounds = self.take_rounds(&sorted.rounds)?;
+        for (home, outcome) in news {
+            OutcomeHeard { home, outcome }.emit(&self.metrics);
+        }
         self.emit(&sorted, &progress, started);
         self.watch(&sorted.batch);
         let stored = sorted.batch.feedback.len() as u64;
@@ -261,6 +265,17 @@ impl BatchTaker {
         })
     }
 
+    /// The ends of updates that were not told before, in the store or in this batch.
+    fn new_outcomes<'a>(&self, batch: &'a IngestBatch) -> StoreResult<Vec<(&'a HomeId, &'a UpdateOutcome)>> {
+        let mut news = Vec::new();
+        for (home, outcome) in &batch.outcomes {
+            if !news.contains(&(home, outcome)) && self.store.is_new_outcome(home, outcome)? {
+                news.push((home, outcome));
+            }
+        }
+        Ok(news)
+    }
+
     /// Looks at the admitted windows as a stream. What it has seen is forgotten at a restart: it then learns anew.
     fn watch(&self, batch: &IngestBatch) {
         let mut drift = self.drift.lock().unwrap_or_else(PoisonError::into_inner);
@@ -276,9 +291,6 @@ impl BatchTaker {
         let batch = &sorted.batch;
         for row in &batch.quarantine {
             MessageRefused { reason: row.reason, home: row.home.as_ref(), detail: &row.detail }.emit(&self.metrics);
-        }
-        for (home, outcome) in &batch.outcomes {
-            OutcomeHeard { home, outcome }.emit(&self.metrics);
         }
         for home in progress.iter().filter(|home| home.lost > 0) {
             GapSkipped { home: &home.home, lost: home.lost }.emit(&self.metrics);

@@ -7,6 +7,7 @@ use hearthwatch_telemetry::event::Event;
 use hearthwatch_telemetry::metrics::{Metrics, begin, count};
 use tracing::{error, info, warn};
 
+use crate::dataset::quality;
 use crate::training::Defences;
 
 /// Begins every counter of the learning at 0, with all words that it may have.
@@ -91,7 +92,10 @@ pub struct DatasetTaken<'a> {
 impl Event for DatasetTaken<'_> {
     fn emit(&self, metrics: &Metrics) {
         let QualityReport { windows, stability, findings, .. } = self.quality;
-        metrics.dataset_findings.set(i64::try_from(findings.len()).unwrap_or(i64::MAX));
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.dataset_faulty_windows.set(gauge(quality::faulty(self.quality)));
+        metrics.dataset_drifted_features.set(gauge(quality::drifted(self.quality).count()));
+        metrics.dataset_findings.set(gauge(findings.len()));
         metrics.dataset_stability_index.set(stability.iter().copied().fold(0.0, f64::max));
         for finding in findings {
             warn!(dataset.id = self.snapshot, dataset.windows = windows, finding, "data set has a fault");

@@ -299,6 +299,8 @@ pub trait Store: RolloutStore + RoundStore + RunRequestStore + StandingStore + S
         after: Option<&OutcomeKey>,
         limit: usize,
     ) -> StoreResult<Vec<OutcomeRow>>;
+    /// Whether a home's word on a release is new: homes repeat it until they are sure that it was heard.
+    fn is_new_outcome(&self, home: &HomeId, outcome: &UpdateOutcome) -> StoreResult<bool>;
     /// How many ends of each kind a release had.
     fn outcome_totals(&self, version: ModelVersion) -> StoreResult<OutcomeTotals>;
 

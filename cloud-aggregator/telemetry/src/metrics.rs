@@ -132,6 +132,10 @@ pub struct Metrics {
     pub outcomes: ByKind,
     /// Findings about the newest data set.
     pub dataset_findings: Gauge,
+    /// Windows of the newest data set of another size, beyond the range, or copies.
+    pub dataset_faulty_windows: Gauge,
+    /// Features of the newest data set whose distribution is no longer the reigning model's, beyond chance.
+    pub dataset_drifted_features: Gauge,
     /// Highest stability index of a feature of the newest data set, against the reigning model's.
     pub dataset_stability_index: Gauge<f64, AtomicU64>,
     /// Times that incoming windows stopped looking as before, by device class.
@@ -233,6 +237,8 @@ impl Metrics {
             rollouts_stopped: Counter::default(),
             outcomes: ByKind::default(),
             dataset_findings: Gauge::default(),
+            dataset_faulty_windows: Gauge::default(),
+            dataset_drifted_features: Gauge::default(),
             dataset_stability_index: Gauge::default(),
             windows_moved: ByKind::default(),
             windows_moved_sum: AtomicU64::new(0),
@@ -288,6 +294,16 @@ impl Metrics {
         // Its name until 0.2.
         registry.register("probes_answered", "As audit_samples_answered", self.audit_samples_answered.clone());
         registry.register("dataset_findings", "Findings about the newest data set", self.dataset_findings.clone());
+        registry.register(
+            "dataset_faulty_windows",
+            "Windows of the newest data set of another size, beyond the range, or copies",
+            self.dataset_faulty_windows.clone(),
+        );
+        registry.register(
+            "dataset_drifted_features",
+            "Features whose distribution is no longer the model's",
+            self.dataset_drifted_features.clone(),
+        );
         registry.register(
             "dataset_stability_index",
             "Highest index of a feature",

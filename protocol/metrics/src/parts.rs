@@ -25,7 +25,8 @@ impl Collector for Parts {
         if report.parts.is_empty() {
             return Ok(());
         }
-        let help = "1 if the part is in the state, else 0";
+        // With its full stop, which the registry adds to those of other metrics only.
+        let help = "1 if the part is in the state, else 0.";
         let mut family = encoder.encode_descriptor("part_state", help, None, MetricType::Gauge)?;
         for part in report.parts {
             for state in State::VARIANTS {

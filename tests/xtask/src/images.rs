@@ -53,16 +53,30 @@ impl Architecture {
 struct Image {
     name: &'static str,
     programs: &'static [&'static str],
+    /// Whether it carries CUDA's compiler of kernels.
+    cuda: bool,
     /// Most bytes of all its files, where they are limited: what a Raspberry Pi pulls within the five minutes that it is given.
     bytes_max: Option<u64>,
 }
 
-const IMAGES: [Image; 4] = [
-    Image { name: "agent", programs: &["hearthwatch-edge", "hearthwatch-train-round"], bytes_max: Some(30_000_000) },
-    Image { name: "aggregator", programs: &["hearthwatch-cloud"], bytes_max: None },
-    Image { name: "provision", programs: &["hearthwatch-provision"], bytes_max: None },
-    Image { name: "emulator", programs: &["hearthwatch-emulator"], bytes_max: None },
+const IMAGES: [Image; 5] = [
+    Image { bytes_max: Some(30_000_000), ..Image::of("agent", &["hearthwatch-edge", "hearthwatch-train-round"]) },
+    Image::of("aggregator", &["hearthwatch-cloud"]),
+    Image::of("provision", &["hearthwatch-provision"]),
+    Image::of("emulator", &["hearthwatch-emulator"]),
+    Image { cuda: true, ..Image::of("aggregator-cuda", &["hearthwatch-cloud+cuda"]) },
 ];
+
+impl Image {
+    const fn of(name: &'static str, programs: &'static [&'static str]) -> Self {
+        Self { name, programs, cuda: false, bytes_max: None }
+    }
+
+    /// Nodes with a GPU are x86, and what is fetched for CUDA is for these.
+    fn is_for(&self, arch: Architecture) -> bool {
+        !self.cuda || arch == Architecture::Amd64
+    }
+}
 
 fn names() -> clap::builder::PossibleValuesParser {
     IMAGES.iter().map(|image| image.name).collect::<Vec<_>>().into()
@@ -84,6 +98,13 @@ pub fn build(arguments: &ImagesArguments) -> anyhow::Result<()> {
         .iter()
         .filter(|image| arguments.only.is_empty() || arguments.only.iter().any(|name| name == image.name))
         .collect();
+    for image in &chosen {
+        ensure!(
+            arguments.arch.iter().any(|arch| image.is_for(*arch)),
+            "{} is built for amd64 only: add --arch amd64",
+            image.name
+        );
+    }
     // The build in the root has no network.
     shell::cargo(["fetch", "--locked"])?;
     let bill = work.join("sbom.cdx.json");
@@ -91,11 +112,14 @@ pub fn build(arguments: &ImagesArguments) -> anyhow::Result<()> {
     let commit = Commit::read()?;
     let mut built = Vec::new();
     for arch in &arguments.arch {
+        let chosen: Vec<&Image> = chosen.iter().copied().filter(|image| image.is_for(*arch)).collect();
         let mut programs = vec![work.display().to_string(), arch.name().to_owned()];
         programs.extend(chosen.iter().flat_map(|image| image.programs).map(|program| (*program).to_owned()));
-        shell::run(&format!("{FOLDER}/programs.sh"), programs)
+        // What programs say of themselves in metrics and records.
+        let revision = [("HEARTHWATCH_REVISION", commit.revision.as_str())];
+        shell::run_with(&format!("{FOLDER}/programs.sh"), programs, &revision)
             .with_context(|| format!("there are no programs for {}, so there is NO image", arch.name()))?;
-        for image in &chosen {
+        for image in chosen {
             let one = make(image, *arch, &work, &bill, &commit, &arguments.base)?;
             if arguments.twice {
                 let again = make(image, *arch, &work, &bill, &commit, &arguments.base)?;
@@ -146,6 +170,11 @@ fn make(
     let mut collect = vec![work.display().to_string(), arch.to_owned(), rootfs.display().to_string()];
     collect.extend(image.programs.iter().map(|program| (*program).to_owned()));
     shell::run(&format!("{FOLDER}/rootfs.sh"), collect)?;
+    if image.cuda {
+        let arguments = [work.display().to_string(), rootfs.display().to_string()];
+        shell::run(&format!("{FOLDER}/cuda.sh"), arguments)
+            .context("CUDA's compiler could not be fetched; the image aggregator does without")?;
+    }
     std::fs::copy(bill, rootfs.join("sbom.cdx.json"))?;
     let name = format!("hearthwatch-{}:{}-{arch}", image.name, env!("CARGO_PKG_VERSION"));
     let store = ["--storage-driver", "vfs", "--root"].map(str::to_owned).into_iter();

@@ -15,8 +15,10 @@ use crate::process::Process;
 /// Longest wait until a program that was started answers.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Blocks of 512 bytes beyond which no file of an aggregator with a full disk may grow.
+/// Blocks of 512 bytes beyond which no file of an aggregator may grow while it starts on a full disk: a database needs its index.
 const FULL_BLOCKS: u32 = 128;
+/// And bytes, once it has started: less than one page of a database.
+const FULL_BYTES: u64 = 4_096;
 
 /// Waves for a fleet of a few dozen homes; a release that does harm is taken back.
 const POLICY: &str = include_str!("waves.toml");
@@ -154,10 +156,12 @@ impl Fleet {
     /// The aggregator goes on with a disk that takes nothing more.
     ///
     /// # Errors
-    /// It cannot be started.
-    pub fn fill_disk(&mut self) -> anyhow::Result<()> {
+    /// It cannot be started, or limited.
+    pub async fn fill_disk(&mut self) -> anyhow::Result<()> {
         self.aggregator.end();
-        self.aggregator.start_with_full_disk(FULL_BLOCKS)
+        self.aggregator.start_with_full_disk(FULL_BLOCKS)?;
+        self.aggregator_answers().await?;
+        self.aggregator.limit_files(FULL_BYTES)
     }
 
     /// Where the aggregator keeps its database.

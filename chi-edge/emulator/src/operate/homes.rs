@@ -1,6 +1,6 @@
 //! Which recordings are played, and on which calendar. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use hearthwatch_evaluation::dataset::{Label, RecordedHome, Use, registry};
 use hearthwatch_evaluation::evaluate::lived::recorder_form;
@@ -10,6 +10,9 @@ use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
 pub const PAST_WEEKS: i64 = 5;
 
 const WEEK: i64 = 7 * 86_400;
+
+/// Shortest silence that is worth a word, seconds.
+const SILENCE_MIN: i64 = 3_600;
 
 /// When two homes are the same recording, the second is played from so much earlier, weeks.
 const APART_WEEKS: i64 = 9;
@@ -119,6 +122,29 @@ impl Player {
     }
 }
 
+/// Spans without any reading from `begin` on that last an hour or more, and longer than each in the week before: somebody who watches the home
+/// has reason to ask. Times of `readings` are sorted.
+#[must_use]
+pub fn silences(readings: impl IntoIterator<Item = i64>, begin: i64) -> Vec<(i64, i64)> {
+    let (mut found, mut before) = (Vec::new(), VecDeque::<(i64, i64)>::new());
+    let mut last = None;
+    for at in readings {
+        let Some(from) = last.replace(at) else { continue };
+        let lasts = at - from;
+        if lasts < SILENCE_MIN {
+            continue;
+        }
+        while before.front().is_some_and(|(until, _)| *until < from - WEEK) {
+            before.pop_front();
+        }
+        if at > begin && before.iter().all(|(_, other)| *other < lasts) {
+            found.push((from.max(begin), at));
+        }
+        before.push_back((at, lasts));
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use hearthwatch_evaluation::fixtures::home::made_home;
@@ -126,6 +152,20 @@ mod tests {
     use super::*;
 
     const BEGIN: i64 = 1_767_571_200;
+    #[test]
+    fn a_silence_counts_if_the_week_before_had_none_as_long() {
+        let hour = 3_600;
+        let times = [0, 2, 4, 7, 9, 24 * 8, 24 * 8 + 3].map(|hours| hours * hour);
+        let expected = [(4, 7), (9, 24 * 8)].map(|(from, until)| (from * hour, until * hour));
+        assert_eq!(
+            silences(times, 2 * hour),
+            expected,
+            "two hours were there before, and the long one is only an hour ago"
+        );
+        assert_eq!(silences([0, hour - 1], 0), []);
+        assert_eq!(silences([0, 5 * hour], 2 * hour), [(2 * hour, 5 * hour)]);
+    }
+
     const CHANCE: Chance = Chance { seed: 3, faults: 0.2 };
 
     #[test]

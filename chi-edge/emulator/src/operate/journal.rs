@@ -25,6 +25,18 @@ pub enum Event {
     Started {
         /// Seconds that the start took, real ones.
         seconds: f64,
+        /// How many times as fast as real time the calendar goes from here on; 1 in journals that do not say.
+        #[serde(default = "real_time")]
+        speed: f64,
+    },
+    /// A home's sensors say nothing for longer than in the week before, as they were recorded; written when the operation begins.
+    Silent {
+        /// The home.
+        home: String,
+        /// From when, Unix seconds.
+        from: i64,
+        /// When the next reading comes.
+        until: i64,
     },
     /// A home raised an alarm.
     Raised {
@@ -200,6 +212,10 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<Line>> {
     Ok(lines)
 }
 
+fn real_time() -> f64 {
+    1.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,7 +231,7 @@ mod tests {
         std::fs::write(&path, [std::fs::read(&path).unwrap(), b"{\"at\":6,\"eve".to_vec()].concat()).unwrap();
         let (mut journal, before) = Journal::open(&path).unwrap();
         assert_eq!(before, [first]);
-        let second = journal.write(7, Event::Started { seconds: 1.5 }).unwrap();
+        let second = journal.write(7, Event::Started { seconds: 1.5, speed: 600.0 }).unwrap();
         assert_eq!(read(&path).unwrap(), [before[0].clone(), second]);
     }
 

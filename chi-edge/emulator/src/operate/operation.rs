@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use hearthwatch_link::{LinkEvent, Publication};
+use tokio::task::JoinHandle;
 
 use super::OperateArguments;
 use super::answers::{AlarmEvent, Answers, word};
 use super::clock::Calendar;
 use super::fleet::Fleet;
 use super::home::seconds_of;
-use super::homes::{Chance, choose};
+use super::homes::{Chance, choose, silences};
 use super::incidents::Incident;
 use super::journal::{Event, Journal, Line};
 use super::observe::{self, Seen};
@@ -55,6 +56,8 @@ pub struct Operation {
     ahead: VecDeque<Incident>,
     struck: Vec<Struck>,
     samples: Arc<Mutex<Samples>>,
+    /// Samples of the day before, while they are written.
+    writing: Option<JoinHandle<anyhow::Result<()>>>,
     scrapes: reqwest::Client,
     screen: Screen,
 }
@@ -112,10 +115,19 @@ impl Operation {
             let place = names.iter().position(|name| name == home)?;
             households[place].reply(kept.seed, home, alarm, at, really, false)
         });
+        if lines.is_empty() {
+            for player in &players {
+                let times = player.lived.readings.iter().map(|reading| reading.at);
+                for (from, until) in silences(times, kept.begin) {
+                    journal.write(now, Event::Silent { home: player.name.clone(), from, until })?;
+                }
+            }
+        }
         let mut fleet = Fleet::start(root, kept.ports, programs, players, &corpus, now).await?;
         let operator = Operator::new(root, fleet.url())?;
         fleet.start_agents()?;
-        let line = journal.write(now, Event::Started { seconds: begun.elapsed().as_secs_f64() })?;
+        let started = Event::Started { seconds: begun.elapsed().as_secs_f64(), speed: arguments.speed };
+        let line = journal.write(now, started)?;
         screen.say(format!("{}: all programs run, after {:.0} s", when(&kept, line.at), begun.elapsed().as_secs_f64()));
         let scrapes = reqwest::Client::builder().no_proxy().timeout(SCRAPE_MAX).build()?;
         let samples = Arc::new(Mutex::new(Samples::new(root.join("metrics"))?));
@@ -133,6 +145,7 @@ impl Operation {
             ahead,
             struck,
             samples,
+            writing: None,
             scrapes,
             screen,
         };
@@ -173,7 +186,9 @@ impl Operation {
         } else {
             self.settle().await?;
         }
-        self.samples().flush()?;
+        self.write_samples().await?;
+        // Once more, to wait for what was handed over last.
+        self.write_samples().await?;
         self.fleet.end();
         Ok(())
     }
@@ -202,7 +217,7 @@ impl Operation {
         }
         if now >= next.day {
             next.day = now + DAY;
-            self.samples().flush()?;
+            self.write_samples().await?;
             self.screen.say(format!("{}: day is over", when(&self.kept, now)));
         }
         Ok(())
@@ -377,8 +392,14 @@ impl Operation {
         });
     }
 
-    fn samples(&self) -> std::sync::MutexGuard<'_, Samples> {
-        lock(&self.samples)
+    /// Has the samples taken since the last call written, once those before are.
+    async fn write_samples(&mut self) -> anyhow::Result<()> {
+        if let Some(before) = self.writing.take() {
+            before.await.context("writing metrics")??;
+        }
+        let batch = lock(&self.samples).hand_over();
+        self.writing = batch.map(|batch| tokio::task::spawn_blocking(|| batch.write()));
+        Ok(())
     }
 
     /// The end: homes send what waits, and the store is held against what agents took.

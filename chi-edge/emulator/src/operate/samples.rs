@@ -39,7 +39,7 @@ impl Samples {
 
     /// Takes in one answer of `/metrics`, or none: then `up` is 0.
     pub fn take(&mut self, at: i64, job: &str, instance: &str, text: Option<&str>) {
-        self.since.get_or_insert(at);
+        self.since = Some(self.since.map_or(at, |since| since.min(at)));
         let target = format!("job=\"{job}\",instance=\"{instance}\"");
         self.put("up", "gauge", format!("up{{{target}}}"), at, if text.is_some() { "1" } else { "0" });
         let mut kinds: BTreeMap<&str, &str> = BTreeMap::new();
@@ -68,20 +68,37 @@ impl Samples {
         family.series.entry(series).or_default().push((at, value.to_owned()));
     }
 
-    /// Writes what there is, and begins anew. Nothing is written where nothing was taken.
+    /// What there is, to be written; begins anew. None where nothing was taken.
+    pub fn hand_over(&mut self) -> Option<Batch> {
+        let since = self.since.take()?;
+        Some(Batch { path: self.folder.join(format!("{since}.om.gz")), families: std::mem::take(&mut self.families) })
+    }
+}
+
+/// Samples of a span that is over.
+pub struct Batch {
+    path: PathBuf,
+    families: BTreeMap<String, Family>,
+}
+
+impl Batch {
+    /// Writes the file; takes seconds for a day of a fleet, in which a calendar that goes fast goes on for an hour: so beside everything
+    /// else.
     ///
     /// # Errors
-    /// The file cannot be written.
-    pub fn flush(&mut self) -> anyhow::Result<()> {
-        let Some(since) = self.since.take() else { return Ok(()) };
-        let path = self.folder.join(format!("{since}.om.gz"));
+    /// It cannot be written.
+    pub fn write(self) -> anyhow::Result<()> {
+        let Self { path, families } = self;
         let file = std::fs::File::create(&path).with_context(|| path.display().to_string())?;
         let mut file = GzEncoder::new(file, Compression::default());
-        for (name, family) in std::mem::take(&mut self.families) {
+        for (name, family) in families {
             let mut text = String::new();
             // Writing to a string cannot fail.
             let _ = writeln!(text, "# TYPE {name} {}", family.kind);
-            for (series, samples) in family.series {
+            for (series, mut samples) in family.series {
+                // Answers come in another order than they were asked for when a program is slow.
+                samples.sort_by_key(|(at, _)| *at);
+                samples.dedup_by_key(|(at, _)| *at);
                 for (at, value) in samples {
                     let _ = writeln!(text, "{series} {value} {at}");
                 }
@@ -115,10 +132,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut samples = Samples::new(folder.path().to_owned()).unwrap();
         let text = "# HELP a_b Things.\n# TYPE a_b counter\na_b_total{kind=\"x\"} 3\n# TYPE c gauge\nc 1.5\n# EOF\n";
-        samples.take(100, "hearthwatch-cloud", "cloud", Some(text));
         samples.take(160, "hearthwatch-cloud", "cloud", None);
-        samples.flush().unwrap();
-        samples.flush().unwrap();
+        samples.take(100, "hearthwatch-cloud", "cloud", Some(text));
+        samples.hand_over().unwrap().write().unwrap();
+        assert!(samples.hand_over().is_none());
         let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
         assert_eq!(files, [folder.path().join("100.om.gz")]);
         let mut read = String::new();

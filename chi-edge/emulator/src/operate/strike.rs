@@ -110,7 +110,7 @@ pub async fn begin(struck: &Struck, fleet: &mut Fleet, operator: &Operator, now:
             Ok(format!("the clocks of {names} were set {} hours ahead, and their agents started again", incident.hours))
         }
         IncidentKind::DiskFull => {
-            fleet.fill_disk()?;
+            fleet.fill_disk().await?;
             Ok("no file of the aggregator can grow".to_owned())
         }
         IncidentKind::SeasonDrift => {

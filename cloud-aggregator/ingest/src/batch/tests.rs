@@ -1,7 +1,7 @@
 //! Batches against a real store.
 
 use hearthwatch_protocol::messages::{
-    FeatureWindow, FeedbackRecord, RefusalReason, RoundPart, RoundState, Said, Verdict, WithdrawalScope,
+    FeatureWindow, FeedbackRecord, RefusalReason, RoundPart, RoundState, Said, UpdateStage, Verdict, WithdrawalScope,
 };
 use hearthwatch_protocol::round::{SignedRoundAnswer, SignedRoundOffer};
 use hearthwatch_protocol::{Message, Topic, encode};
@@ -322,4 +322,25 @@ fn what_homes_that_are_let_in_send_in_rounds_is_handed_on_and_its_receipts_come_
     assert_eq!(receipts.iter().map(|(_, receipt)| receipt.round).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(*rounds.0.lock().unwrap(), [home("a")]);
     assert_eq!(world.refused().reason, RefusalReason::UnknownHome);
+}
+
+#[test]
+fn an_end_of_an_update_that_a_home_repeats_is_counted_once() {
+    let world = world();
+    let metrics = Arc::new(Metrics::new());
+    let taker = BatchTaker::new(Arc::clone(&world.store), Arc::clone(&metrics));
+    world.store.add_model(&hearthwatch_store::fixtures::model("ab12", "aa")).unwrap();
+    let told = |outcome: UpdateOutcome| {
+        let payload = encode(&Message::Outcome(outcome)).unwrap();
+        (Topic::Outcome(home("a")).to_string(), Bytes::from(payload))
+    };
+    let refused = told(UpdateOutcome::refused(ModelVersion(1), UpdateStage::Install, "deaf".to_owned(), NOW - 9));
+    let installed = told(UpdateOutcome::installed(ModelVersion(1), NOW));
+    taker.take(&[refused.clone(), refused.clone()], NOW).unwrap();
+    taker.take(&[refused.clone()], NOW).unwrap();
+    taker.take(&[installed, refused], NOW).unwrap();
+    let text = metrics.render();
+    for line in ["kind=\"refused\"} 1\n", "kind=\"installed\"} 1\n"] {
+        assert!(text.contains(&format!("hearthwatch_cloud_update_outcomes_total{{{line}")), "{line} in {text}");
+    }
 }

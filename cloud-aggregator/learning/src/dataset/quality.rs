@@ -25,6 +25,11 @@ const AGE_GAP: f32 = 1.2037;
 /// Windows below which no distribution is compared: 20 × 24 rows are the least that fill ten bins.
 const DRIFT_WINDOWS_MIN: usize = 20;
 
+/// What chance alone adds to a stability index in 1 of 1,000 data sets of the same distribution, times the number of windows: the index over ten
+/// bins is about χ² with nine degrees of freedom divided by the size of the sample (Yurdakul and Naranjo, Statistical properties of the
+/// population stability index, 2020). Rows of one window follow one another, so windows count, not rows.
+const CHANCE: f64 = 27.877;
+
 /// Share of windows with a gap beyond which it is worth saying.
 const GAP_SHARE_MAX: f64 = 0.2;
 
@@ -85,6 +90,18 @@ impl<'a> Check<'a> {
     }
 }
 
+/// Features whose stability index is high, and higher than so few windows explain; each with its index.
+pub fn drifted(report: &QualityReport) -> impl Iterator<Item = (usize, f64)> + '_ {
+    let limit = PSI_ALARM.max(CHANCE / report.windows.max(1) as f64);
+    report.stability.iter().copied().enumerate().filter(move |(_, index)| *index >= limit)
+}
+
+/// Windows that no home with our agent sends: of another size, beyond the range, or copies.
+#[must_use]
+pub fn faulty(report: &QualityReport) -> usize {
+    report.misshapen + report.out_of_range + report.repeats
+}
+
 fn in_range(value: &f32) -> bool {
     value.is_finite() && value.abs() <= FEATURE_LIMIT
 }
@@ -104,7 +121,7 @@ fn findings(report: &QualityReport) -> Vec<String> {
     if report.gaps as f64 > GAP_SHARE_MAX * all as f64 {
         said.push(format!("{} of {all} windows have six silent hours in them", report.gaps));
     }
-    for (feature, index) in report.stability.iter().enumerate().filter(|(_, index)| **index >= PSI_ALARM) {
+    for (feature, index) in drifted(report) {
         said.push(format!("feature {feature} has drifted: stability index {index:.2}, {PSI_ALARM} is much"));
     }
     if report.moves > 0 {
@@ -163,6 +180,7 @@ mod tests {
         let size = "1 of 5 windows have another size than a window";
         let values = "1 of 5 windows hold values that no extractor gives";
         assert_eq!(report.findings, [size, values, "1 of 5 windows are copies of another one"]);
+        assert_eq!(faulty(&report), 3);
     }
 
     #[test]
@@ -171,5 +189,15 @@ mod tests {
         let report = check(&moved(30), Some(&profile()));
         assert!(report.findings[0].starts_with("feature 0 has drifted: stability index "), "{:?}", report.findings);
         assert!(check(&moved(10), Some(&profile())).stability.is_empty());
+    }
+
+    #[test]
+    fn an_index_that_so_few_windows_give_by_chance_is_no_drift() {
+        let of = |windows, index| QualityReport { windows, stability: vec![0.1, index], ..QualityReport::default() };
+        let places = |report: QualityReport| drifted(&report).collect::<Vec<_>>();
+        assert_eq!(places(of(40, 0.69)), []);
+        assert_eq!(places(of(40, 0.70)), [(1, 0.70)]);
+        assert_eq!(places(of(1_000, 0.24)), []);
+        assert_eq!(places(of(1_000, 0.25)), [(1, 0.25)]);
     }
 }

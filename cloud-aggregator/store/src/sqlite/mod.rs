@@ -26,7 +26,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hearthwatch_protocol::messages::Withdrawal;
+use hearthwatch_protocol::messages::{UpdateOutcome, Withdrawal};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -378,6 +378,10 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> StoreResult<Vec<OutcomeRow>> {
         outcomes::list_after(&self.read(), version, after, limit)
+    }
+
+    fn is_new_outcome(&self, home: &HomeId, outcome: &UpdateOutcome) -> StoreResult<bool> {
+        outcomes::is_news(&self.read(), home, outcome)
     }
 
     fn outcome_totals(&self, version: ModelVersion) -> StoreResult<OutcomeTotals> {

@@ -37,6 +37,16 @@ fn put(transaction: &Transaction<'_>, home: &HomeId, outcome: &UpdateOutcome, he
     Ok(())
 }
 
+/// Whether storing this word would change something.
+pub(super) fn is_news(connection: &Connection, home: &HomeId, outcome: &UpdateOutcome) -> StoreResult<bool> {
+    let result = serde_json::to_string(&outcome.result).map_err(|error| corrupt("outcomes", error))?;
+    let select = "SELECT NOT EXISTS (SELECT 1 FROM outcomes WHERE home = ?1 AND model_version = ?2 AND weighs = ?3
+         AND (at > ?4 OR (at = ?4 AND result = ?5)))";
+    let values =
+        params![home.as_str(), signed(outcome.model_version.0), outcome.weighs_on_release(), outcome.at, result];
+    query::one(connection, "look for outcome", select, values, |row| row.get(0))
+}
+
 const SELECT: &str = "SELECT home, model_version, at, result, received_at, stage FROM outcomes";
 const ORDER: &str = "ORDER BY received_at DESC, home, at DESC";
 
