@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds programs as they ship (profile dist) for one architecture, in a Debian root of its own with Debian's compilers and emulator:
+# Builds programs as they ship for one architecture, in a Debian root of its own with Debian's compilers and emulator:
 #   programs.sh DIRECTORY arm64|amd64 PACKAGE...
 # PACKAGE+FEATURE builds it with a feature, beside the one without.
 # DIRECTORY/root is made once (2 GB); the programs lie in DIRECTORY/<target>/stripped. Of one Debian, so that they and the libraries of
@@ -89,9 +89,15 @@ keep_paths='--remap-path-prefix=/cargo=cargo --remap-path-prefix=/tree=.'
 # One at a time: built together, the agent would be linked with what only the trainer needs (autodiff, 7 MB).
 for program in "${@:4}"; do
     package=${program%%+*} features=()
+    # A device downloads its programs and keeps their pages in memory: those are made small, which takes minutes. Of the others everything
+    # that was measured was measured with the profile release.
+    case $package in
+        hearthwatch-edge | hearthwatch-train-round) profile=dist ;;
+        *) profile=release ;;
+    esac
     [[ $program == "$package" ]] || features=(--features "${program#*+}")
-    RUSTFLAGS=$keep_paths in_root /tree cargo build --locked --offline --profile dist --target "$target" --package "$package" --bin "$package" "${features[@]}"
+    RUSTFLAGS=$keep_paths in_root /tree cargo build --locked --offline --profile "$profile" --target "$target" --package "$package" --bin "$package" "${features[@]}"
     # The profile's own strip does not know the other architecture.
     mkdir -p "$work/$target/stripped"
-    in_root /work "$triplet-strip" --strip-all -o "$target/stripped/$program" "$target/dist/$package"
+    in_root /work "$triplet-strip" --strip-all -o "$target/stripped/$program" "$target/$profile/$package"
 done

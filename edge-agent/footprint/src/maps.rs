@@ -10,34 +10,45 @@ struct Mapping<'a> {
 }
 
 /// The read-only mappings of the file whose instructions lie around `address`, in which every page is as in the file: none was ever
-/// written to for this process, neither in memory nor swapped out.
+/// written to for this process, neither in memory nor swapped out. None where the text is not the kernel's own: an emulator (qemu) that writes
+/// one with nothing but zeros would have pages dropped that the loader wrote to. It betrays itself, since the instructions at `address`
+/// run and so are in memory.
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is no such file elsewhere"))]
 pub(crate) fn as_in_the_file(smaps: &str, address: usize) -> Vec<Range<usize>> {
     let mappings = mappings(smaps);
     let around =
-        |(mapping, _): &&(Mapping<'_>, bool)| mapping.range.contains(&address) && mapping.permissions == "r-xp";
-    let Some(path) = mappings.iter().find(around).map(|(mapping, _)| mapping.path).filter(|path| path.starts_with('/'))
+        |told: &&Told<'_>| told.mapping.range.contains(&address) && told.mapping.permissions == "r-xp" && told.resident;
+    let Some(path) = mappings.iter().find(around).map(|told| told.mapping.path).filter(|path| path.starts_with('/'))
     else {
         return Vec::new();
     };
     let fits = |mapping: &Mapping<'_>| mapping.path == path && ["r-xp", "r--p"].contains(&mapping.permissions);
-    mappings.into_iter().filter(|(mapping, own)| fits(mapping) && !own).map(|(mapping, _)| mapping.range).collect()
+    mappings.into_iter().filter(|told| fits(&told.mapping) && told.proven == 2).map(|told| told.mapping.range).collect()
 }
 
-/// Each mapping, and whether it may have pages of its own.
-fn mappings(smaps: &str) -> Vec<(Mapping<'_>, bool)> {
-    let mut all: Vec<(Mapping<'_>, bool)> = Vec::new();
-    let mut proven = 0;
+/// What is told of a mapping.
+struct Told<'a> {
+    mapping: Mapping<'a>,
+    /// Whether any of it is in memory.
+    resident: bool,
+    /// Which of the two kinds of pages of its own it has none of: both must be told.
+    proven: u8,
+}
+
+fn mappings(smaps: &str) -> Vec<Told<'_>> {
+    let mut all: Vec<Told<'_>> = Vec::new();
     for line in smaps.lines() {
         if let Some(mapping) = mapping(line) {
-            all.push((mapping, true));
-            proven = 0;
-        } else if let Some((_, own)) = all.last_mut()
-            && let Some(amount) = line.strip_prefix("Anonymous:").or_else(|| line.strip_prefix("Swap:"))
+            all.push(Told { mapping, resident: false, proven: 0 });
+        } else if let Some(told) = all.last_mut()
+            && let Some((what, amount)) = line.split_once(':')
         {
-            // Both must be told, and be nothing.
-            proven += usize::from(amount.trim() == "0 kB");
-            *own = proven < 2;
+            let nothing = amount.trim() == "0 kB";
+            match what {
+                "Rss" => told.resident = !nothing,
+                "Anonymous" | "Swap" => told.proven += u8::from(nothing),
+                _ => {}
+            }
         }
     }
     all
@@ -63,6 +74,7 @@ Size:                640 kB
 Anonymous:             0 kB
 Swap:                  0 kB
 5581d00a0000-5581d0a00000 r-xp 000a0000 fe:00 77                         /opt/a home/program
+Rss:                 512 kB
 Anonymous:             0 kB
 Swap:                  0 kB
 VmFlags: rd ex mr mw me
@@ -78,6 +90,7 @@ Anonymous:             0 kB
 Anonymous:             0 kB
 Swap:                  0 kB
 7f0000000000-7f0000010000 r-xp 00000000 fe:00 78                         /opt/a library.so
+Rss:                  64 kB
 Anonymous:             0 kB
 Swap:                  0 kB
 7ffd00000000-7ffd00002000 r-xp 00000000 00:00 0                          [vdso]
@@ -91,6 +104,13 @@ Swap:                  0 kB
         let expected = [0x5581_d000_0000..0x5581_d00a_0000, instructions.clone()];
         assert_eq!(as_in_the_file(SMAPS, instructions.start), expected);
         assert_eq!(as_in_the_file(SMAPS, instructions.end - 1), expected);
+    }
+
+    #[test]
+    fn a_text_by_which_the_instructions_that_run_are_not_in_memory_finds_nothing() {
+        let made_up = SMAPS.replace("512 kB", "  0 kB");
+        assert_eq!(as_in_the_file(&made_up, 0x5581_d00a_0000), []);
+        assert_eq!(as_in_the_file(&SMAPS.replace("Rss:", "Size:"), 0x5581_d00a_0000), []);
     }
 
     #[test]

@@ -400,8 +400,16 @@ async fn consent_that_is_taken_back_deletes_what_waits_to_be_sent() {
     world.sharing.send_replace(SharingLevel::Verdicts);
     tokio::time::timeout(PATIENCE, world.delivery.wait_for(Option::is_none)).await.expect("nothing waits").unwrap();
     world.offers(false).await;
+    // First nothing is sent any more, then the files go.
+    let folder = world.parts.folder.clone();
+    let emptied = async {
+        while folder.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await
+        }
+    };
+    tokio::time::timeout(PATIENCE, emptied).await.expect("the folder is gone");
     world.stop().await;
-    assert_eq!((world.newest().outcome, world.parts.folder.exists()), (Outcome::Withdrawn, false));
+    assert_eq!(world.newest().outcome, Outcome::Withdrawn);
     let piece = &body[10_000..10_032];
     for file in [world.parts.state.clone(), world.parts.state.with_extension("sqlite-wal")] {
         let bytes = std::fs::read(file).unwrap_or_default();
