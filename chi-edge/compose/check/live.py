@@ -226,7 +226,7 @@ def prometheus_reads_everything(stack: Stack) -> None:
 
     until("both certificates are trusted", lambda: len(ask("probe_success==1")) >= 3 or None)
     until("the disk of the folder is measured", lambda: ask('node_filesystem_avail_bytes{mountpoint="/srv/hearthwatch"}') or None)
-    print(f"live: Prometheus reads {', '.join(sorted(targets))}; every probe succeeds, that of the signer too")
+    print(f"live: Prometheus reads {', '.join(sorted(targets))}; every probe succeeds")
 
 
 def a_home_that_is_shut_out_is_refused_by_the_broker(stack: Stack) -> None:
