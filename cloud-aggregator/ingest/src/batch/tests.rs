@@ -337,7 +337,7 @@ fn an_end_of_an_update_that_a_home_repeats_is_counted_once() {
     let refused = told(UpdateOutcome::refused(ModelVersion(1), UpdateStage::Install, "deaf".to_owned(), NOW - 9));
     let installed = told(UpdateOutcome::installed(ModelVersion(1), NOW));
     taker.take(&[refused.clone(), refused.clone()], NOW).unwrap();
-    taker.take(&[refused.clone()], NOW).unwrap();
+    taker.take(std::slice::from_ref(&refused), NOW).unwrap();
     taker.take(&[installed, refused], NOW).unwrap();
     let text = metrics.render();
     for line in ["kind=\"refused\"} 1\n", "kind=\"installed\"} 1\n"] {

@@ -404,7 +404,7 @@ async fn consent_that_is_taken_back_deletes_what_waits_to_be_sent() {
     let folder = world.parts.folder.clone();
     let emptied = async {
         while folder.exists() {
-            tokio::time::sleep(Duration::from_millis(5)).await
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     tokio::time::timeout(PATIENCE, emptied).await.expect("the folder is gone");
