@@ -8,7 +8,7 @@ from typing import Any
 
 # Grafana puts in the range of a rate; four scrapes of the checks' one second are less than this.
 RATE_INTERVAL = "20s"
-_TIMEOUT_SECONDS = 30
+_TIMEOUT_SECONDS = 300
 
 
 class Refused(Exception):
@@ -26,6 +26,8 @@ def get(base: str, path: str, **parameters: str) -> Any:
             raise Refused(json.load(error)["error"]) from error
         except (ValueError, KeyError):
             raise Refused(str(error)) from error
+    except OSError as error:
+        raise Refused(f"Prometheus does not answer: {error}") from error
 
 
 def query(base: str, text: str) -> list[dict[str, Any]]:
