@@ -22,8 +22,6 @@ from operation.firing import Rule, Span, spans
 
 # The aggregator is read each minute, so the rules see nothing new more often.
 EVERY_SECONDS = 60
-# Of `hearthwatch-emulator operate`, for journals that do not say.
-DEFAULT_SPEED = 600
 
 
 def evaluate(base: str, rules: Sequence[Rule], evaluations: range, never_up: frozenset[str]) -> list[Span]:
@@ -84,7 +82,7 @@ def show_panels(base: str, extent: database.Extent) -> None:
         print(f"  no data: {query.dashboard}, {query.panel}: {reason}")
 
 
-def check(folder: Path, work: Path, speed: float | None, *, with_panels: bool) -> bool:
+def check(folder: Path, work: Path, *, with_panels: bool) -> bool:
     """Checks the operation in `folder`; whether all is as it should be."""
     read = journal.read(folder)
     rules = [Rule.of(rule) for rule in check_rules.alerts() if rule["labels"]["severity"] != "none"]
@@ -103,7 +101,7 @@ def check(folder: Path, work: Path, speed: float | None, *, with_panels: bool) -
         found = evaluate(base, rules, evaluations, extent.never_up)
         without = unread(base, rules, evaluations)
         print(f"rules: {len(rules)} alerts at {len(evaluations)} moments in {time.monotonic() - begun:.0f} s; they fired {len(found)} times")
-        findings, left = judge.judge(read, found, rows, extent.homes, speed or read.speed or DEFAULT_SPEED)
+        findings, left = judge.judge(read, found, rows, extent.homes)
         show(findings, others(left, begin, end), without, extent)
         if with_panels:
             show_panels(base, extent)
@@ -130,12 +128,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="what hearthwatch-emulator operate was given as --out")
     parser.add_argument("--panels", action="store_true", help="also list the dashboards' queries without data")
-    parser.add_argument("--speed", type=float, help="as the operation was given it; otherwise what its journal says")
     parser.add_argument("--report-only", action="store_true", help="end with 0 whatever is found")
     given = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory(prefix="hearthwatch-") as work:
-            well = check(given.folder, Path(work), given.speed, with_panels=given.panels)
+            well = check(given.folder, Path(work), with_panels=given.panels)
     except (database.DatabaseError, journal.JournalError, judge.TableError, prometheus_api.Refused, recording.RecordError) as error:
         print(f"check_operation.py: {error}", file=sys.stderr)
         return 2

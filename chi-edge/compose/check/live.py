@@ -224,7 +224,7 @@ def prometheus_reads_everything(stack: Stack) -> None:
     def ask(query: str) -> Any:
         return json.loads(network.fetch(f"http://127.0.0.1:9090/api/v1/query?query={quote(query)}"))["data"]["result"]
 
-    until("both certificates are trusted", lambda: len(ask("probe_success==1")) >= 3 or None)
+    until("the aggregator is alive by its probe, and both certificates are trusted", lambda: len(ask("probe_success==1")) >= 3 or None)
     until("the disk of the folder is measured", lambda: ask('node_filesystem_avail_bytes{mountpoint="/srv/hearthwatch"}') or None)
     print(f"live: Prometheus reads {', '.join(sorted(targets))}; every probe succeeds")
 

@@ -44,8 +44,8 @@ class Journal:
     runs: tuple[int, ...]
     # Each answer of a resident that an agent took: when, and of which home.
     answers: tuple[tuple[int, str], ...] = ()
-    # How many times as fast as real time the calendar went, at its fastest; None where the journal does not say.
-    speed: float | None = None
+    # How many times as fast as real time the calendar went, at its fastest.
+    speed: float = 1
 
 
 def parse(lines: Iterable[str], name: str = "the journal") -> Journal:
@@ -62,7 +62,7 @@ def parse(lines: Iterable[str], name: str = "the journal") -> Journal:
             if event == "started":
                 # Each start of all programs is an occasion, too; it has no number of its own.
                 found[-place - 1] = Incident(0, START, line["at"], line["at"], "")
-                speeds.extend([float(line["speed"])] if "speed" in line else [])
+                speeds.append(float(line["speed"]))
             elif event == "silent":
                 found[-place - 1] = Incident(0, SILENCE, line["from"], line["until"], line["home"])
             elif event == "began":
@@ -80,7 +80,7 @@ def parse(lines: Iterable[str], name: str = "the journal") -> Journal:
     incidents = sorted(found.values(), key=lambda incident: (incident.began, incident.number))
     false = {incident.began for incident in incidents if incident.kind == _FALSE_RUN}
     ended = tuple(at for at in sorted(runs) if not any(abs(at - began) < _SAME_SECONDS for began in false))
-    return Journal(tuple(incidents), ended, tuple(answers), max(speeds, default=None))
+    return Journal(tuple(incidents), ended, tuple(answers), max(speeds, default=1))
 
 
 def read(folder: Path) -> Journal:

@@ -13,9 +13,7 @@ from operation.firing import Span, seconds
 from operation.journal import Incident, Journal
 
 TABLE = Path(__file__).with_name("incidents.yml")
-_KEYS = {"kind", "detail", "shorter_than", "expected", "may", "grace", "why", "needs_run", "needs_answers", "real_seconds"}
-# Programs try again after pauses of real time, which no calendar makes shorter: what follows from an incident comes within so many seconds of it.
-_REAL_GRACE = 10
+_KEYS = {"kind", "detail", "shorter_than", "expected", "may", "grace", "why", "needs_run", "needs_answers", "real_seconds", "real_grace"}
 
 
 class TableError(Exception):
@@ -37,6 +35,8 @@ class Expectation:
     needs_run: bool = False
     # Answers that one of its homes must have given, as less is taken for chance.
     needs_answers: int = 0
+    # A grace in seconds of real time: programs try again after pauses that no calendar makes shorter.
+    real_grace: float = 0
     # How long the incident must last in real time, as programs look so seldom.
     real_seconds: float = 0
 
@@ -87,7 +87,8 @@ def table(text: str, known: set[str]) -> list[Expectation]:
         short = seconds(row["shorter_than"]) if "shorter_than" in row else None
         grace, needs_run = seconds(row.get("grace", "1h")), bool(row.get("needs_run"))
         needs_answers, real_seconds = row.get("needs_answers", 0), row.get("real_seconds", 0)
-        rows.append(Expectation(row["kind"], expected, may, grace, detail, short, needs_run, needs_answers, real_seconds))
+        real_grace = row.get("real_grace", 0)
+        rows.append(Expectation(row["kind"], expected, may, grace, detail, short, needs_run, needs_answers, real_grace, real_seconds))
     return rows
 
 
@@ -99,7 +100,7 @@ def expectation(incident: Incident, rows: Sequence[Expectation]) -> Expectation:
     raise TableError(f"no row of {TABLE.name} is about an incident {incident.kind}; add one that says which alerts it should raise")
 
 
-def excuse(incident: Incident, row: Expectation, journal: Journal, speed: float) -> str:
+def excuse(incident: Incident, row: Expectation, journal: Journal) -> str:
     """Why an incident cannot raise what its row expects, or nothing."""
     until = float("inf") if incident.ended is None else incident.ended + row.grace
     if row.needs_run and not any(incident.began < at <= until for at in journal.runs):
@@ -108,25 +109,25 @@ def excuse(incident: Incident, row: Expectation, journal: Journal, speed: float)
     given = Counter(home for at, home in journal.answers if home in homes and incident.began < at <= until)
     if max(given.values(), default=0) < row.needs_answers:
         return f"none of its homes answered {row.needs_answers} times"
-    lasted = float("inf") if incident.ended is None else (incident.ended - incident.began) / speed
+    lasted = float("inf") if incident.ended is None else (incident.ended - incident.began) / journal.speed
     return f"shorter than {row.real_seconds:.0f} s of real time" if lasted < row.real_seconds else ""
 
 
 def judge(
-    journal: Journal, spans: Sequence[Span], rows: Sequence[Expectation], homes: frozenset[str], speed: float
+    journal: Journal, spans: Sequence[Span], rows: Sequence[Expectation], homes: frozenset[str]
 ) -> tuple[list[Finding], list[Span]]:
     """What each incident raised, and the spans that belong to none.
 
     A span belongs to an incident if it began between its begin and its end with the grace, and the incident's row names it. An alert of one of
-    `homes` does not belong to an incident that names other homes. The calendar went `speed` times as fast as real time.
+    `homes` does not belong to an incident that names other homes.
     """
     findings = []
     for incident in journal.incidents:
         row = expectation(incident, rows)
-        findings.append(Finding(incident, row, excuse=excuse(incident, row, journal, speed)))
+        findings.append(Finding(incident, row, excuse=excuse(incident, row, journal)))
     others = []
     for span in sorted(spans, key=lambda span: span.begin):
-        owners = [finding for finding in findings if _belongs(span, finding, homes, speed)]
+        owners = [finding for finding in findings if _belongs(span, finding, homes, journal.speed)]
         # Where several incidents last, it is that of the one that must raise it.
         owners = [finding for finding in owners if span.alert in finding.expectation.wanted] or owners
         for finding in owners:
@@ -145,7 +146,7 @@ def _belongs(span: Span, finding: Finding, homes: frozenset[str], speed: float) 
     incident, row = finding.incident, finding.expectation
     if span.alert not in row.wanted | row.may or span.begin < incident.began:
         return False
-    if incident.ended is not None and span.begin > incident.ended + max(row.grace, _REAL_GRACE * speed):
+    if incident.ended is not None and span.begin > incident.ended + max(row.grace, row.real_grace * speed):
         return False
     concerned = homes & _named(incident)
     home = span.labels.get("instance", "")

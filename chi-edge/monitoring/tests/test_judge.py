@@ -1,5 +1,7 @@
 """Which alert belongs to which incident."""
 
+from dataclasses import replace
+
 import pytest
 
 from operation.firing import Span
@@ -28,7 +30,7 @@ def span(alert, begin, end=None, **labels):
 
 
 def one(incident, *found):
-    findings, others = judge(Journal((incident,), ()), found, ROWS, HOMES, 1)
+    findings, others = judge(Journal((incident,), ()), found, ROWS, HOMES)
     return findings[0], others
 
 
@@ -61,7 +63,7 @@ def test_of_alternatives_one_is_enough():
 
 def test_where_incidents_overlap_an_alert_belongs_to_the_one_that_must_raise_it():
     killed = Incident(2, "aggregator-killed", 900, 5_000, "")
-    findings, _ = judge(Journal((killed, BROKER), ()), [span("BrokerLinkDown", 1_300), span("AggregatorDown", 1_400)], ROWS, HOMES, 1)
+    findings, _ = judge(Journal((killed, BROKER), ()), [span("BrokerLinkDown", 1_300), span("AggregatorDown", 1_400)], ROWS, HOMES)
     assert [finding.raised for finding in findings] == [{"AggregatorDown": 1_400}, {"BrokerLinkDown": 1_300}]
 
 
@@ -90,7 +92,7 @@ def test_an_incident_that_the_table_does_not_know_is_refused():
         ("{kind: a, expected: []}", "incident 1 of the table expects no alert; say why"),
         (
             "{kind: a, expect: []}",
-            "incident 1 of the table has expect; it may have detail, expected, grace, kind, may, needs_answers, needs_run, real_seconds, shorter_than, why",
+            "incident 1 of the table has expect; it may have detail, expected, grace, kind, may, needs_answers, needs_run, real_grace, real_seconds, shorter_than, why",
         ),
     ],
 )
@@ -103,14 +105,14 @@ def test_a_row_that_cannot_be_meant_is_refused(row, message):
 def test_what_only_a_retraining_shows_is_expected_once_one_ended_in_time():
     row = table("incidents: [{kind: season, expected: [AgentDown], needs_run: true, grace: 1h}]", KNOWN)
     season = Incident(1, "season", 1_000, 2_000, "")
-    missing = {at: judge(Journal((season,), (at,)), [], row, HOMES, 1)[0][0].missing for at in (1_000, 1_001, 5_600, 5_601)}
+    missing = {at: judge(Journal((season,), (at,)), [], row, HOMES)[0][0].missing for at in (1_000, 1_001, 5_600, 5_601)}
     assert missing == {1_000: [], 1_001: ["AgentDown"], 5_600: ["AgentDown"], 5_601: []}
 
 
 def test_what_is_over_before_a_program_looks_is_not_expected():
     row = table("incidents: [{kind: signer, expected: [AgentDown], real_seconds: 70}]", KNOWN)
     signer = Journal((Incident(1, "signer", 0, 42_000, ""),), ())
-    findings = [judge(signer, [], row, HOMES, speed)[0][0] for speed in (600, 601)]
+    findings = [judge(replace(signer, speed=speed), [], row, HOMES)[0][0] for speed in (600, 601)]
     assert [(finding.missing, finding.excuse) for finding in findings] == [(["AgentDown"], ""), ([], "shorter than 70 s of real time")]
 
 
@@ -136,14 +138,14 @@ def test_homes_that_answered_too_seldom_cannot_be_doubted():
     row = table("incidents: [{kind: hostile, expected: [AgentDown], needs_answers: 2}]", KNOWN)
     hostile = Incident(1, "hostile", 1_000, 2_000, "residents of home-1, home-2 answer wrongly")
     excuses = {
-        answers: judge(Journal((hostile,), (), answers), [], row, HOMES, 1)[0][0].excuse
+        answers: judge(Journal((hostile,), (), answers), [], row, HOMES)[0][0].excuse
         for answers in (((1_100, "home-1"), (1_200, "home-1")), ((900, "home-1"), (1_200, "home-1")), ((1_100, "home-3"), (1_200, "home-3")))
     }
     assert list(excuses.values()) == ["", "none of its homes answered 2 times", "none of its homes answered 2 times"]
 
 
 def test_what_follows_within_seconds_of_real_time_belongs_to_the_incident_however_fast_the_calendar_goes():
-    row = table("incidents: [{kind: broker-down, expected: [BrokerLinkDown], may: [AgentDown]}]", KNOWN)
+    row = table("incidents: [{kind: broker-down, expected: [BrokerLinkDown], may: [AgentDown], real_grace: 10}]", KNOWN)
     broker = Journal((Incident(1, "broker-down", 1_000, 2_000, ""),), ())
     late = [span("AgentDown", 2_000 + 2 * 3_600)]
-    assert [len(judge(broker, late, row, HOMES, speed)[1]) for speed in (60, 1_200)] == [1, 0]
+    assert [len(judge(replace(broker, speed=speed), late, row, HOMES)[1]) for speed in (60, 1_200)] == [1, 0]

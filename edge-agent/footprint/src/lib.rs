@@ -27,8 +27,8 @@ pub fn let_go_of_program() {
     #[cfg(target_os = "linux")]
     for range in pages_of_program() {
         #[expect(unsafe_code, reason = "madvise has no safe wrapper")]
-        // SAFETY: by the kernel's own word the range is one whole private mapping of the file that is executed. It is read-only and has no page of its own,
-        // and nobody but the loader, which is done, makes such a mapping writable: so each page of it is the very page in which
+        // SAFETY: by the kernel's own word the range is one whole private mapping of the file that is executed. It is read-only and has
+        // no page of its own, and nobody but the loader, which is done, makes such a mapping writable: so each page of it is the very page in which
         // the system keeps that piece of the file, and what a thread that executes or reads there faults in again is that page.
         // Whatever could happen to the file would show in a mapped page as well.
         let _dropped = unsafe { libc::madvise(range.start as *mut libc::c_void, range.len(), libc::MADV_DONTNEED) };

@@ -16,37 +16,42 @@ struct Mapping<'a> {
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is no such file elsewhere"))]
 pub(crate) fn as_in_the_file(smaps: &str, address: usize) -> Vec<Range<usize>> {
     let mappings = mappings(smaps);
-    let around =
-        |told: &&Told<'_>| told.mapping.range.contains(&address) && told.mapping.permissions == "r-xp" && told.resident;
-    let Some(path) = mappings.iter().find(around).map(|told| told.mapping.path).filter(|path| path.starts_with('/'))
+    let around = |entry: &&Entry<'_>| {
+        entry.mapping.range.contains(&address) && entry.mapping.permissions == "r-xp" && entry.resident
+    };
+    let Some(path) = mappings.iter().find(around).map(|entry| entry.mapping.path).filter(|path| path.starts_with('/'))
     else {
         return Vec::new();
     };
     let fits = |mapping: &Mapping<'_>| mapping.path == path && ["r-xp", "r--p"].contains(&mapping.permissions);
-    mappings.into_iter().filter(|told| fits(&told.mapping) && told.proven == 2).map(|told| told.mapping.range).collect()
+    mappings
+        .into_iter()
+        .filter(|entry| fits(&entry.mapping) && entry.proven == 2)
+        .map(|entry| entry.mapping.range)
+        .collect()
 }
 
-/// What is told of a mapping.
-struct Told<'a> {
+/// What the file says of a mapping.
+struct Entry<'a> {
     mapping: Mapping<'a>,
     /// Whether any of it is in memory.
     resident: bool,
-    /// Which of the two kinds of pages of its own it has none of: both must be told.
+    /// How many of the two kinds of pages of its own (anonymous, swapped out) it surely has none of.
     proven: u8,
 }
 
-fn mappings(smaps: &str) -> Vec<Told<'_>> {
-    let mut all: Vec<Told<'_>> = Vec::new();
+fn mappings(smaps: &str) -> Vec<Entry<'_>> {
+    let mut all: Vec<Entry<'_>> = Vec::new();
     for line in smaps.lines() {
         if let Some(mapping) = mapping(line) {
-            all.push(Told { mapping, resident: false, proven: 0 });
-        } else if let Some(told) = all.last_mut()
+            all.push(Entry { mapping, resident: false, proven: 0 });
+        } else if let Some(entry) = all.last_mut()
             && let Some((what, amount)) = line.split_once(':')
         {
             let nothing = amount.trim() == "0 kB";
             match what {
-                "Rss" => told.resident = !nothing,
-                "Anonymous" | "Swap" => told.proven += u8::from(nothing),
+                "Rss" => entry.resident = !nothing,
+                "Anonymous" | "Swap" => entry.proven += u8::from(nothing),
                 _ => {}
             }
         }

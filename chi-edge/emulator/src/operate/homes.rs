@@ -152,6 +152,8 @@ mod tests {
     use super::*;
 
     const BEGIN: i64 = 1_767_571_200;
+    const CHANCE: Chance = Chance { seed: 3, faults: 0.2 };
+
     #[test]
     fn a_silence_counts_if_the_week_before_had_none_as_long() {
         let hour = 3_600;
@@ -160,13 +162,11 @@ mod tests {
         assert_eq!(
             silences(times, 2 * hour),
             expected,
-            "two hours were there before, and the long one is only an hour ago"
+            "two hours are no longer than before, and three come within a week of the longest"
         );
         assert_eq!(silences([0, hour - 1], 0), []);
         assert_eq!(silences([0, 5 * hour], 2 * hour), [(2 * hour, 5 * hour)]);
     }
-
-    const CHANCE: Chance = Chance { seed: 3, faults: 0.2 };
 
     #[test]
     fn every_home_has_a_past_and_lasts_until_the_end() {

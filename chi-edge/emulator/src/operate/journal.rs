@@ -25,8 +25,7 @@ pub enum Event {
     Started {
         /// Seconds that the start took, real ones.
         seconds: f64,
-        /// How many times as fast as real time the calendar goes from here on; 1 in journals that do not say.
-        #[serde(default = "real_time")]
+        /// How many times as fast as real time the calendar goes from here on.
         speed: f64,
     },
     /// A home's sensors say nothing for longer than in the week before, as they were recorded; written when the operation begins.
@@ -210,10 +209,6 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<Line>> {
         }
     }
     Ok(lines)
-}
-
-fn real_time() -> f64 {
-    1.0
 }
 
 #[cfg(test)]

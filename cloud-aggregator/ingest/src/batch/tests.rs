@@ -334,7 +334,7 @@ fn an_end_of_an_update_that_a_home_repeats_is_counted_once() {
         let payload = encode(&Message::Outcome(outcome)).unwrap();
         (Topic::Outcome(home("a")).to_string(), Bytes::from(payload))
     };
-    let refused = told(UpdateOutcome::refused(ModelVersion(1), UpdateStage::Install, "deaf".to_owned(), NOW - 9));
+    let refused = told(UpdateOutcome::refused(ModelVersion(1), UpdateStage::Install, "low recall".to_owned(), NOW - 9));
     let installed = told(UpdateOutcome::installed(ModelVersion(1), NOW));
     taker.take(&[refused.clone(), refused.clone()], NOW).unwrap();
     taker.take(std::slice::from_ref(&refused), NOW).unwrap();
