@@ -1,6 +1,8 @@
 //! Changes that a person or a background task decides on what it read: applied against that very version, with their line of
 //! the audit log in the same transaction.
 
+use std::collections::BTreeSet;
+
 use hearthwatch_protocol::HomeId;
 use serde_json::Value;
 
@@ -31,6 +33,13 @@ pub enum Change {
     RestoreHome {
         /// The home; one that is in stays in, and one that never was let in is not found.
         home: HomeId,
+    },
+    /// Gives a home these tags and no others.
+    TagHome {
+        /// The home; one that never was let in is not found.
+        home: HomeId,
+        /// At most [`TAGS_MAX`](crate::lists::TAGS_MAX), each checked by the caller.
+        tags: BTreeSet<String>,
     },
     /// Keeps a home's answers from being learned from; a conflict if that is so already.
     ExcludeHome(ExclusionRow),

@@ -10,7 +10,9 @@ pub mod clock;
 pub mod files;
 #[doc(hidden)]
 pub mod fixtures;
+pub mod idempotency;
 pub mod lineage;
+pub mod lists;
 pub mod release;
 pub mod rollouts;
 pub mod rounds;
@@ -26,6 +28,8 @@ pub mod token;
 
 pub use actor::Actor;
 pub use change::{Change, Note};
+pub use idempotency::IdempotencyStore;
+pub use lists::ListStore;
 pub use rollouts::RolloutStore;
 pub use rounds::RoundStore;
 pub use rows::*;

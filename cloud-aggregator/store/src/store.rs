@@ -10,6 +10,8 @@ use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 
 use crate::actor::Actor;
 use crate::change::{Change, Note};
+use crate::idempotency::IdempotencyStore;
+use crate::lists::ListStore;
 use crate::rollouts::RolloutStore;
 use crate::rounds::RoundStore;
 use crate::rows::*;
@@ -167,7 +169,8 @@ pub struct HomeProgress {
 
 /// The aggregator's memory. Lists are read in parts, by the key of the last row that was read and a number of rows (0 for all of
 /// them), so that a row that comes or goes meanwhile neither repeats nor hides another.
-pub trait Store: RolloutStore + RoundStore + RunRequestStore + StandingStore + Send + Sync + 'static {
+pub trait Store:
+    IdempotencyStore + ListStore + RolloutStore + RoundStore + RunRequestStore + StandingStore + Send + Sync + 'static {
     /// The engine's name, for logs and the conformance suite.
     fn engine(&self) -> &'static str;
 
@@ -307,6 +310,8 @@ pub trait Store: RolloutStore + RoundStore + RunRequestStore + StandingStore + S
     // people
     /// Changes something with its line of the audit log, in one step: the line says what was before and what is after.
     fn change(&self, change: &Change, note: &Note) -> StoreResult<AuditRow>;
+    /// The same, taken back at once: the line that the log would have, or the error.
+    fn try_change(&self, change: &Change, note: &Note) -> StoreResult<AuditRow>;
     /// Writes a token; one of the same name is replaced if it was withdrawn, else it is a [`StoreError::Conflict`].
     fn put_token(&self, row: &TokenRow) -> StoreResult<()>;
     /// The token with this hash.

@@ -4,7 +4,7 @@ use hearthwatch_protocol::HomeId;
 use rusqlite::{Connection, Transaction};
 use serde_json::{Value, json};
 
-use super::{StoreError, StoreResult, corrupt, homes, models, people, query, rollouts, standings};
+use super::{StoreError, StoreResult, corrupt, homes, models, people, query, rollouts, standings, tags};
 use crate::change::{Change, Note};
 use crate::rollouts::{AssignmentRow, RolloutRow};
 use crate::rows::{AuditEntry, AuditRow, ModelState};
@@ -22,6 +22,13 @@ pub(super) fn change(tx: &Transaction<'_>, change: &Change, note: &Note) -> Stor
         Change::RollBack { row, orders } => roll_back(tx, row, orders)?,
         Change::RevokeHome { home, at } => access(tx, home, Some(*at))?,
         Change::RestoreHome { home } => access(tx, home, None)?,
+        Change::TagHome { home, tags } => {
+            let none = || StoreError::NotFound { noun: "home", id: home.to_string() };
+            homes::one(tx, home)?.ok_or_else(none)?;
+            let before = json!({"tags": tags::of(tx, home)?});
+            tags::set(tx, home, tags)?;
+            Done { subject: home.to_string(), before, after: json!({"tags": tags}) }
+        }
         Change::ExcludeHome(row) => {
             let before = learning(tx, &row.home)?;
             if !rollouts::exclude_home(tx, row)? {

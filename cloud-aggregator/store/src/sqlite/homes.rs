@@ -39,11 +39,13 @@ pub(super) fn list(connection: &Connection, after: Option<&HomeId>, limit: usize
     select(connection, "WHERE home > ?1 ORDER BY home LIMIT ?2", params![after, limited(limit)])
 }
 
+/// What [`read`] reads, and how many columns that are.
+pub(super) const COLUMNS: &str = "home, enrolled_at, revoked_at, through, records, online, agent_version, model_version,
+     entities, outbox, heard_at, gap_since, announces_since, row_version";
+pub(super) const COLUMN_COUNT: usize = 14;
+
 fn select(connection: &Connection, clause: &str, values: impl Params) -> StoreResult<Vec<HomeRow>> {
-    let select = format!(
-        "SELECT home, enrolled_at, revoked_at, through, records, online, agent_version, model_version, entities, outbox,
-             heard_at, gap_since, announces_since, row_version FROM homes {clause}"
-    );
+    let select = format!("SELECT {COLUMNS} FROM homes {clause}");
     all(connection, "list homes", &select, values, read)
 }
 
@@ -79,7 +81,7 @@ pub(super) fn states(connection: &Connection, late_before: i64) -> StoreResult<F
     })
 }
 
-fn read(row: &Row<'_>) -> Result<HomeRow, Fault> {
+pub(super) fn read(row: &Row<'_>) -> Result<HomeRow, Fault> {
     let status = match row.get::<_, Option<bool>>(5)? {
         None => None,
         Some(online) => Some(StatusRow {

@@ -98,7 +98,7 @@ pub(super) fn runs(connection: &Connection, after: Option<&str>, limit: usize) -
     select_runs(connection, &newest_after("runs", "started_at", after), params![after, limited(limit)])
 }
 
-fn select_runs(connection: &Connection, clause: &str, values: impl Params) -> StoreResult<Vec<RunRow>> {
+pub(super) fn select_runs(connection: &Connection, clause: &str, values: impl Params) -> StoreResult<Vec<RunRow>> {
     let select = format!(
         "SELECT id, snapshot, trigger, config, champion, state, started_at, ended_at, challenger, report, failure
              FROM runs {clause}"

@@ -4,9 +4,11 @@ mod announced;
 mod answered;
 mod change;
 mod homes;
+mod idempotency;
 mod ingest;
 mod learning;
 mod lineage;
+mod lists;
 mod models;
 mod outcomes;
 mod people;
@@ -17,6 +19,7 @@ mod rollouts;
 mod rounds;
 mod run_requests;
 mod standings;
+mod tags;
 mod withdrawals;
 
 use std::fs::OpenOptions;
@@ -55,6 +58,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0011.sql"),
     include_str!("migrations/0012.sql"),
     include_str!("migrations/0013.sql"),
+    include_str!("migrations/0014.sql"),
 ];
 
 /// How long a statement waits for a lock that another process holds (a backup, an operator's shell).
@@ -76,6 +80,7 @@ impl SqliteStore {
         create_private(file)?;
         let mut writer = connect(file)?;
         migrate(&mut writer)?;
+        ingest::fill_columns(&mut writer)?;
         lineage::prepare(&mut writer)?;
         outcomes::move_those_of_before(&mut writer)?;
         Ok(Self { writer: Mutex::new(writer), readers: Readers::open(file)? })
@@ -390,6 +395,14 @@ impl Store for SqliteStore {
 
     fn change(&self, change: &Change, note: &Note) -> StoreResult<AuditRow> {
         self.write("change", |transaction| change::change(transaction, change, note))
+    }
+
+    fn try_change(&self, change: &Change, note: &Note) -> StoreResult<AuditRow> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(engine("try"))?;
+        let line = change::change(&transaction, change, note);
+        transaction.rollback().map_err(engine("try"))?;
+        line
     }
 
     fn put_token(&self, row: &TokenRow) -> StoreResult<()> {

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use hearthwatch_protocol::messages::RefusalReason;
 use hearthwatch_protocol::{HomeId, Sequence};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, Params, Row, Transaction, params};
 use sha2::{Digest as _, Sha256};
 
-use super::ingest::{feedback_in, reason_from};
+use super::ingest::{feedback_in, origin_word, reason_from};
 use super::query::{self, all, run, word};
 use super::{engine, limited, people, signed};
 use crate::actor::Actor;
@@ -115,10 +115,16 @@ fn level(held: &[u64], share: u64, all: u64) -> Vec<u64> {
 /// Newest first, before the id `before`.
 pub(super) fn list(connection: &Connection, before: Option<u64>, limit: usize) -> StoreResult<Vec<QuarantineRow>> {
     let before = before.map_or(i64::MAX, signed);
-    let select = "SELECT id, reason, detail, topic, home, sequence, prefix, length, at, payload, settled, settled_by,
-         settled_at FROM quarantine WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+    select(connection, "WHERE id < ?1 ORDER BY id DESC LIMIT ?2", params![before, limited(limit)])
+}
+
+pub(super) fn select(connection: &Connection, clause: &str, values: impl Params) -> StoreResult<Vec<QuarantineRow>> {
+    let select = format!(
+        "SELECT id, reason, detail, topic, home, sequence, prefix, length, at, payload, settled, settled_by, settled_at
+             FROM quarantine {clause}"
+    );
     let is_there = |row: &Row<'_>, column| Ok::<_, rusqlite::Error>(row.get_ref(column)? != ValueRef::Null);
-    all(connection, "list quarantine", select, params![before, limited(limit)], |row| {
+    all(connection, "list quarantine", &select, values, |row| {
         let home = if is_there(row, 4)? { Some(query::home("quarantine", row, 4)?) } else { None };
         let end = if is_there(row, 10)? { Some(word("quarantine", row, 10)?) } else { None };
         let (by, at): (Option<String>, Option<i64>) = (row.get(11)?, row.get(12)?);
@@ -210,9 +216,20 @@ fn admit(transaction: &Transaction<'_>, payload: &[u8], line: u64, at: i64) -> S
     if run(transaction, "lift", delete, params![home, sequence, digest, RefusalReason::Withdrawn.as_str()])? == 0 {
         return Ok(false);
     }
-    let insert = "INSERT INTO feedback (home, sequence, digest, verdict, received_at, payload, lift)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    let values = params![home, sequence, digest, <&str>::from(record.verdict), at, payload, signed(line)];
+    let insert = "INSERT INTO feedback (home, sequence, digest, verdict, received_at, payload, lift, device_class,
+         model_version, origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let values = params![
+        home,
+        sequence,
+        digest,
+        <&str>::from(record.verdict),
+        at,
+        payload,
+        signed(line),
+        record.device_class,
+        signed(record.model_version.0),
+        origin_word(record.origin),
+    ];
     run(transaction, "lift", insert, values)?;
     run(transaction, "lift", "UPDATE homes SET records = records + 1 WHERE home = ?1", [home])?;
     Ok(true)

@@ -157,7 +157,7 @@ pub(super) fn one(connection: &Connection, version: ModelVersion) -> StoreResult
     Ok(select(connection, "WHERE model_version = ?1", [signed(version.0)])?.pop())
 }
 
-fn select(connection: &Connection, clause: &str, values: impl Params) -> StoreResult<Vec<RolloutRow>> {
+pub(super) fn select(connection: &Connection, clause: &str, values: impl Params) -> StoreResult<Vec<RolloutRow>> {
     let select = format!("SELECT {ROLLOUT} FROM rollouts {clause}");
     all(connection, "list rollouts", &select, values, |row| {
         Ok(RolloutRow {

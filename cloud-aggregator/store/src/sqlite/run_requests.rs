@@ -52,7 +52,7 @@ impl RunRequestStore for SqliteStore {
     }
 }
 
-fn select(connection: &Connection, clause: &str, values: impl Params) -> StoreResult<Vec<RunRequestRow>> {
+pub(super) fn select(connection: &Connection, clause: &str, values: impl Params) -> StoreResult<Vec<RunRequestRow>> {
     let select =
         "SELECT id, trigger, by, state, asked_at, started_at, ended_at, attempts, run, reason FROM run_requests";
     all(connection, "list run requests", &format!("{select} {clause}"), values, |row| {

@@ -1,0 +1,29 @@
+-- What an answer is filtered by, beside its verdict and its time: copies of what its payload says. Rows of before are filled when the store opens.
+ALTER TABLE feedback ADD COLUMN device_class TEXT;
+ALTER TABLE feedback ADD COLUMN model_version INTEGER;
+ALTER TABLE feedback ADD COLUMN origin TEXT;
+-- One index for each way to ask, newest first; what stands behind the time is filtered without a look at the rows, which have kilobytes.
+CREATE INDEX feedback_newest ON feedback (received_at, home, sequence, verdict, device_class, model_version, origin);
+CREATE INDEX feedback_class ON feedback (device_class, received_at, home, sequence, verdict, model_version, origin);
+CREATE INDEX feedback_model ON feedback (model_version, received_at, home, sequence, verdict, device_class, origin);
+
+-- Operators' words for homes: a group, a place, a kind of device.
+CREATE TABLE home_tags (
+    home TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    PRIMARY KEY (home, tag)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX home_tags_tag ON home_tags (tag, home);
+
+-- Answers to requests that had an Idempotency-Key, for a day. `status` 0: the request is being done.
+CREATE TABLE idempotency (
+    caller TEXT NOT NULL,
+    key TEXT NOT NULL,
+    request BLOB NOT NULL,
+    status INTEGER NOT NULL,
+    headers TEXT NOT NULL,
+    body BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (caller, key)
+) STRICT;
+CREATE INDEX idempotency_at ON idempotency (at);
