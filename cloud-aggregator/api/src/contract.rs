@@ -27,7 +27,7 @@ pub const BODY: Duration = Duration::from_secs(20);
 
 /// Largest body of any request but an enrolment or a renewal, in bytes: the longest is a reason of 1,000 characters, of at
 /// most twelve bytes each where JSON escapes them as two halves.
-const BODY_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// What one call takes.
 struct Call {

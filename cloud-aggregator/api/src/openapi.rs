@@ -5,14 +5,16 @@ use std::sync::LazyLock;
 use axum::Json;
 use utoipa::OpenApi;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Deprecated, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Deprecated, Ref, RefOr, Required, Response, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::http::dry_run::{self, DryRunView};
+use crate::http::idempotent;
 use crate::http::problem::ProblemBody;
-use crate::http::words::{FeedbackKey, Name, Number};
+use crate::http::words::{FeedbackKey, Name, Number, Tag};
 use crate::routes;
 
 #[derive(OpenApi)]
@@ -25,14 +27,14 @@ use crate::routes;
             Errors are RFC 9457 problem details."
     ),
     security(("bearer" = [])),
-    components(schemas(ProblemBody, Name, Number, FeedbackKey)),
+    components(schemas(DryRunView, ProblemBody, Name, Number, FeedbackKey, Tag)),
 )]
 struct Document;
 
 /// What every call has in common, by what it takes: unique names, descriptions, and every way in which it can go wrong.
 fn complete_all(document: &mut utoipa::openapi::OpenApi) {
     for (path, item) in &mut document.paths.paths {
-        for (method, operation) in [("get", &mut item.get), ("post", &mut item.post), ("delete", &mut item.delete)] {
+        for (method, operation) in [("get", &mut item.get), ("post", &mut item.post), ("put", &mut item.put), ("delete", &mut item.delete)] {
             if let Some(operation) = operation {
                 complete(path, method, operation);
             }
@@ -73,6 +75,7 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
             }
         }
     }
+    manners(path, method, operation);
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response
             && response.description.is_empty()
@@ -80,16 +83,83 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
             response.description = succeeded(status).to_owned();
         }
     }
+    if path.starts_with("/api/v1/") {
+        for (_, response) in &mut operation.responses.responses {
+            if let RefOr::T(response) = response {
+                carried(response);
+            }
+        }
+        if method == "get" {
+            let same = ResponseBuilder::new().description("The answer that the caller has.").build();
+            operation.responses.responses.insert("304".to_owned(), RefOr::T(same));
+        }
+    }
     for status in faults(path, method, operation, takes) {
         operation.responses.responses.insert(status.to_string(), RefOr::T(fault(status)));
     }
 }
 
+/// What every call of the admin API takes beside its own, and what its answers carry.
+fn manners(path: &str, method: &str, operation: &mut Operation) {
+    if !path.starts_with("/api/v1/") {
+        return;
+    }
+    let mut add = |name: &str, place: ParameterIn, schema: ObjectBuilder, about: &str| {
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(place)
+            .required(Required::False)
+            .schema(Some(schema))
+            .description(Some(about));
+        operation.parameters.get_or_insert_default().push(RefOr::T(parameter.build()));
+    };
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    if method == "get" {
+        let about = "`ETag` of an answer that the caller has: if it is still the answer, it is not sent again.";
+        add("If-None-Match", ParameterIn::Header, text(), about);
+        return;
+    }
+    let about = "Only say what would be done; nothing is changed, signed or sent.";
+    add(dry_run::PARAMETER, ParameterIn::Query, ObjectBuilder::new().schema_type(Type::Boolean), about);
+    if conditional_thing(path) {
+        let about = "`ETag` of the thing as the caller saw it: if it has changed since, nothing is done (412).";
+        add("If-Match", ParameterIn::Header, text(), about);
+    }
+    if !idempotent::SECRET.contains(&path) {
+        let about = "A key of the caller's choice, e.g. a UUID: the same request with the same key is done once, and answered alike \
+            for a day.";
+        let key = text().pattern(Some("^[!-~]{1,255}$")).max_length(Some(255));
+        add("Idempotency-Key", ParameterIn::Header, key, about);
+    }
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("DryRunView"))).build();
+    match operation.responses.responses.get_mut("200") {
+        Some(RefOr::T(response)) => {
+            if let Some(RefOr::T(content)) = response.content.get_mut("application/json")
+                && let Some(own) = content.schema.take()
+            {
+                let either = OneOfBuilder::new().item(own).item(Ref::from_schema_name("DryRunView"));
+                content.schema = Some(RefOr::T(Schema::OneOf(either.build())));
+            }
+        }
+        _ => {
+            let said = ResponseBuilder::new().description("What would be done (`dry_run`).");
+            let said = said.content("application/json", content).build();
+            operation.responses.responses.insert("200".to_owned(), RefOr::T(said));
+        }
+    }
+}
+
+/// Whether a call is about a thing that can be shown. Not asked of [`crate::http::conditional`], which asks this document.
+fn conditional_thing(path: &str) -> bool {
+    path.contains('{')
+}
+
 /// How a list says where its page begins; none where any text is taken.
 fn begins(path: &str) -> Option<&'static str> {
     match path {
-        "/api/v1/homes"
-        | "/api/v1/renewals"
+        "/api/v1/homes" => Some("^(-?[0-9]{1,15}/)?[a-z0-9-]{1,64}$"),
+        "/api/v1/feedback" => Some("^([0-9]{1,15}/)?[a-z0-9-]{1,64}/[0-9]{1,15}$"),
+        "/api/v1/renewals"
         | "/api/v1/attestations"
         | "/api/v1/offers"
         | "/api/v1/standings"
@@ -140,6 +210,7 @@ fn faults(path: &str, method: &str, operation: &Operation, takes: bool) -> Vec<u
     let found = path.contains('{') || path.ends_with("/rollback");
     let body = operation.request_body.is_some();
     let enrols = matches!(path, "/enroll" | "/renew");
+    let admin = path.starts_with("/api/v1/");
     let off = UNAVAILABLE.iter().any(|start| path.starts_with(start));
     let all = [
         (true, 400),
@@ -148,14 +219,29 @@ fn faults(path: &str, method: &str, operation: &Operation, takes: bool) -> Vec<u
         (found, 404),
         (body, 408),
         (changes, 409),
+        (changes && path.contains('{') && admin, 412),
         (body, 413),
         (body, 415),
         (takes, 422),
-        (enrols, 429),
+        (enrols || admin, 429),
         (true, 500),
         (off, 503),
     ];
     all.into_iter().filter(|(can, _)| *can).map(|(_, status)| status).collect()
+}
+
+/// Headers of every answer that is no problem.
+fn carried(response: &mut Response) {
+    let headers = [
+        ("X-Request-Id", "The request, as the log names it."),
+        ("RateLimit", "`\"calls\";r=LEFT;t=SECONDS`: calls that are left to this token."),
+        ("RateLimit-Policy", "`\"calls\";q=COUNT;w=60`: calls that one token may make a minute."),
+    ];
+    for (name, about) in headers {
+        let schema = ObjectBuilder::new().schema_type(Type::String);
+        let header = HeaderBuilder::new().schema(Some(schema)).description(Some(about)).build();
+        response.headers.insert(name.to_owned(), header.into());
+    }
 }
 
 fn fault(status: u16) -> Response {
@@ -172,6 +258,7 @@ fn fault(status: u16) -> Response {
         413 => ("The body is larger than this call takes.", None),
         415 => ("The body is no JSON.", None),
         422 => ("A value that cannot be.", None),
+        412 => ("The thing has changed since its `ETag` was read.", Some(("ETag", Type::String, "Its tag now."))),
         429 => ("Too often.", Some(("Retry-After", Type::Integer, "Seconds after which another try is let through."))),
         503 => ("A part that this needs is off or out of reach.", None),
         _ => ("A fault on our side; the log tells its cause.", None),

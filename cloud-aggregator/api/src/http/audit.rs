@@ -11,12 +11,19 @@ use serde_json::{Value, json};
 
 use super::Http;
 use super::auth::Caller;
+use super::dry_run::DryRunView;
 use super::problem::Problem;
 
-/// Does `work` on behalf of `caller` and writes down what came of it.
+/// What would be done, as the end of a call that only asks.
+pub(crate) fn would(action: &str, subject: &str, detail: Value) -> Problem {
+    Problem::WouldDo(Box::new(DryRunView::new(action, subject, detail)))
+}
+
+/// Does `work` on behalf of `caller` and writes down what came of it. What can be refused before `work` is to be refused before this: a
+/// call that only asks ends here.
 ///
 /// # Errors
-/// [`Problem`] of `work`, or of the log.
+/// [`Problem`] of `work`, or of the log; [`Problem::WouldDo`] for a caller who only asks.
 pub(crate) async fn audited<T>(
     http: &Http,
     caller: &Caller,
@@ -25,6 +32,9 @@ pub(crate) async fn audited<T>(
     detail: Value,
     work: impl Future<Output = Result<T, Problem>>,
 ) -> Result<T, Problem> {
+    if caller.dry_run {
+        return Err(would(action, subject, detail));
+    }
     let done = work.await;
     match &done {
         Ok(_) => record(http, &caller.actor(), action, subject, &detail).await?,
@@ -47,6 +57,10 @@ pub(crate) async fn changed(
 ) -> Result<(), Problem> {
     let note =
         Note { at: http.app.clock.now(), actor: caller.actor(), action: action.to_owned(), detail: detail.clone() };
+    if caller.dry_run {
+        let line = blocking(&http.app.store, move |store| store.try_change(&change, &note)).await?;
+        return Err(would(action, subject, serde_json::from_str(&line.detail).unwrap_or(detail)));
+    }
     let done = blocking(&http.app.store, move |store| store.change(&change, &note)).await;
     match done.map_err(Problem::from) {
         Ok(line) => {

@@ -15,9 +15,10 @@ use axum::http::{HeaderMap, Method, header};
 use hearthwatch_store::token::{hash, new_secret};
 use hearthwatch_store::{Actor, Digest, Role, TokenRow, blocking};
 
-use super::Http;
 use super::connections::Member;
+use super::limits::CallsLeft;
 use super::problem::Problem;
+use super::{Http, dry_run};
 
 /// How long a session of the page lasts: a working day.
 pub const SESSION_S: i64 = 12 * 3600;
@@ -41,6 +42,8 @@ pub struct Caller {
     pub name: String,
     /// The role of the token; it may do what the lesser roles may too.
     pub role: Role,
+    /// Whether the request only asks what would be done.
+    pub dry_run: bool,
 }
 
 impl Caller {
@@ -69,7 +72,9 @@ async fn caller(parts: &Parts, http: &Http, needed: Role) -> Result<Caller, Prob
     if let Some(member) = parts.extensions.get::<Arc<Member>>() {
         member.authenticate();
     }
-    allowed(token, needed)
+    http.limits.call(&token.name, parts.extensions.get::<CallsLeft>(), http.wall())?;
+    let dry_run = dry_run::asked(parts.uri.query()).map_err(Problem::Invalid)?;
+    Ok(Caller { dry_run, ..allowed(token, needed)? })
 }
 
 /// Who holds the token with this hash, if it is in force and allows what is needed.
@@ -87,7 +92,7 @@ async fn token_in_force(http: &Http, hash: Digest) -> Result<TokenRow, Problem> 
 
 fn allowed(token: TokenRow, needed: Role) -> Result<Caller, Problem> {
     if token.role >= needed {
-        Ok(Caller { name: token.name, role: token.role })
+        Ok(Caller { name: token.name, role: token.role, dry_run: false })
     } else {
         Err(Problem::Forbidden(needed.as_str()))
     }

@@ -7,12 +7,14 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use sha2::{Digest as _, Sha256};
+use tower::ServiceExt as _;
 
 use super::Http;
 use super::problem::Problem;
@@ -38,9 +40,9 @@ pub(crate) fn thing(path: &str) -> Option<&'static str> {
     THINGS.get(path).map(String::as_str)
 }
 
-/// The middleware.
+/// The middleware; the router answers the look at a thing, without any of this.
 pub(crate) async fn hold(
-    State(http): State<Http>,
+    State((http, plain)): State<(Http, Router)>,
     path: Option<MatchedPath>,
     request: Request,
     next: Next,
@@ -58,35 +60,39 @@ pub(crate) async fn hold(
         return next.run(request).await;
     };
     let _alone = http.changes.write().await;
-    match met(&path, &request, &wanted, next.clone()).await {
+    let look = look(&path, &request);
+    match met(look, &wanted, plain).await {
         Ok(()) => next.run(request).await,
         Err(answer) => *answer,
     }
 }
 
 /// Whether the thing that the call is about still has one of the wanted tags; else what the caller is to be told.
-async fn met(path: &str, request: &Request, wanted: &HeaderValue, next: Next) -> Result<(), Box<Response>> {
+async fn met(look: Result<Request, Problem>, wanted: &HeaderValue, plain: Router) -> Result<(), Box<Response>> {
     let told = |problem: Problem| Box::new(problem.into_response());
-    let Some(thing) = thing(path) else {
-        let why = "If-Match: this call is about nothing that has an ETag; leave the header away".to_owned();
-        return Err(told(Problem::Invalid(why)));
+    let seen = match plain.oneshot(look.map_err(told)?).await {
+        Ok(answer) => tagged(answer, None).await,
+        Err(never) => match never {},
     };
-    let parts = thing.split('/').count();
-    let place = request.uri().path().split('/').take(parts).collect::<Vec<_>>().join("/");
-    let mut look = Request::builder().method(Method::GET).uri(place).body(Body::empty()).map_err(|error| {
-        told(Problem::internal(error))
-    })?;
-    look.headers_mut().extend(credentials(request.headers()));
-    *look.extensions_mut() = request.extensions().clone();
-    // The router below chooses anew: what it knows of this request is the other call's.
-    look.extensions_mut().remove::<MatchedPath>();
-    let seen = tagged(next.run(look).await, None).await;
     if seen.status() != StatusCode::OK {
         return Err(Box::new(seen));
     }
     let present = seen.headers().get(header::ETAG).cloned();
     let present = present.as_ref().and_then(|tag| tag.to_str().ok()).unwrap_or_default();
     if matches(wanted, present) { Ok(()) } else { Err(told(Problem::PreconditionFailed { etag: present.to_owned() })) }
+}
+
+/// The request that shows the thing that a call is about.
+fn look(path: &str, request: &Request) -> Result<Request, Problem> {
+    let none = "If-Match: this call is about nothing that has an ETag; leave the header away";
+    let thing = thing(path).ok_or_else(|| Problem::Invalid(none.to_owned()))?;
+    let parts = thing.split('/').count();
+    let place = request.uri().path().split('/').take(parts).collect::<Vec<_>>().join("/");
+    let built = Request::builder().method(Method::GET).uri(place).body(Body::empty());
+    let mut look = built.map_err(Problem::internal)?;
+    look.headers_mut().extend(credentials(request.headers()));
+    *look.extensions_mut() = request.extensions().clone();
+    Ok(look)
 }
 
 /// What says who asks.

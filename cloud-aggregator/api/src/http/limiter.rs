@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use governor::clock::{Clock, Reference as _};
-use governor::middleware::NoOpMiddleware;
+use governor::middleware::{NoOpMiddleware, StateInformationMiddleware};
 use governor::nanos::Nanos;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
@@ -27,7 +27,7 @@ impl Clock for SetClock {
     }
 }
 
-type Keyed<K> = RateLimiter<K, HashMapStateStore<K>, SetClock, NoOpMiddleware<Nanos>>;
+type Keyed<K> = RateLimiter<K, HashMapStateStore<K>, SetClock, StateInformationMiddleware>;
 
 /// A burst at once, then one try after each pause.
 #[derive(Debug)]
@@ -37,7 +37,9 @@ pub struct Limiter<K: Eq + Hash + Clone> {
 }
 
 fn keyed<K: Clone + Eq + Hash>(quota: Quota) -> Keyed<K> {
-    RateLimiter::new(quota, HashMapStateStore::default(), SetClock::default())
+    let plain: RateLimiter<K, _, _, NoOpMiddleware<Nanos>> =
+        RateLimiter::new(quota, HashMapStateStore::default(), SetClock::default());
+    plain.with_middleware()
 }
 
 impl<K: Clone + Eq + Hash> Limiter<K> {
@@ -50,15 +52,22 @@ impl<K: Clone + Eq + Hash> Limiter<K> {
         Self { quota, keyed: keyed(quota) }
     }
 
-    /// Takes one try of `key` at `now`, Unix seconds.
+    /// A limiter that lets `count` tries through at once, and as many in each minute after.
+    #[must_use]
+    pub fn per_minute(count: u32) -> Self {
+        let quota = Quota::per_minute(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
+        Self { quota, keyed: keyed(quota) }
+    }
+
+    /// Takes one try of `key` at `now`, Unix seconds. Returns how many are left at this moment.
     ///
     /// # Errors
     /// The seconds to wait until there is one; at least 1.
-    pub fn take(&mut self, key: &K, now: i64) -> Result<(), u64> {
+    pub fn take(&mut self, key: &K, now: i64) -> Result<u32, u64> {
         let now = Nanos::from(Duration::from_secs(u64::try_from(now).unwrap_or(0)));
         self.keyed.clock().0.set(now);
         self.forget();
-        self.keyed.check_key(key).map_err(|refused| {
+        self.keyed.check_key(key).map(|left| left.remaining_burst_capacity()).map_err(|refused| {
             let wait = Duration::from(refused.earliest_possible().duration_since(now));
             wait.as_secs().max(1)
         })
@@ -96,18 +105,18 @@ mod tests {
     #[test]
     fn after_the_burst_an_address_waits_for_the_refill() {
         let mut limiter = Limiter::new(2, 60);
-        assert_eq!(limiter.take(&A, 0), Ok(()));
-        assert_eq!(limiter.take(&A, 10), Ok(()));
+        assert_eq!(limiter.take(&A, 0), Ok(1));
+        assert_eq!(limiter.take(&A, 10), Ok(0));
         assert_eq!(limiter.take(&A, 20), Err(40));
-        assert_eq!(limiter.take(&A, 60), Ok(()));
+        assert_eq!(limiter.take(&A, 60), Ok(0));
         assert_eq!(limiter.take(&A, 61), Err(59));
     }
 
     #[test]
     fn one_address_does_not_use_up_the_tries_of_another() {
         let mut limiter = Limiter::new(1, 60);
-        assert_eq!(limiter.take(&A, 0), Ok(()));
-        assert_eq!(limiter.take(&B, 0), Ok(()));
+        assert_eq!(limiter.take(&A, 0), Ok(0));
+        assert_eq!(limiter.take(&B, 0), Ok(0));
     }
 
     #[test]
@@ -122,7 +131,7 @@ mod tests {
     #[test]
     fn a_clock_that_steps_back_gives_no_extra_tries() {
         let mut limiter = Limiter::new(1, 60);
-        assert_eq!(limiter.take(&A, 100), Ok(()));
+        assert_eq!(limiter.take(&A, 100), Ok(0));
         assert_eq!(limiter.take(&A, 40), Err(120));
     }
 }

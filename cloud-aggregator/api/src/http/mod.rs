@@ -2,14 +2,18 @@
 
 pub(crate) mod audit;
 pub mod auth;
+pub(crate) mod conditional;
 pub mod config;
 pub mod connections;
+pub mod dry_run;
 pub mod extract;
+pub(crate) mod idempotent;
 pub mod limiter;
-mod limits;
+pub mod limits;
 pub mod origin;
 pub mod paging;
 pub mod problem;
+pub(crate) mod request;
 pub mod state;
 pub mod stream;
 pub mod words;
@@ -18,7 +22,7 @@ use std::sync::Arc;
 
 use hearthwatch_provision::enrol::Enroller;
 use hearthwatch_store::clock::{Clock, SystemClock};
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore};
 
 use self::auth::Sessions;
 use self::limits::Limits;
@@ -39,6 +43,8 @@ pub struct Http {
     trusted: Arc<[Network]>,
     pub(crate) live_pages: Arc<Semaphore>,
     pub(crate) enroller: Option<Arc<Enroller>>,
+    /// Held by calls that change something: alone by one that is done only if nothing has changed.
+    pub(crate) changes: Arc<RwLock<()>>,
     wall: Arc<dyn Clock>,
     /// Whether callers come over TLS; decides about the cookie's name.
     pub(crate) tls: bool,
@@ -55,6 +61,7 @@ impl Http {
             limits: Arc::default(),
             live_pages: Arc::new(Semaphore::new(LIVE_PAGES_MAX)),
             enroller: None,
+            changes: Arc::default(),
             wall: Arc::new(SystemClock),
             tls,
         }
@@ -64,6 +71,12 @@ impl Http {
     #[must_use]
     pub fn with_enroller(self, enroller: Enroller) -> Self {
         Self { enroller: Some(Arc::new(enroller)), ..self }
+    }
+
+    /// The same with so many calls of one token a minute.
+    #[must_use]
+    pub fn with_calls_per_minute(self, count: u32) -> Self {
+        Self { limits: Arc::new(Limits::of(count)), ..self }
     }
 
     /// The same by another clock for tokens, sessions and limits.

@@ -12,10 +12,15 @@ use hearthwatch_telemetry::chain::chain;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::dry_run::DryRunView;
+use super::request;
 use super::words::ProblemType;
 
 /// What the type of every problem begins with.
 pub(crate) const PROBLEM_PREFIX: &str = "urn:hearthwatch:problem:";
+
+/// What the name of every request begins with.
+const INSTANCE_PREFIX: &str = "urn:hearthwatch:request:";
 
 /// A problem as it travels (`application/problem+json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -31,6 +36,12 @@ pub struct ProblemBody {
     /// What is wrong with this request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What to do next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// `urn:hearthwatch:request:` and the request's id, as in the log and in `X-Request-Id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// Where the thing is now, when somebody else changed it first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub present: Option<Present>,
@@ -106,6 +117,22 @@ pub enum Problem {
         /// Its state and version after the other's change.
         present: Present,
     },
+    /// The thing is not as the caller saw it.
+    #[error("it has changed since you read it")]
+    PreconditionFailed {
+        /// Its tag now.
+        etag: String,
+    },
+    /// The key was used for another request within the last day.
+    #[error("this Idempotency-Key was used for another request")]
+    KeyReused,
+    /// The request with this key has not been answered yet.
+    #[error("the request with this Idempotency-Key is being done, or was cut off while it was")]
+    KeyPending,
+    /// No problem: what would be done, said early because nothing is to be done.
+    #[error("it would be done")]
+    #[strum(disabled)]
+    WouldDo(Box<DryRunView>),
     /// Too often; try again after so many seconds.
     #[error("too many requests: try again in {0} s")]
     TooManyRequests(u64),
@@ -139,6 +166,10 @@ impl Problem {
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "Not in the present state"),
             Self::Changed { .. } => (StatusCode::CONFLICT, "Somebody else changed it first"),
+            Self::PreconditionFailed { .. } => (StatusCode::PRECONDITION_FAILED, "Not as you saw it"),
+            Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "The key belongs to another request"),
+            Self::KeyPending => (StatusCode::CONFLICT, "Not answered yet"),
+            Self::WouldDo(_) => (StatusCode::OK, "Dry run"),
             Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "Slow down"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Not available now"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "A fault on our side"),
@@ -156,10 +187,40 @@ impl Problem {
             title: title.to_owned(),
             status: status.as_u16(),
             detail,
+            remedy: Some(self.remedy().to_owned()),
+            instance: request::current().map(|id| format!("{INSTANCE_PREFIX}{id}")),
             present: match self {
                 Self::Changed { present, .. } => Some(present.clone()),
                 _ => None,
             },
+        }
+    }
+
+    /// What to do next, the same for every problem of a type.
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated => {
+                "Send `Authorization: Bearer TOKEN` with a token that is in force; `hearthwatch-cloud token add` makes one."
+            }
+            Self::Forbidden(_) => "Use a token that may do this; an admin makes one with `POST /api/v1/tokens`.",
+            Self::NotFound { .. } => "Look for it in the list of its kind; `/api/openapi.json` has all places.",
+            Self::MethodNotAllowed => "See `/api/openapi.json` for what this place takes.",
+            Self::Malformed(_) => "Mend the request as the detail says, and send it again.",
+            Self::UnknownParameter { .. } => "Leave the parameter away, or write it as it is known here.",
+            Self::NoBody => "Send the request without a body.",
+            Self::TooSlow(_) => "Send the whole body at once; look at the line in between.",
+            Self::UnsupportedMediaType(_) => "Send JSON with `Content-Type: application/json`.",
+            Self::Invalid(_) => "Change the value that the detail names; `/api/openapi.json` says what may stand there.",
+            Self::TooLarge => "Send less in one request.",
+            Self::Conflict(_) => "Look at its state; do what the detail says first, or leave it.",
+            Self::Changed { .. } => "Read it again, and decide anew.",
+            Self::PreconditionFailed { .. } => "Read it again, and send the `ETag` of what you then see.",
+            Self::KeyReused => "Choose a new key for each new request.",
+            Self::KeyPending => "Wait a moment and send the same again; if it stays so, look at the thing itself.",
+            Self::WouldDo(_) => "Send it again without `dry_run`.",
+            Self::TooManyRequests(_) => "Wait as long as `Retry-After` says.",
+            Self::Unavailable(_) => "Look at `/readyz` for the part that is away, then try again.",
+            Self::Internal(_) => "Try again; if it stays so, look in the log for the id in `instance`.",
         }
     }
 
@@ -172,6 +233,9 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        if let Self::WouldDo(view) = self {
+            return Json(*view).into_response();
+        }
         if let Self::Internal(cause) = &self {
             tracing::error!(error = %chain(cause.as_ref()), "request failed");
         }
@@ -181,6 +245,11 @@ impl IntoResponse for Problem {
         match self {
             Self::Unauthenticated => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::PreconditionFailed { etag } => {
+                if let Ok(etag) = HeaderValue::from_str(&etag) {
+                    headers.insert(header::ETAG, etag);
+                }
             }
             Self::TooManyRequests(seconds) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -309,6 +378,8 @@ mod tests {
             title: "There is no such thing".to_owned(),
             status: 404,
             detail: Some("no model \"9\"".to_owned()),
+            remedy: Some("Look for it in the list of its kind; `/api/openapi.json` has all places.".to_owned()),
+            instance: None,
             present: None,
         };
         assert_eq!(body, expected);

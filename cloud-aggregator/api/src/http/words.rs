@@ -43,6 +43,10 @@ schemas! {
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
         .minimum(Some(0_u64))
         .maximum(Some(NUMBER_MAX));
+    /// An operator's word for a home.
+    Tag => text("1 to 64 characters of a-z, 0-9, `.`, `_`, `:` and `-`.")
+        .pattern(Some("^[a-z0-9._:-]{1,64}$"))
+        .max_length(Some(64));
     /// Where a list goes on: a home and one of its numbers.
     FeedbackKey => text("`HOME/SEQUENCE`.").pattern(Some("^[a-z0-9-]{1,64}/[0-9]{1,15}$"));
     /// A sentence for those who read the audit log later.
@@ -127,6 +131,18 @@ enumerations! {
         Given,
         /// An operator has to say yes first.
         Waits,
+    }
+}
+
+impl OriginWord {
+    /// The word for it, as the store has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alarm => "alarm",
+            Self::Probe => "probe",
+            Self::Miss => "miss",
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use hearthwatch_protocol::messages::Verdict;
 use hearthwatch_protocol::{RecordKey, Sequence};
-use hearthwatch_store::{FeedbackFilter, FeedbackRow, FeedbackTotals};
+use hearthwatch_store::lists::FeedbackQuery as FeedbackFilter;
+use hearthwatch_store::{FeedbackRow, FeedbackTotals};
 use utoipa::IntoParams;
 
 use super::prelude::*;
@@ -60,8 +61,27 @@ pub struct FeedbackQuery {
     /// Only answers of the home of this name.
     #[param(value_type = Option<Name>)]
     home: Option<String>,
-    /// Only those after this one, `HOME/SEQUENCE`: what the page before called `next`.
-    #[param(value_type = Option<FeedbackKey>)]
+    /// Only answers with this verdict.
+    #[param(value_type = Option<VerdictWord>)]
+    verdict: Option<Verdict>,
+    /// Only answers about entities of this device class.
+    #[param(pattern = "^[a-z0-9_]{1,64}$")]
+    device_class: Option<String>,
+    /// Only answers about alarms of this model; 0 is the baseline detector.
+    #[param(value_type = Option<Number>)]
+    model_version: Option<u64>,
+    /// Only answers to this.
+    origin: Option<OriginWord>,
+    /// Only answers stored at this time or later, Unix seconds.
+    #[param(value_type = Option<Number>)]
+    since: Option<u64>,
+    /// Only answers stored before this time, Unix seconds.
+    #[param(value_type = Option<Number>)]
+    until: Option<u64>,
+    /// `-received_at` for the newest first; by home and sequence if not given.
+    #[param(pattern = "^-received_at$")]
+    sort: Option<String>,
+    /// Only those after this one: what the page before called `next`.
     after: Option<String>,
     /// Items of the page, 1 to 500; 50 if not given.
     #[param(minimum = 1, maximum = 500)]
@@ -102,26 +122,48 @@ fn parse_home(text: &str) -> Result<HomeId, Problem> {
     HomeId::new(text).map_err(|error| Problem::Invalid(format!("home: {error}")))
 }
 
-fn parse_key(text: &str) -> Result<RecordKey, Problem> {
-    let fault = || Problem::Invalid("after: write it as HOME/SEQUENCE".to_owned());
-    let (home, sequence) = text.split_once('/').ok_or_else(fault)?;
-    Ok(RecordKey { home: parse_home(home)?, sequence: Sequence(sequence.parse().map_err(|_| fault())?) })
+/// `HOME/SEQUENCE`, with the time at which it was stored in front where the newest come first.
+fn parse_key(text: &str, newest_first: bool) -> Option<(i64, RecordKey)> {
+    let (at, key) = if newest_first { text.split_once('/')? } else { ("0", text) };
+    let (home, sequence) = key.split_once('/')?;
+    Some((seconds(at)?, RecordKey { home: HomeId::new(home).ok()?, sequence: Sequence(number(sequence)?) }))
 }
 
 pub(super) fn router() -> OpenApiRouter<Http> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(totals))
 }
 
-/// Lists stored answers by home and sequence.
+/// Lists the stored answers that are asked for, by home and sequence or the newest first.
 #[utoipa::path(get, path = "/api/v1/feedback", tag = "feedback", params(FeedbackQuery), responses(
     (status = 200, body = FeedbackPage),
 ))]
 pub(crate) async fn list(_: Viewer, http: State<Http>, Params(query): Params<FeedbackQuery>) -> Answer<FeedbackPage> {
     let home = query.home.as_deref().map(parse_home).transpose()?;
-    let window = Window::new(query.after.as_deref().map(parse_key).transpose()?, query.limit)?;
-    let filter = FeedbackFilter { home, after: window.after.clone(), limit: window.needed() };
-    let rows = blocking(&http.app.store, move |store| store.feedback(&filter)).await?;
-    Ok(Json(window.cut(rows, |row| row.record.key().to_string(), FeedbackView::from)))
+    let newest_first = match query.sort.as_deref() {
+        None => false,
+        Some("-received_at") => true,
+        Some(_) => return Err(Problem::Invalid("sort: -received_at, or nothing".to_owned())),
+    };
+    let window = Paging { limit: query.limit, after: query.after }.window(|text| parse_key(text, newest_first))?;
+    let time = |at: Option<u64>| at.map(|at| i64::try_from(at).unwrap_or(i64::MAX));
+    let filter = FeedbackFilter {
+        home,
+        verdict: query.verdict,
+        device_class: query.device_class,
+        model_version: query.model_version.map(ModelVersion),
+        origin: query.origin.map(|origin| origin.as_str().to_owned()),
+        since: time(query.since),
+        until: time(query.until),
+        newest_first,
+        after: window.after.clone(),
+        limit: window.needed(),
+    };
+    let rows = blocking(&http.app.store, move |store| store.list_feedback(&filter)).await?;
+    let key = |row: &FeedbackRow| match newest_first {
+        true => format!("{}/{}", row.received_at, row.record.key()),
+        false => row.record.key().to_string(),
+    };
+    Ok(Json(window.cut(rows, key, FeedbackView::from)))
 }
 
 /// Counts stored answers, those of homes that were shut out included.

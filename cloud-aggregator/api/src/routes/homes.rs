@@ -1,9 +1,13 @@
 //! Homes: who is in the fleet, how they are, and shutting one out.
 
+use std::collections::BTreeSet;
+
 use hearthwatch_provision::revocation::RELOAD;
+use hearthwatch_store::lists::{Direction, HomeOrder, HomeQuery, HomeState, ListedHome, TAG_LENGTH_MAX, TAGS_MAX};
 use hearthwatch_store::rollouts::ExclusionRow;
 use hearthwatch_store::{Actor, Change, HomeRow, StatusRow};
 use jiff::Timestamp;
+use utoipa::IntoParams;
 
 use super::prelude::*;
 
@@ -20,6 +24,14 @@ pub struct HomeView {
     pub records: u64,
     /// Every record up to this one was stored or refused.
     pub through: u64,
+    /// How it stands. One that is offline and was not heard for a day is *late*.
+    pub state: HomeState,
+    /// Whether its answers are kept and not learned from.
+    pub excluded: bool,
+    /// Operators' words for it, in order of the alphabet.
+    pub tags: Vec<String>,
+    /// Counts up when somebody shuts it out or lets it in again.
+    pub row_version: u64,
     /// What its agent last said of itself, if it ever did.
     pub agent: Option<AgentView>,
 }
@@ -44,14 +56,16 @@ pub struct AgentView {
 /// A page of homes, in order of their names.
 pub type HomePage = Page<HomeView>;
 
-impl From<HomeRow> for HomeView {
-    fn from(row: HomeRow) -> Self {
-        let HomeRow { home, enrolled_at, revoked_at, records, through, status, .. } = row;
+impl From<ListedHome> for HomeView {
+    fn from(listed: ListedHome) -> Self {
+        let ListedHome { row, state, excluded, tags, .. } = listed;
+        let HomeRow { home, enrolled_at, revoked_at, records, through, status, row_version, .. } = row;
         let agent = status.map(|status| {
             let StatusRow { online, agent_version, model_version, entities, outbox, heard_at } = status;
             AgentView { online, agent_version, model_version: model_version.0, entities, outbox, heard_at }
         });
-        Self { home: home.to_string(), enrolled_at, revoked_at, records, through: through.0, agent }
+        let (home, through, tags) = (home.to_string(), through.0, tags.into_iter().collect());
+        Self { home, enrolled_at, revoked_at, records, through, state, excluded, tags, row_version, agent }
     }
 }
 
@@ -59,6 +73,8 @@ pub(super) fn router() -> OpenApiRouter<Http> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(one))
+        .routes(routes!(set_tags))
+        .routes(routes!(tags))
         .routes(routes!(revoke))
         .routes(routes!(restore))
         .routes(routes!(exclude))
@@ -66,15 +82,157 @@ pub(super) fn router() -> OpenApiRouter<Http> {
         .routes(routes!(exclusions))
 }
 
-/// Lists the homes by name.
-#[utoipa::path(get, path = "/api/v1/homes", tag = "homes", params(Paging), responses(
+/// How long a home that is offline may be silent before it is late, in seconds: a day.
+pub(crate) const LATE_SECONDS: i64 = 86_400;
+
+/// Which homes, in which order.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct HomesAsked {
+    /// Only homes whose name has this in it.
+    #[param(pattern = "^[a-z0-9-]{1,64}$")]
+    pub(crate) q: Option<String>,
+    /// Only homes that stand so.
+    pub(crate) state: Option<HomeState>,
+    /// Only homes that are excluded from learning (`true`), or only those that are not (`false`).
+    pub(crate) excluded: Option<bool>,
+    /// Only homes that last said that this model is in charge; 0 is the baseline detector.
+    #[param(value_type = Option<Number>)]
+    pub(crate) model_version: Option<u64>,
+    /// Only homes whose agent has this version.
+    #[param(pattern = "^[ -~]{1,64}$")]
+    pub(crate) agent_version: Option<String>,
+    /// Only homes that have all of these tags, with commas between.
+    #[param(pattern = "^[a-z0-9._:-]{1,64}(,[a-z0-9._:-]{1,64}){0,19}$")]
+    pub(crate) tag: Option<String>,
+    /// Only homes last heard before this time, Unix seconds; one that was never heard is.
+    #[param(value_type = Option<Number>)]
+    pub(crate) heard_before: Option<u64>,
+    /// `home`, `enrolled_at`, `heard_at`, `records`, `outbox`, `entities` or `model_version`; with `-` in front the largest first. By name if
+    /// not given.
+    #[param(pattern = "^-?(home|enrolled_at|heard_at|records|outbox|entities|model_version)$")]
+    pub(crate) sort: Option<String>,
+    /// Items of the page, 1 to 500; 50 if not given.
+    #[param(minimum = 1, maximum = 500)]
+    pub(crate) limit: Option<usize>,
+    /// Only items after this one: what the page before called `next`.
+    pub(crate) after: Option<String>,
+}
+
+impl HomesAsked {
+    /// The question to the store at `now`, and the page.
+    pub(crate) fn query(self, now: i64) -> Result<(HomeQuery, Window<(i64, HomeId)>), Problem> {
+        let sort = self.sort.as_deref().unwrap_or("home");
+        let (word, direction) =
+            sort.strip_prefix('-').map_or((sort, Direction::Up), |word| (word, Direction::Down));
+        let order = HomeOrder::parse(word)
+            .ok_or_else(|| Problem::Invalid(format!("sort: {word:?} is nothing that homes can be in order of")))?;
+        // By name alone the name says where the page begins, as ever; else the value is in front of it.
+        let parse = |text: &str| match (order, text.split_once('/')) {
+            (HomeOrder::Home, None) => Some((0, HomeId::new(text).ok()?)),
+            (_, Some((value, home))) if order != HomeOrder::Home => Some((seconds(value)?, HomeId::new(home).ok()?)),
+            _ => None,
+        };
+        let window = Paging { limit: self.limit, after: self.after }.window(parse)?;
+        let tags = self.tag.as_deref().map(|tags| tags.split(',').map(checked_tag).collect::<Result<_, _>>());
+        let heard_before = self.heard_before.map(|at| i64::try_from(at).unwrap_or(i64::MAX));
+        let query = HomeQuery {
+            name: self.q,
+            state: self.state,
+            excluded: self.excluded,
+            model_version: self.model_version.map(ModelVersion),
+            agent_version: self.agent_version,
+            tags: tags.transpose()?.unwrap_or_default(),
+            heard_before,
+            late_before: now.saturating_sub(LATE_SECONDS),
+            order,
+            direction,
+            after: window.after.clone(),
+            limit: window.needed(),
+        };
+        Ok((query, window))
+    }
+}
+
+/// Where the page after a home begins.
+pub(crate) fn next_home(order: HomeOrder) -> impl Fn(&ListedHome) -> String {
+    move |listed| match order {
+        HomeOrder::Home => listed.row.home.to_string(),
+        _ => format!("{}/{}", listed.value, listed.row.home),
+    }
+}
+
+/// Lists the homes that are asked for, by name or in another order.
+#[utoipa::path(get, path = "/api/v1/homes", tag = "homes", params(HomesAsked), responses(
     (status = 200, body = HomePage),
 ))]
-pub(crate) async fn list(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<HomePage> {
-    let window = paging.window(|text| HomeId::new(text).ok())?;
-    let (after, needed) = (window.after.clone(), window.needed());
-    let rows = blocking(&http.app.store, move |store| store.homes_after(after.as_ref(), needed)).await?;
-    Ok(Json(window.cut(rows, |row| row.home.to_string(), HomeView::from)))
+pub(crate) async fn list(_: Viewer, http: State<Http>, Params(asked): Params<HomesAsked>) -> Answer<HomePage> {
+    let (query, window) = asked.query(http.app.clock.now())?;
+    let order = query.order;
+    let rows = blocking(&http.app.store, move |store| store.list_homes(&query)).await?;
+    Ok(Json(window.cut(rows, next_home(order), HomeView::from)))
+}
+
+/// Tags of a home.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HomeTags {
+    /// At most 20, each of 1 to 64 characters of a-z, 0-9, `.`, `_`, `:` and `-`.
+    #[schema(max_items = 20, value_type = Vec<Tag>)]
+    pub tags: Vec<String>,
+}
+
+/// A tag, checked.
+fn checked_tag(tag: &str) -> Result<String, Problem> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._:-".contains(&byte);
+    if (1..=TAG_LENGTH_MAX).contains(&tag.len()) && tag.bytes().all(plain) {
+        return Ok(tag.to_owned());
+    }
+    Err(Problem::Invalid(format!("tag {tag:?}: 1 to {TAG_LENGTH_MAX} characters of a-z, 0-9, '.', '_', ':' and '-'")))
+}
+
+/// Gives a home these tags and no others. Needs operator.
+#[utoipa::path(put, path = "/api/v1/homes/{home}/tags", tag = "homes", params(("home" = Name, Path)),
+    request_body = HomeTags, responses(
+    (status = 200, body = HomeView),
+))]
+pub(crate) async fn set_tags(
+    Operator(caller): Operator,
+    http: State<Http>,
+    Segment(home): Segment<HomeId>,
+    Body(asked): Body<HomeTags>,
+) -> Answer<HomeView> {
+    let tags = asked.tags.iter().map(|tag| checked_tag(tag)).collect::<Result<BTreeSet<_>, _>>()?;
+    if tags.len() > TAGS_MAX {
+        return Err(Problem::Invalid(format!("tags: at most {TAGS_MAX} of one home")));
+    }
+    let change = Change::TagHome { home: home.clone(), tags };
+    changed(&http, &caller, "home.tag", home.as_str(), json!({}), change).await?;
+    read(&http, home).await.map(Json)
+}
+
+/// A tag and how many homes have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TagView {
+    /// The tag.
+    pub tag: String,
+    /// Homes that have it.
+    pub homes: u64,
+}
+
+/// A page of tags, in order of the alphabet.
+pub type TagPage = Page<TagView>;
+
+/// Lists every tag that a home has.
+#[utoipa::path(get, path = "/api/v1/tags", tag = "homes", params(Paging), responses(
+    (status = 200, body = TagPage),
+))]
+pub(crate) async fn tags(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<TagPage> {
+    let window = paging.window(id)?;
+    let mut rows = blocking(&http.app.store, move |store| store.tags()).await?;
+    rows.retain(|(tag, _)| window.after.as_ref().is_none_or(|after| tag > after));
+    Ok(Json(window.cut(rows, |(tag, _)| tag.clone(), |(tag, homes)| TagView { tag, homes })))
 }
 
 /// Shows one home.
@@ -207,7 +365,7 @@ pub(crate) async fn include(
 }
 
 async fn read(http: &Http, home: HomeId) -> Result<HomeView, Problem> {
-    let asked = home.clone();
-    let row = blocking(&http.app.store, move |store| store.home(&asked)).await?;
+    let (asked, late_before) = (home.clone(), http.app.clock.now().saturating_sub(LATE_SECONDS));
+    let row = blocking(&http.app.store, move |store| store.listed_home(&asked, late_before)).await?;
     row.map(HomeView::from).ok_or_else(|| Problem::NotFound { noun: "home", id: home.to_string() })
 }

@@ -3,6 +3,8 @@
 use hearthwatch_store::release::origin;
 use hearthwatch_store::{ModelRow, ModelState};
 
+use utoipa::IntoParams;
+
 use super::prelude::*;
 
 /// A model that has a version. Times are Unix seconds.
@@ -29,6 +31,20 @@ pub struct ModelView {
     pub report: Option<serde_json::Value>,
 }
 
+/// Which models.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct ModelsAsked {
+    /// Only models of which this became.
+    state: Option<ModelState>,
+    /// Items of the page, 1 to 500; 50 if not given.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+    /// Only items after this one: what the page before called `next`.
+    after: Option<String>,
+}
+
 /// A page of models, highest version first.
 pub type ModelPage = Page<ModelView>;
 
@@ -45,13 +61,14 @@ pub(super) fn router() -> OpenApiRouter<Http> {
 }
 
 /// Lists the models, newest version first.
-#[utoipa::path(get, path = "/api/v1/models", tag = "models", params(Paging), responses(
+#[utoipa::path(get, path = "/api/v1/models", tag = "models", params(ModelsAsked), responses(
     (status = 200, body = ModelPage),
 ))]
-pub(crate) async fn list(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<ModelPage> {
-    let window = paging.window(number)?;
+pub(crate) async fn list(_: Viewer, http: State<Http>, Params(asked): Params<ModelsAsked>) -> Answer<ModelPage> {
+    let ModelsAsked { state, limit, after } = asked;
+    let window = Paging { limit, after }.window(number)?;
     let (before, needed) = (window.after.map(ModelVersion), window.needed());
-    let rows = blocking(&http.app.store, move |store| store.models_before(before, needed)).await?;
+    let rows = blocking(&http.app.store, move |store| store.list_models(state, before, needed)).await?;
     Ok(Json(window.cut(rows, |row| row.version.to_string(), ModelView::from)))
 }
 

@@ -1,9 +1,13 @@
 //! Quarantine: what was refused, and why; and an operator's word that it may come in after all, or goes for good.
 
 use hearthwatch_protocol::messages::RefusalReason;
+use hearthwatch_store::lists::QuarantineQuery;
 use hearthwatch_store::{QuarantineChoice, QuarantineEnd, QuarantineRow, Store};
 
+use utoipa::IntoParams;
+
 use super::prelude::*;
+use crate::http::audit::would;
 
 /// A payload that was not admitted. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -61,18 +65,55 @@ impl From<QuarantineRow> for QuarantineView {
 }
 
 pub(super) fn router() -> OpenApiRouter<Http> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(settle)).routes(routes!(lift)).routes(routes!(discard))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(settle)).routes(routes!(lift)).routes(routes!(discard))
 }
 
 /// Lists what was refused, newest first.
-#[utoipa::path(get, path = "/api/v1/quarantine", tag = "quarantine", params(Paging), responses(
+#[utoipa::path(get, path = "/api/v1/quarantine", tag = "quarantine", params(QuarantineAsked), responses(
     (status = 200, body = QuarantinePage),
 ))]
-pub(crate) async fn list(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<QuarantinePage> {
-    let window = paging.window(number)?;
-    let (before, needed) = (window.after, window.needed());
-    let rows = blocking(&http.app.store, move |store| store.quarantine_before(before, needed)).await?;
+pub(crate) async fn list(_: Viewer, http: State<Http>, Params(asked): Params<QuarantineAsked>) -> Answer<QuarantinePage> {
+    let window = Paging { limit: asked.limit, after: asked.after }.window(number)?;
+    let home = asked.home.map(HomeId::new).transpose();
+    let home = home.map_err(|error| Problem::Invalid(format!("home: {error}")))?;
+    let reason = asked.reason.map(|word| word.parse().map_err(|_| no_reason(&word))).transpose()?;
+    let query =
+        QuarantineQuery { home, reason, settled: asked.settled, before: window.after, limit: window.needed() };
+    let rows = blocking(&http.app.store, move |store| store.list_quarantine(&query)).await?;
     Ok(Json(window.cut(rows, |row| row.id.to_string(), QuarantineView::from)))
+}
+
+/// Shows one thing that was refused.
+#[utoipa::path(get, path = "/api/v1/quarantine/{id}", tag = "quarantine", params(("id" = Number, Path)), responses(
+    (status = 200, body = QuarantineView),
+))]
+pub(crate) async fn show(_: Viewer, http: State<Http>, Segment(id): Segment<u64>) -> Answer<QuarantineView> {
+    let row = blocking(&http.app.store, move |store| store.quarantined(id)).await?;
+    row.map(|row| Json(row.into())).ok_or_else(|| Problem::NotFound { noun: "row in quarantine", id: id.to_string() })
+}
+
+fn no_reason(word: &str) -> Problem {
+    Problem::Invalid(format!("{word:?} is no reason to refuse"))
+}
+
+/// Which of what was refused.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct QuarantineAsked {
+    /// Only what the home of this name sent.
+    #[param(value_type = Option<Name>)]
+    home: Option<String>,
+    /// Only what was refused for this reason.
+    #[param(value_type = Option<RefusalWord>)]
+    reason: Option<String>,
+    /// Only what is settled (`true`), or only what is not (`false`).
+    settled: Option<bool>,
+    /// Items of the page, 1 to 500; 50 if not given.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+    /// Only items after this one: what the page before called `next`.
+    after: Option<String>,
 }
 
 /// All that one home sent and that was refused for one reason, to be settled alike.
@@ -143,7 +184,7 @@ pub(crate) async fn settle(
     let refused_for = asked
         .refused_for
         .parse()
-        .map_err(|_| Problem::Invalid(format!("{:?} is no reason to refuse", asked.refused_for)))?;
+        .map_err(|_| no_reason(&asked.refused_for))?;
     let reason = Reason { reason: asked.reason }.checked()?;
     carry_out(&http, caller, QuarantineChoice::HomeReason(asked.home, refused_for), asked.end, reason).await
 }
@@ -167,6 +208,34 @@ pub(crate) async fn one(
     Ok(settled)
 }
 
+/// What would be settled.
+async fn tried(http: &Http, choice: QuarantineChoice, end: QuarantineEnd, reason: String) -> Result<Problem, Problem> {
+    let query = match &choice {
+        QuarantineChoice::Row(id) => QuarantineQuery { before: Some(id.saturating_add(1)), limit: 1, ..Default::default() },
+        QuarantineChoice::HomeReason(home, reason) => QuarantineQuery {
+            home: Some(home.clone()),
+            reason: Some(*reason),
+            settled: Some(false),
+            ..Default::default()
+        },
+    };
+    let subject = match &choice {
+        QuarantineChoice::Row(id) => id.to_string(),
+        QuarantineChoice::HomeReason(home, reason) => format!("{home}/{}", reason.as_str()),
+    };
+    let mut rows = blocking(&http.app.store, move |store| store.list_quarantine(&query)).await?;
+    if let QuarantineChoice::Row(id) = choice {
+        rows.retain(|row| row.id == id && row.settled.is_none());
+        if rows.is_empty() {
+            return Err(Problem::NotFound { noun: "unsettled row in quarantine", id: id.to_string() });
+        }
+    }
+    let can = rows.iter().filter(|row| end == QuarantineEnd::Discarded || row.payload.is_some()).count();
+    let detail = json!({"reason": reason, "settled": can, "left": rows.len() - can});
+    let action = if end == QuarantineEnd::Lifted { "quarantine.lift" } else { "quarantine.discard" };
+    Ok(would(action, &subject, detail))
+}
+
 /// The store writes the line of the audit log in the same step.
 async fn carry_out(
     http: &Http,
@@ -176,6 +245,9 @@ async fn carry_out(
     reason: String,
 ) -> Answer<SettledView> {
     let at = http.app.clock.now();
+    if caller.dry_run {
+        return Err(tried(http, choice, end, reason).await?);
+    }
     let work = move |store: &dyn Store| store.settle_quarantine(&choice, end, &caller.actor(), &reason, at);
     let settled = blocking(&http.app.store, work).await?;
     tracing::info!(

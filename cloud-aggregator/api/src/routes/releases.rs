@@ -143,6 +143,9 @@ pub(crate) async fn roll_back(
     let to = ModelVersion(order.to);
     let reason = Reason { reason: order.reason }.checked()?;
     let detail = json!({"reason": reason});
+    if caller.dry_run {
+        rollback::check(&http.app.releases, to).await?;
+    }
     let row = audited(&http, &caller, "release.rollback", &to.to_string(), detail, async {
         Ok(rollback::roll_back(&http.app.releases, to, &caller.actor().to_string()).await?)
     })

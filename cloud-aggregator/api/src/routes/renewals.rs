@@ -39,7 +39,7 @@ impl From<Late> for RenewalView {
 }
 
 pub(super) fn router() -> OpenApiRouter<Http> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(approve)).routes(routes!(deny))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one)).routes(routes!(approve)).routes(routes!(deny))
 }
 
 /// Lists homes whose certificate ran out and that wait for a word, by name.
@@ -57,6 +57,21 @@ pub(crate) async fn list(_: Viewer, http: State<Http>, Params(paging): Params<Pa
     Ok(Json(window.cut(rows, |row| row.home.to_string(), RenewalView::from)))
 }
 
+/// Shows a home whose certificate ran out and that waits for a word.
+#[utoipa::path(get, path = "/api/v1/renewals/{home}", tag = "homes", params(("home" = Name, Path)), responses(
+    (status = 200, body = RenewalView),
+))]
+pub(crate) async fn one(_: Viewer, http: State<Http>, Segment(home): Segment<HomeId>) -> Answer<RenewalView> {
+    waiting(&http, &home).await.map(|late| Json(late.into()))
+}
+
+/// The home, if it waits.
+async fn waiting(http: &Http, home: &HomeId) -> Result<Late, Problem> {
+    let rows = on_thread(enroller(http, home)?, |enroller| enroller.waiting()).await?;
+    let found = rows.into_iter().find(|row| row.home == *home);
+    found.ok_or_else(|| Problem::NotFound { noun: "renewal", id: home.to_string() })
+}
+
 /// Lets a home come back; it gets its certificate when it asks again, within the hour. Needs operator.
 #[utoipa::path(post, path = "/api/v1/renewals/{home}/approve", tag = "homes", params(("home" = Name, Path)), responses(
     (status = 200, body = RenewalView),
@@ -67,6 +82,9 @@ pub(crate) async fn approve(
     Segment(home): Segment<HomeId>,
 ) -> Answer<RenewalView> {
     let enroller = enroller(&http, &home)?;
+    if caller.dry_run {
+        waiting(&http, &home).await?;
+    }
     let (subject, by) = (home.clone(), caller.actor().to_string());
     let now = Timestamp::from_second(http.wall()).map_err(Problem::internal)?;
     let late = audited(&http, &caller, "renewal.approve", home.as_str(), json!({}), async {
@@ -86,6 +104,9 @@ pub(crate) async fn deny(
     Segment(home): Segment<HomeId>,
 ) -> Result<axum::http::StatusCode, Problem> {
     let enroller = enroller(&http, &home)?;
+    if caller.dry_run {
+        waiting(&http, &home).await?;
+    }
     let subject = home.clone();
     audited(&http, &caller, "renewal.deny", home.as_str(), json!({}), async {
         on_thread(enroller, move |enroller| enroller.deny(&subject)).await

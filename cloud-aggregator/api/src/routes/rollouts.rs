@@ -6,7 +6,11 @@ use hearthwatch_fleet::rollout::gate::{Finding, Test};
 use hearthwatch_fleet::rollout::manual::{self, Asked, ManualError, RolloutAction};
 use hearthwatch_store::rollouts::{RolloutRow, RolloutState};
 
+use utoipa::IntoParams;
+
 use super::prelude::*;
+use crate::http::audit::would;
+use crate::http::problem::Present;
 
 /// A release on its way. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -116,6 +120,20 @@ impl From<Watched> for RolloutDetail {
     }
 }
 
+/// Which rollouts.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct RolloutsAsked {
+    /// Only rollouts in this state.
+    state: Option<RolloutState>,
+    /// Items of the page, 1 to 500; 50 if not given.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+    /// Only items after this one: what the page before called `next`.
+    after: Option<String>,
+}
+
 /// A page of rollouts, highest version first.
 pub type RolloutPage = Page<RolloutView>;
 
@@ -135,13 +153,14 @@ pub(super) fn router() -> OpenApiRouter<Http> {
 }
 
 /// Lists the rollouts, newest first.
-#[utoipa::path(get, path = "/api/v1/rollouts", tag = "rollouts", params(Paging), responses(
+#[utoipa::path(get, path = "/api/v1/rollouts", tag = "rollouts", params(RolloutsAsked), responses(
     (status = 200, body = RolloutPage),
 ))]
-pub(crate) async fn list(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<RolloutPage> {
-    let window = paging.window(number)?;
+pub(crate) async fn list(_: Viewer, http: State<Http>, Params(asked): Params<RolloutsAsked>) -> Answer<RolloutPage> {
+    let RolloutsAsked { state, limit, after } = asked;
+    let window = Paging { limit, after }.window(number)?;
     let (before, needed) = (window.after.map(ModelVersion), window.needed());
-    let rows = blocking(&http.app.store, move |store| store.rollouts(before, needed)).await?;
+    let rows = blocking(&http.app.store, move |store| store.list_rollouts(state, before, needed)).await?;
     Ok(Json(window.cut(rows, |row| row.model_version.to_string(), RolloutView::from)))
 }
 
@@ -262,6 +281,9 @@ async fn act(
     let reason = Reason { reason: asked.reason }.checked()?;
     let (director, now, row_version) = (director(http)?, http.wall(), asked.row_version);
     let (name, subject) = (format!("rollout.{}", action.as_str().replace(' ', "_")), version.to_string());
+    if caller.dry_run {
+        return Err(tried(http, (version, action, &name), &reason, row_version, now).await?);
+    }
     let (detail, actor, acting) = (json!({"reason": reason}), caller.actor(), director.clone());
     let work = blocking(&http.app.store, move |store| {
         let asked = Asked { version, action, reason: &reason, actor, row_version, now };
@@ -284,6 +306,31 @@ async fn act(
         director.settled().await;
     }
     read(http, version).await.map(Json)
+}
+
+/// What a wish would make of a rollout: decided as it would be, and not written. Orders that would be signed are counted and not made.
+async fn tried(
+    http: &Http,
+    (version, action, name): (ModelVersion, RolloutAction, &str),
+    reason: &str,
+    row_version: Option<u64>,
+    now: i64,
+) -> Result<Problem, Problem> {
+    let none = || Problem::NotFound { noun: "rollout", id: version.to_string() };
+    let row = blocking(&http.app.store, move |store| store.rollout(version)).await?.ok_or_else(none)?;
+    if row_version.is_some_and(|seen| seen != row.row_version) {
+        let present = Present { state: row.state.as_str().to_owned(), row_version: row.row_version };
+        let detail = format!("rollout {version} was changed meanwhile: it is {}", present.state);
+        return Err(Problem::Changed { detail, present });
+    }
+    let after = manual::decide(&row, action, reason, now).map_err(|refused| Problem::Conflict(refused.to_string()))?;
+    let state = if action == RolloutAction::RollBack { RolloutState::RolledBack } else { after.state };
+    let brief = |state: RolloutState, forced: bool| json!({"state": state.as_str(), "forced": forced});
+    let mut detail = json!({"reason": reason, "before": brief(row.state, row.forced), "after": brief(state, after.forced)});
+    if action == RolloutAction::RollBack {
+        detail["homes_ordered_back"] = json!(read(http, version).await?.assigned);
+    }
+    Ok(would(name, &version.to_string(), detail))
 }
 
 fn director(http: &Http) -> Result<Director, Problem> {

@@ -4,8 +4,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use hearthwatch_fleet::release::manual;
 use hearthwatch_learning::training::{TrainingStatus, new_id};
+use hearthwatch_store::lists::{RunQuery, RunRequestQuery};
 use hearthwatch_store::run_requests::RunRequestRow;
 use hearthwatch_store::{RequestState, RunRow, RunState, RunTrigger};
+
+use utoipa::IntoParams;
 
 use super::prelude::*;
 use super::releases::ReleaseView;
@@ -116,6 +119,42 @@ impl Reason {
     }
 }
 
+/// Which runs.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct RunsAsked {
+    /// Only runs in this state.
+    state: Option<RunState>,
+    /// Only runs that this started.
+    trigger: Option<RunTrigger>,
+    /// Only runs that learned from this data set.
+    #[param(pattern = "^[0-9a-f]{1,64}$")]
+    dataset: Option<String>,
+    /// Items of the page, 1 to 500; 50 if not given.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+    /// Only items after this one: what the page before called `next`.
+    after: Option<String>,
+}
+
+/// Which requests for runs.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct RunRequestsAsked {
+    /// Only requests in this state.
+    state: Option<RequestState>,
+    /// Only requests of this caller: `token:NAME`, or `system`.
+    #[param(pattern = "^[ -~]{1,80}$")]
+    by: Option<String>,
+    /// Items of the page, 1 to 500; 50 if not given.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+    /// Only items after this one: what the page before called `next`.
+    after: Option<String>,
+}
+
 /// A page of runs, newest first.
 pub type RunPage = Page<RunView>;
 
@@ -146,13 +185,14 @@ pub(super) fn router() -> OpenApiRouter<Http> {
 }
 
 /// Lists the runs, newest first.
-#[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(Paging), responses(
+#[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(RunsAsked), responses(
     (status = 200, body = RunPage),
 ))]
-pub(crate) async fn list(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<RunPage> {
-    let window = paging.window(id)?;
-    let (after, needed) = (window.after.clone(), window.needed());
-    let rows = blocking(&http.app.store, move |store| store.runs_after(after.as_deref(), needed)).await?;
+pub(crate) async fn list(_: Viewer, http: State<Http>, Params(asked): Params<RunsAsked>) -> Answer<RunPage> {
+    let RunsAsked { state, trigger, dataset: snapshot, limit, after } = asked;
+    let window = Paging { limit, after }.window(id)?;
+    let query = RunQuery { state, trigger, snapshot, after: window.after.clone(), limit: window.needed() };
+    let rows = blocking(&http.app.store, move |store| store.list_runs(&query)).await?;
     Ok(Json(window.cut(rows, |row| row.id.clone(), RunView::from)))
 }
 
@@ -220,13 +260,14 @@ pub(crate) async fn start(Operator(caller): Operator, http: State<Http>) -> Resu
 }
 
 /// Lists retrainings that were asked for, newest first; also those that the triggers wanted and that could not begin.
-#[utoipa::path(get, path = "/api/v1/run-requests", tag = "runs", params(Paging), responses(
+#[utoipa::path(get, path = "/api/v1/run-requests", tag = "runs", params(RunRequestsAsked), responses(
     (status = 200, body = RunRequestPage),
 ))]
-pub(crate) async fn requests(_: Viewer, http: State<Http>, Params(paging): Params<Paging>) -> Answer<RunRequestPage> {
-    let window = paging.window(id)?;
-    let (after, needed) = (window.after.clone(), window.needed());
-    let rows = blocking(&http.app.store, move |store| store.run_requests_after(after.as_deref(), needed)).await?;
+pub(crate) async fn requests(_: Viewer, http: State<Http>, Params(asked): Params<RunRequestsAsked>) -> Answer<RunRequestPage> {
+    let RunRequestsAsked { state, by, limit, after } = asked;
+    let window = Paging { limit, after }.window(id)?;
+    let query = RunRequestQuery { state, by, after: window.after.clone(), limit: window.needed() };
+    let rows = blocking(&http.app.store, move |store| store.list_run_requests(&query)).await?;
     Ok(Json(window.cut(rows, |row| row.id.clone(), RunRequestView::from)))
 }
 
@@ -253,6 +294,9 @@ pub(crate) async fn promote(
 ) -> Answer<ReleaseView> {
     let reason = reason.checked()?;
     let detail = json!({"reason": reason});
+    if caller.dry_run {
+        manual::check(&http.app.releases, &id).await?;
+    }
     let row = audited(&http, &caller, "run.promote", &id, detail, async {
         Ok(manual::promote(&http.app.releases, &id, &caller.actor().to_string()).await?)
     })

@@ -99,6 +99,23 @@ pub fn plan(run: &RunRow, existing: Option<&ModelRow>, champion: Option<&ModelRo
 /// # Errors
 /// [`ManualError`]; the model in force is then the one before.
 pub async fn promote(releases: &ReleaseService, id: &str, by: &str) -> Result<ReleaseRow, ManualError> {
+    let (run, planned) = read(releases, id).await?;
+    let version = match planned {
+        Plan::Release(version) => version,
+        Plan::Approve { sha256 } => approve(releases, run, sha256).await?,
+    };
+    Ok(releases.release(version, by).await?)
+}
+
+/// Whether [`promote`] would release the candidate of run `id`, as far as that is known before anything is signed.
+///
+/// # Errors
+/// [`ManualError`] saying why not.
+pub async fn check(releases: &ReleaseService, id: &str) -> Result<(), ManualError> {
+    read(releases, id).await.map(drop)
+}
+
+async fn read(releases: &ReleaseService, id: &str) -> Result<(RunRow, Plan), ManualError> {
     let asked = id.to_owned();
     let (run, existing, champion) = blocking(releases.store(), move |store| {
         let existing = store.models()?.into_iter().find(|model| model.run == asked);
@@ -106,11 +123,8 @@ pub async fn promote(releases: &ReleaseService, id: &str, by: &str) -> Result<Re
     })
     .await?;
     let run = run.ok_or_else(|| ManualError::UnknownRun(id.to_owned()))?;
-    let version = match plan(&run, existing.as_ref(), champion.as_ref())? {
-        Plan::Release(version) => version,
-        Plan::Approve { sha256 } => approve(releases, run, sha256).await?,
-    };
-    Ok(releases.release(version, by).await?)
+    let planned = plan(&run, existing.as_ref(), champion.as_ref())?;
+    Ok((run, planned))
 }
 
 /// Overrules the gate: the candidate gets a version and its run counts as promoted.

@@ -24,14 +24,22 @@ pub fn decide(champion: Option<&ModelRow>, older: Option<&ModelRow>, to: ModelVe
     }
 }
 
+/// Whether [`roll_back`] would go back to model `to`, as far as that is known before anything is signed.
+///
+/// # Errors
+/// [`ManualError`] saying why not.
+pub async fn check(releases: &ReleaseService, to: ModelVersion) -> Result<(), ManualError> {
+    let (champion, older) = blocking(releases.store(), move |store| Ok((store.champion()?, store.model(to)?))).await?;
+    decide(champion.as_ref(), older.as_ref(), to)
+}
+
 /// Releases the bytes of model `to` under a new version and withdraws the model that was in force. `by` says who, as an
 /// [`Actor`](hearthwatch_store::Actor).
 ///
 /// # Errors
 /// [`ManualError`]; the model in force is then the one before.
 pub async fn roll_back(releases: &ReleaseService, to: ModelVersion, by: &str) -> Result<ReleaseRow, ManualError> {
-    let (champion, older) = blocking(releases.store(), move |store| Ok((store.champion()?, store.model(to)?))).await?;
-    decide(champion.as_ref(), older.as_ref(), to)?;
+    check(releases, to).await?;
     Ok(releases.roll_back(to, by).await?)
 }
 
