@@ -28,7 +28,7 @@ use hearthwatch_telemetry::metrics::Metrics;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::config::{Config, MqttConfig, RolloutConfig};
+use crate::config::{Config, MqttConfig, RolloutConfig, shown};
 use crate::counts::Counts;
 use crate::health::{self, Checks};
 
@@ -188,6 +188,7 @@ impl Aggregator {
             metrics: Arc::clone(&metrics),
             status,
             stop: stop.clone(),
+            cancellations: training.cancellations(),
         };
         let left_open = blocking(&store, |store| store.open_run_requests()).await?;
         let trainer = Trainer {
@@ -260,8 +261,19 @@ impl Aggregator {
         let repository = config.release.as_ref().map(|release| release.repository.as_path().into());
         let trusted_proxies =
             config.http.as_ref().map_or_else(Arc::default, |http| http.trusted_proxies.as_slice().into());
-        let state =
-            AppState { store, metrics, clock, training, releases, director, health, repository, trusted_proxies };
+        let settings = Arc::new(shown::settings(&config));
+        let state = AppState {
+            store,
+            metrics,
+            clock,
+            training,
+            releases,
+            director,
+            health,
+            repository,
+            settings,
+            trusted_proxies,
+        };
         Ok(Self { config, state, progress: seen, link, parts, round_wake, rounds_begin, _ends: stop.drop_guard() })
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hearthwatch_api::http::Http;
+use hearthwatch_api::http::limits::CALLS_PER_MINUTE;
 use hearthwatch_api::server::{Bound, ServerError};
 use hearthwatch_fleet::hook::ReleaseHook;
 use hearthwatch_fleet::release::{Publisher, RemoteSigner, RepositoryError};
@@ -115,6 +116,7 @@ pub async fn serve_under(config: Config, parts: Supervisor) -> Result<(), ServeE
         Some(http) => Some(Bound::bind(http)?),
         None => None,
     };
+    let calls_per_minute = config.http.as_ref().map_or(CALLS_PER_MINUTE, |http| http.calls_per_minute);
     let enroller = config.enrolment.as_ref().map(|directory| {
         Enroller::load(&Layout::new(directory), config.certificate_days)
             .map_err(|error| ServeError::Enrolment(error.to_string()))
@@ -153,7 +155,7 @@ pub async fn serve_under(config: Config, parts: Supervisor) -> Result<(), ServeE
     if let Some(bound) = bound {
         let scheme = if bound.tls() { "https" } else { "http" };
         info!(url = format!("{scheme}://{}/", bound.address()), "page and admin API");
-        let http = Http::new(aggregator.state().clone(), bound.tls());
+        let http = Http::new(aggregator.state().clone(), bound.tls()).with_calls_per_minute(calls_per_minute);
         let http = match enroller {
             Some(enroller) => http.with_enroller(enroller),
             None => http,

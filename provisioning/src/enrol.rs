@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::acl::{Identity, IdentityError};
 use crate::authority::{Authority, AuthorityError, CSR_BYTES_MAX};
-use crate::claims::{ClaimError, Claims, Redeemed, sha256_hex};
+use crate::claims::{ClaimError, ClaimToken, Claims, Redeemed, TOKEN_LIFE, sha256_hex};
 use crate::files;
+use crate::homes::HomeError;
 use crate::late::WaitingRoom;
 use crate::layout::Layout;
 use crate::ledger::{Ledger, LedgerError};
@@ -107,6 +108,22 @@ impl Enroller {
             tuf_root: files::read_text(&layout.tuf_root()).map_err(AuthorityError::File)?,
             director: files::read_text(&layout.director_public()).map_err(AuthorityError::File)?,
         })
+    }
+
+    /// The claims that let homes in.
+    #[must_use]
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Makes a claim token for `home`, for one use or, if `reusable`, for a home without a disk; what it had before is void.
+    ///
+    /// # Errors
+    /// [`HomeError::Name`] for a name that no home may have, [`HomeError::Claim`] when the claims cannot be kept.
+    pub fn new_claim(&self, home: &HomeId, now: Timestamp, reusable: bool) -> Result<ClaimToken, HomeError> {
+        Identity::home(home.clone())?;
+        let made = if reusable { self.claims.issue_reusable(home, now) } else { self.claims.issue(home, now, TOKEN_LIFE) };
+        Ok(made?)
     }
 
     /// Whether a request brings a claim of the home that it names: then it is that home's, and not a stranger's guess. False

@@ -33,6 +33,7 @@ impl Bench {
             director: None,
             health: Arc::default(),
             repository: None,
+            settings: Arc::default(),
             trusted_proxies: Arc::default(),
         };
         Self { releaser, app, requests, status }

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{MatchedPath, Request};
-use axum::http::Method;
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use hearthwatch_provision::enrol;
 use tokio::time::timeout;
 use url::form_urlencoded;
-use utoipa::openapi::RefOr;
+use utoipa::openapi::{Deprecated, RefOr};
 use utoipa::openapi::path::{Operation, ParameterIn};
 
 use crate::http::problem::Problem;
@@ -32,6 +32,8 @@ pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
 /// What one call takes.
 struct Call {
     parameters: Vec<String>,
+    /// Those of them that are an alias for one release more.
+    former: Vec<String>,
     body: bool,
 }
 
@@ -48,6 +50,15 @@ fn calls(document: &utoipa::openapi::OpenApi) -> Calls {
             .flatten()
             .filter_map(|parameter| match parameter {
                 RefOr::T(own) if matches!(own.parameter_in, ParameterIn::Query) => Some(own.name.clone()),
+                _ => None,
+            })
+            .collect(),
+        former: operation
+            .parameters
+            .iter()
+            .flatten()
+            .filter_map(|parameter| match parameter {
+                RefOr::T(own) if own.deprecated == Some(Deprecated::True) => Some(own.name.clone()),
                 _ => None,
             })
             .collect(),
@@ -68,10 +79,30 @@ fn calls(document: &utoipa::openapi::OpenApi) -> Calls {
 
 /// The middleware: lets a request through as the document describes it, with its body read, or answers with the problem.
 pub(crate) async fn hold(path: Option<MatchedPath>, request: Request, next: Next) -> Response {
-    match judged(path.as_ref().map(MatchedPath::as_str), request).await {
+    let path = path.as_ref().map(MatchedPath::as_str);
+    let former = path.is_some_and(|path| uses_former(path, &request));
+    let mut response = match judged(path, request).await {
         Ok(request) => next.run(request).await,
         Err(problem) => problem.into_response(),
+    };
+    if former {
+        // RFC 9745; the time is when the first of them became an alias.
+        let headers = [("deprecation", DEPRECATED_SINCE), ("link", "</api/openapi.json>; rel=\"deprecation\"")];
+        for (name, value) in headers {
+            response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
     }
+    response
+}
+
+/// Since when calls have parameters that will go: 2026-11-20.
+const DEPRECATED_SINCE: &str = "@1795132800";
+
+/// Whether a request has a parameter that will go.
+fn uses_former(path: &str, request: &Request) -> bool {
+    let Some(call) = CALLS.get(path).and_then(|calls| calls.get(request.method())) else { return false };
+    let asked = request.uri().query().unwrap_or_default();
+    form_urlencoded::parse(asked.as_bytes()).any(|(name, _)| call.former.iter().any(|former| *former == name))
 }
 
 /// The request with its body read, or why it is refused. A place or a method that is not there is told by the router.

@@ -3,6 +3,7 @@
 //! What every handler stands on is in [`http`], which knows none of them; [`routes`] answers programs, the page people; [`router`] puts
 //! them together.
 
+mod alerts;
 #[cfg(test)]
 mod bench;
 pub mod contract;

@@ -3,6 +3,7 @@
 mod access;
 mod enrolment;
 mod files;
+mod manners;
 mod nouns;
 mod page;
 mod rounds;

@@ -2,6 +2,7 @@
 //!
 //! Models leave only through [`release_service`].
 
+pub mod evaluation;
 mod event;
 #[doc(hidden)]
 pub mod fixtures;

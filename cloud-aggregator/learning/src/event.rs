@@ -12,7 +12,7 @@ use crate::training::Defences;
 
 /// Begins every counter of the learning at 0, with all words that it may have.
 pub fn begin_counters(metrics: &Metrics) {
-    let ends = [RunState::Promoted, RunState::Held, RunState::Failed].map(RunState::as_str);
+    let ends = [RunState::Promoted, RunState::Held, RunState::Failed, RunState::Cancelled].map(RunState::as_str);
     begin(&metrics.runs, &ends);
     begin(&metrics.runs, &[REFUSED]);
 }

@@ -3,11 +3,15 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use hearthwatch_api::http::config::{HttpConfig, HttpTls};
+use hearthwatch_api::http::limits::CALLS_PER_MINUTE;
 use hearthwatch_api::http::origin::Network;
 use hearthwatch_configuration::{Faults, Section};
 
 /// Where the admin API listens unless told otherwise: this machine only.
 pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
+
+/// Highest limit that can be asked for: a thousand a second, more than one machine answers.
+const CALLS_MAX: u64 = 60_000;
 
 const FILES: &str = "`hearthwatch-provision init` makes cloud/http.crt and cloud/http.key; give both or neither";
 
@@ -41,6 +45,8 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> HttpConfig 
             Err(error) => faults.add(section.key("trusted_proxies"), error.to_string(), PROXIES),
         }
     }
+    let calls = section.whole("calls_per_minute", 1..=CALLS_MAX, faults);
+    let calls_per_minute = calls.and_then(|calls| u32::try_from(calls).ok()).unwrap_or(CALLS_PER_MINUTE);
     section.finish(faults);
-    HttpConfig { listen, tls, trusted_proxies }
+    HttpConfig { listen, tls, trusted_proxies, calls_per_minute }
 }

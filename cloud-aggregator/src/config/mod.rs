@@ -7,6 +7,7 @@ mod mqtt;
 mod release;
 mod rollout;
 mod rounds;
+pub mod shown;
 mod training;
 
 use std::path::{Path, PathBuf};

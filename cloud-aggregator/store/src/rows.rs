@@ -352,6 +352,8 @@ words! {
         Held,
         /// It broke; the row says how.
         Failed,
+        /// Somebody ended it before its time; the row says who.
+        Cancelled,
     }
 }
 
@@ -574,10 +576,10 @@ mod tests {
     #[test]
     fn a_word_is_the_same_in_tables_and_in_json() {
         assert_eq!(words_of::<RunTrigger>(), ["count", "schedule", "drift", "confirmations", "hand"]);
-        assert_eq!(words_of::<RunState>(), ["running", "promoted", "held", "failed"]);
+        assert_eq!(words_of::<RunState>(), ["running", "promoted", "held", "failed", "cancelled"]);
         let models = ["approved", "awaiting_signature", "champion", "retired", "withdrawn"];
         assert_eq!(words_of::<ModelState>(), models);
-        assert_eq!(words_of::<RequestState>(), ["queued", "running", "done", "failed", "interrupted"]);
+        assert_eq!(words_of::<RequestState>(), ["queued", "running", "done", "failed", "interrupted", "cancelled"]);
         assert_eq!(words_of::<QuarantineEnd>(), ["lifted", "discarded"]);
         assert_eq!(words_of::<Role>(), ["viewer", "operator", "admin"]);
         let rollouts = ["running", "paused", "halted", "rolled_back", "complete", "superseded"];

@@ -19,6 +19,8 @@ words! {
         Failed,
         /// The process ended again and again while it ran.
         Interrupted,
+        /// Somebody ended it before its time; the row says who.
+        Cancelled,
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod fill;
 
+use fill::CLASSES;
 pub(super) use fill::answer;
 
 use std::path::PathBuf;
@@ -35,6 +36,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Requests of each kind that are timed: the hundredth part of them is two.
 const REQUESTS: u64 = 200;
+
+/// Calls that one token may make a minute here: the bench is not to be slowed down by the limit that it does not measure.
+const CALLS: u32 = 1_000_000;
 
 /// Messages of a batch, as intake makes them under load.
 const BATCH: u64 = 100;
@@ -103,7 +107,10 @@ async fn measure(arguments: &AdminArguments, data: PathBuf) -> anyhow::Result<()
     let mut kinds = Vec::new();
     for (name, limit_ms, path) in [
         ("list of homes", Some(50.0), Path::Homes),
+        ("homes by name, state and model, latest first", Some(50.0), Path::HomesFiltered),
         ("list of answers", Some(50.0), Path::Answers),
+        ("answers of a class and verdict, newest first", Some(50.0), Path::AnswersFiltered),
+        ("answers of one model in a week", Some(50.0), Path::AnswersOfWeek),
         ("totals", None, Path::Totals),
         ("/healthz", Some(5.0), Path::Health),
     ] {
@@ -182,21 +189,22 @@ impl Server {
             director: Some(director),
             health: Arc::default(),
             repository: None,
+            settings: Arc::default(),
             trusted_proxies: Arc::default(),
         };
         let bound =
-            Bound::bind(&HttpConfig { listen: "127.0.0.1:0".parse()?, tls: None, trusted_proxies: Vec::new() })?;
+            Bound::bind(&HttpConfig { listen: "127.0.0.1:0".parse()?, tls: None, trusted_proxies: Vec::new(), calls_per_minute: CALLS })?;
         let url = format!("http://{}", bound.address());
         tokio::spawn({
             let stop = stop.clone();
             async move {
                 let _trainer = (requests, status);
-                if let Err(error) = bound.serve(Http::new(app, false), stop.cancelled_owned()).await {
+                if let Err(error) = bound.serve(Http::new(app, false).with_calls_per_minute(CALLS), stop.cancelled_owned()).await {
                     tracing::error!(%error, "the server ended");
                 }
             }
         });
-        Ok(Self { client: Client { http: reqwest::Client::new(), url, secret }, stop })
+        Ok(Self { client: Client { http: reqwest::Client::new(), url, secret, now }, stop })
     }
 }
 
@@ -204,7 +212,10 @@ impl Server {
 #[derive(Debug, Clone, Copy)]
 enum Path {
     Homes,
+    HomesFiltered,
     Answers,
+    AnswersFiltered,
+    AnswersOfWeek,
     Totals,
     Health,
 }
@@ -214,6 +225,7 @@ struct Client {
     http: reqwest::Client,
     url: String,
     secret: String,
+    now: i64,
 }
 
 impl Client {
@@ -234,7 +246,20 @@ impl Client {
             let home = fill::name(number * (homes - 1) / REQUESTS);
             let path = match path {
                 Path::Homes => format!("/api/v1/homes?after={home}"),
+                Path::HomesFiltered => {
+                    let digit = number % 10;
+                    format!("/api/v1/homes?q={digit}&state=online&model_version=1&sort=-heard_at")
+                }
                 Path::Answers => format!("/api/v1/feedback?after={home}/0"),
+                Path::AnswersFiltered => {
+                    let (class, verdict) = (CLASSES[number as usize % CLASSES.len()], ["confirmed", "dismissed"][number as usize % 2]);
+                    format!("/api/v1/feedback?device_class={class}&verdict={verdict}&sort=-received_at")
+                }
+                Path::AnswersOfWeek => {
+                    let until = self.now - (number as i64 % 8) * 86_400;
+                    let since = until - 7 * 86_400;
+                    format!("/api/v1/feedback?model_version=0&since={since}&until={until}&sort=-received_at")
+                }
                 Path::Totals => "/api/v1/feedback/totals".to_owned(),
                 Path::Health => "/healthz".to_owned(),
             };

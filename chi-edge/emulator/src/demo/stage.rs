@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use hearthwatch_api::http::Http;
+use hearthwatch_api::http::limits::CALLS_PER_MINUTE;
 use hearthwatch_api::http::config::{HttpConfig, HttpTls};
 use hearthwatch_api::server::Bound;
 use hearthwatch_cloud::aggregator::{Aggregator, Options, RoundOptions};
@@ -207,6 +208,7 @@ fn config(folder: &Path, layout: &Layout, mqtt_port: u16, socket: &Path, seed: u
         group: Group::load(&layout.group())?,
     });
     config.http = Some(HttpConfig {
+        calls_per_minute: CALLS_PER_MINUTE,
         listen: "127.0.0.1:0".parse()?,
         tls: Some(HttpTls { cert_file: layout.http_cert(), key_file: layout.http_key() }),
         trusted_proxies: Vec::new(),

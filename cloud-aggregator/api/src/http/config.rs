@@ -15,6 +15,8 @@ pub struct HttpConfig {
     /// Reverse proxies: what they say of a caller's address is believed, and the limit on connections of one address does not
     /// hold for them.
     pub trusted_proxies: Vec<Network>,
+    /// Calls of the admin API that one token may make a minute.
+    pub calls_per_minute: u32,
 }
 
 /// The server's certificate and key, PEM.

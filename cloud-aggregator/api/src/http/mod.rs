@@ -6,6 +6,7 @@ pub(crate) mod conditional;
 pub mod config;
 pub mod connections;
 pub mod dry_run;
+pub(crate) mod events;
 pub mod extract;
 pub(crate) mod idempotent;
 pub mod limiter;

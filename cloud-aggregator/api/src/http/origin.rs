@@ -1,5 +1,6 @@
 //! Where a request comes from: the peer's own address, or what a trusted proxy says of it. Pure.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -22,6 +23,12 @@ pub struct Network {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is neither an address nor a network like \"10.0.0.0/8\"")]
 pub struct NetworkError(String);
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
 
 impl FromStr for Network {
     type Err = NetworkError;

@@ -1,5 +1,6 @@
 //! What the API holds on to.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use hearthwatch_store::Store;
 use hearthwatch_store::clock::Clock;
 use hearthwatch_supervision::Board;
 use hearthwatch_telemetry::metrics::Metrics;
+use serde_json::Value;
 
 use super::origin::Network;
 
@@ -32,6 +34,8 @@ pub struct AppState {
     pub health: Arc<Board>,
     /// Directory of the signed repository; none without `[release]`.
     pub repository: Option<Arc<Path>>,
+    /// What it was configured with, by key; without secrets.
+    pub settings: Arc<BTreeMap<String, Value>>,
     /// Proxies whose word on a caller's address is taken.
     pub trusted_proxies: Arc<[Network]>,
 }

@@ -125,6 +125,15 @@ enumerations! {
         /// It never said what it runs.
         Silent,
     }
+    /// Whether a claim can be used.
+    ClaimState {
+        /// It can.
+        Open,
+        /// It was, by a key.
+        Used,
+        /// Its time is over.
+        Expired,
+    }
     /// Whether there is a certificate.
     RenewalWord {
         /// The next certificate is in the answer.

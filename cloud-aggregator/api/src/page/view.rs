@@ -257,6 +257,7 @@ fn ended(run: &RunRow, now: i64) -> Markup {
         RunState::Promoted => ("good", "Promoted"),
         RunState::Held => ("bad", "Held back"),
         RunState::Failed => ("bad", "Failed"),
+        RunState::Cancelled => ("", "Cancelled"),
     };
     let cause = match run.trigger {
         RunTrigger::Count => "enough new answers",

@@ -1,8 +1,11 @@
 //! The admin API, one file for each noun. Views are types of their own: a column added to a table is not thereby told.
 
+pub mod alerts;
 pub mod audit;
+pub mod claims;
 pub mod datasets;
 pub mod enroll;
+pub mod evaluation;
 pub mod feedback;
 pub(crate) mod health;
 pub mod homes;
@@ -13,9 +16,12 @@ pub mod releases;
 pub mod renew;
 pub mod renewals;
 pub mod repository_files;
+pub mod rollout_schedule;
 pub mod rollouts;
 pub mod rounds;
+pub mod run_compare;
 pub mod runs;
+pub mod settings;
 pub mod tokens;
 
 use prelude::*;
@@ -63,6 +69,12 @@ pub(crate) fn router() -> OpenApiRouter<Http> {
         .merge(rollouts::router())
         .merge(rounds::router())
         .merge(tokens::router())
+        .merge(run_compare::router())
+        .merge(rollout_schedule::router())
+        .merge(evaluation::router())
+        .merge(claims::router())
+        .merge(alerts::router())
+        .merge(settings::router())
         .merge(audit::router())
 }
 

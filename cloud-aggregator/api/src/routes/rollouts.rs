@@ -1,5 +1,6 @@
 //! Rollouts: how a release goes out, what is proven to run where, and what an operator may do about it.
 
+use axum::response::Response;
 use hearthwatch_fleet::rollout::Director;
 use hearthwatch_fleet::rollout::execute::Watched;
 use hearthwatch_fleet::rollout::gate::{Finding, Test};
@@ -10,6 +11,7 @@ use utoipa::IntoParams;
 
 use super::prelude::*;
 use crate::http::audit::would;
+use crate::http::events::{self, Seen};
 use crate::http::problem::Present;
 
 /// A release on its way. Times are Unix seconds.
@@ -149,6 +151,7 @@ pub(super) fn router() -> OpenApiRouter<Http> {
         .routes(routes!(promote))
         .routes(routes!(halt))
         .routes(routes!(roll_back))
+        .routes(routes!(events))
         .routes(routes!(attestations))
 }
 
@@ -174,6 +177,32 @@ pub(crate) async fn one(
     Segment(version): Segment<ModelVersion>,
 ) -> Answer<RolloutDetail> {
     read(&http, version).await.map(Json)
+}
+
+/// Streams a rollout as it changes, until it is over.
+#[utoipa::path(get, path = "/api/v1/rollouts/{version}/events", tag = "rollouts", params(("version" = Number, Path)),
+    responses(
+    (status = 200, body = String, content_type = "text/event-stream",
+        description = "Events `changed`, and `ended` at the end, each with a `RolloutDetail`."),
+))]
+pub(crate) async fn events(
+    _: Viewer,
+    http: State<Http>,
+    Segment(version): Segment<ModelVersion>,
+) -> Result<Response, Problem> {
+    let watched = http.0.clone();
+    events::watch(&http, move || {
+        let http = watched.clone();
+        async move {
+            let director = director(&http)?;
+            let found = blocking(&http.app.store, move |store| director.look_lately(store, version)).await?;
+            let none = || Problem::NotFound { noun: "rollout", id: version.to_string() };
+            let thing = found.map(RolloutDetail::from).ok_or_else(none)?;
+            let ended = !matches!(thing.rollout.state, RolloutState::Running | RolloutState::Paused);
+            Ok(Seen { thing, ended })
+        }
+    })
+    .await
 }
 
 /// Lists what each home is proven to run, by name.
@@ -333,7 +362,7 @@ async fn tried(
     Ok(would(name, &version.to_string(), detail))
 }
 
-fn director(http: &Http) -> Result<Director, Problem> {
+pub(super) fn director(http: &Http) -> Result<Director, Problem> {
     let none = || Problem::Unavailable("no [rollout] is configured: nothing is ordered to homes".to_owned());
     http.app.director.clone().ok_or_else(none)
 }

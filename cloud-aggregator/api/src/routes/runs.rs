@@ -12,6 +12,7 @@ use utoipa::IntoParams;
 
 use super::prelude::*;
 use super::releases::ReleaseView;
+use crate::http::events::{self, Seen};
 
 /// One retraining. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -181,6 +182,8 @@ pub(super) fn router() -> OpenApiRouter<Http> {
         .routes(routes!(requests))
         .routes(routes!(request))
         .routes(routes!(promote))
+        .routes(routes!(cancel))
+        .routes(routes!(events))
         .routes(routes!(training))
 }
 
@@ -202,6 +205,11 @@ pub(crate) async fn list(_: Viewer, http: State<Http>, Params(asked): Params<Run
     (status = 200, body = RunView),
 ))]
 pub(crate) async fn one(_: Viewer, http: State<Http>, Segment(id): Segment<String>) -> Answer<RunView> {
+    find(&http, id).await.map(Json)
+}
+
+/// The run of this id, or of the request of this id.
+async fn find(http: &Http, id: String) -> Result<RunView, Problem> {
     let asked = id.clone();
     let found = blocking(&http.app.store, move |store| {
         if let Some(run) = store.run(&asked)? {
@@ -211,7 +219,7 @@ pub(crate) async fn one(_: Viewer, http: State<Http>, Segment(id): Segment<Strin
         let run = request.run.as_deref().map(|run| store.run(run)).transpose()?.flatten();
         Ok(Some(run.map_or_else(|| not_begun(request), RunView::from)))
     });
-    found.await?.map(Json).ok_or(Problem::NotFound { noun: "run", id })
+    found.await?.ok_or(Problem::NotFound { noun: "run", id })
 }
 
 /// A request that became no run, or none yet.
@@ -279,6 +287,65 @@ pub(crate) async fn request(_: Viewer, http: State<Http>, Segment(id): Segment<S
     let asked = id.clone();
     let row = blocking(&http.app.store, move |store| store.run_request(&asked)).await?;
     row.map(|row| Json(row.into())).ok_or(Problem::NotFound { noun: "run request", id })
+}
+
+/// Streams a retraining that was asked for, until it has ended: as a row, and while it runs what the trainer is doing.
+#[utoipa::path(get, path = "/api/v1/run-requests/{id}/events", tag = "runs", params(("id" = String, Path)), responses(
+    (status = 200, body = String, content_type = "text/event-stream",
+        description = "Events `changed`, and `ended` at the end, each with a `RunProgress`."),
+))]
+pub(crate) async fn events(
+    _: Viewer,
+    http: State<Http>,
+    Segment(id): Segment<String>,
+) -> Result<Response, Problem> {
+    let watched = http.0.clone();
+    events::watch(&http, move || {
+        let (http, id) = (watched.clone(), id.clone());
+        async move {
+            let asked = id.clone();
+            let row = blocking(&http.app.store, move |store| store.run_request(&asked)).await?;
+            let request: RunRequestView = row.ok_or(Problem::NotFound { noun: "run request", id })?.into();
+            let running = request.state == RequestState::Running;
+            let training = running.then(|| http.app.training.status().borrow().clone().into());
+            let ended = request.ended_at.is_some();
+            Ok(Seen { thing: RunProgress { request, training }, ended })
+        }
+    })
+    .await
+}
+
+/// A retraining that was asked for, and how far it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RunProgress {
+    /// The request.
+    pub request: RunRequestView,
+    /// What the trainer is doing; none while the request waits, or once it has ended.
+    pub training: Option<TrainingView>,
+}
+
+/// Ends a run, or a request for one, before its time. It ends after the batch that it is at; the answer shows it as it was. Needs operator.
+#[utoipa::path(post, path = "/api/v1/runs/{id}/cancel", tag = "runs", params(("id" = String, Path)),
+    request_body = Reason, responses(
+    (status = 202, body = RunView, description = "The wish is known; `GET` of the run shows when it has ended."),
+))]
+pub(crate) async fn cancel(
+    Operator(caller): Operator,
+    http: State<Http>,
+    Segment(id): Segment<String>,
+    Body(reason): Body<Reason>,
+) -> Result<(StatusCode, Json<RunView>), Problem> {
+    let detail = json!({"reason": reason.checked()?});
+    let run = find(&http, id.clone()).await?;
+    if run.state != RunState::Running {
+        return Err(Problem::Conflict(format!("run {id} has ended: it is {}", run.state.as_str())));
+    }
+    audited(&http, &caller, "run.cancel", &id, detail, async {
+        let known = http.app.training.cancellations().wish(&id, &caller.actor().to_string());
+        if known { Ok(()) } else { Err(Problem::Conflict("too many runs are being cancelled already".to_owned())) }
+    })
+    .await?;
+    Ok((StatusCode::ACCEPTED, Json(run)))
 }
 
 /// Releases the candidate of a run that the gate held back, or that waits for a person. Needs operator.

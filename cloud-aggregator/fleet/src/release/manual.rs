@@ -81,6 +81,7 @@ pub fn plan(run: &RunRow, existing: Option<&ModelRow>, champion: Option<&ModelRo
     match run.state {
         RunState::Running => return nothing("is not over"),
         RunState::Failed => return nothing("failed"),
+        RunState::Cancelled => return nothing("was cancelled"),
         RunState::Promoted | RunState::Held => {}
     }
     let Some(sha256) = run.challenger.clone() else { return nothing("made no candidate") };

@@ -3,7 +3,7 @@
 //! Background work without input: it looks at the store, does what is missing, and may be run again at any time. What was
 //! stored and not sent is sent after the next start or connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -33,6 +33,7 @@ use super::fleet::Fleet;
 use super::gate::{self, Evidence, Finding};
 use super::plan::{Member, Next, Situation, plan};
 use super::policy::{OnAlarm, Policy};
+use super::schedule::{Place, WaveAhead, schedule};
 use crate::event::RolloutStopped;
 
 /// How often the director looks by itself; signals wake it earlier. Waves are hours apart.
@@ -72,6 +73,19 @@ pub struct Watched {
     pub open: usize,
     /// What it waits for.
     pub next: Next,
+}
+
+/// Who gets a release when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// Name of the policy.
+    pub policy: String,
+    /// When the rollout began, or would begin, Unix seconds.
+    pub started_at: i64,
+    /// In order.
+    pub waves: Vec<WaveAhead>,
+    /// In the order in which homes get the release.
+    pub places: Vec<Place>,
 }
 
 /// Signs and sends orders.
@@ -360,6 +374,29 @@ impl Director {
         let watched = seen.map(|seen| self.watch(&seen, now).0);
         *lately = watched.clone().map(|watched| (now, watched));
         Ok(watched)
+    }
+
+    /// Who gets a release when: of the rollout of `version`, or, with none, of the next one if it began now. None if there is no such rollout.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn schedule(&self, store: &dyn Store, version: Option<ModelVersion>) -> StoreResult<Option<Schedule>> {
+        let fleet = Fleet::read(store, self.ledger.as_deref())?;
+        let now = self.clock.now();
+        let Some(version) = version else {
+            // No home was ordered to run what does not exist.
+            let members: Vec<Member> = fleet.members(ModelVersion(u64::MAX), &BTreeSet::new());
+            let (waves, places) = schedule(&self.policy, &members, now, 0);
+            return Ok(Some(Schedule { policy: self.policy.name.clone(), started_at: now, waves, places }));
+        };
+        let Some(row) = store.rollout(version)? else { return Ok(None) };
+        let policy = self.policy_of(&row);
+        let reported = evidence::reported(version, &store.outcomes(Some(version), 0)?);
+        let members = fleet.members(version, &reported);
+        let pause = row.paused_at.map_or(0, |since| (now - since).max(0));
+        let (waves, places) = schedule(&policy, &members, row.started_at, row.paused_seconds.saturating_add(pause));
+        Ok(Some(Schedule { policy: policy.name.clone(), started_at: row.started_at, waves, places }))
     }
 
     /// What homes are proven to run, by home: at most `limit` that come after `after`. Blocks.

@@ -13,6 +13,7 @@ pub mod gate;
 pub mod manual;
 pub mod plan;
 pub mod policy;
+pub mod schedule;
 pub mod simulate;
 
 pub use execute::Director;

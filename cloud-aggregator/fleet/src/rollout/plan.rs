@@ -109,7 +109,7 @@ pub fn plan(situation: &Situation<'_>) -> Plan {
 }
 
 /// How many of `homes` a wave of `percent` reaches: at least one, so that no wave is empty in a small fleet.
-fn cohort(homes: usize, percent: u8) -> usize {
+pub(super) fn cohort(homes: usize, percent: u8) -> usize {
     (homes * usize::from(percent)).div_ceil(100).min(homes)
 }
 

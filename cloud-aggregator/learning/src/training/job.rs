@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::cancel::Cancellations;
 use super::learner::{Challenger, LearnError, Learner, Step};
 use super::mlflow::Tracker;
 use super::pace::Pace;
@@ -45,8 +46,10 @@ pub struct Job {
     pub metrics: Arc<Metrics>,
     /// Shows what is going on.
     pub status: watch::Sender<TrainingStatus>,
-    /// Ends a run half-way.
+    /// Ends a run half-way, with the program.
     pub stop: CancellationToken,
+    /// Runs that somebody wants to end.
+    pub cancellations: Cancellations,
 }
 
 /// A run that has ended.
@@ -98,13 +101,20 @@ impl Job {
         // From here on there is a row: whatever goes wrong is its end.
         let ended = self.attempt(&start);
         let mut run = start.run;
+        if !matches!(ended, Err(TrainingError::Stopped)) {
+            // It ended by itself before the wish was heard.
+            self.cancellations.forget(&run.id);
+        }
         match ended {
             Ok(finished) => {
                 RunEnded(&finished.run).emit(&self.metrics);
                 Ok(finished)
             }
-            // It stays *running* in the store, and is taken up again at the next start.
-            Err(TrainingError::Stopped) => Err(TrainingError::Stopped),
+            Err(TrainingError::Stopped) => match self.cancellations.wished(&run.id) {
+                Some(by) if !self.stop.is_cancelled() => self.cancelled(run, by),
+                // It stays *running* in the store, and is taken up again at the next start.
+                _ => Err(TrainingError::Stopped),
+            },
             Err(error) => {
                 run.ended_at = Some(self.clock.now());
                 run.state = RunState::Failed;
@@ -118,6 +128,16 @@ impl Job {
                 Err(TrainingError::Failed { run: run.id, cause })
             }
         }
+    }
+
+    /// The end of a run that somebody wished.
+    fn cancelled(&self, run: RunRow, by: String) -> Result<Finished, TrainingError> {
+        let failure = Some(format!("cancelled by {by}"));
+        let row = RunRow { state: RunState::Cancelled, ended_at: Some(self.clock.now()), failure, ..run };
+        RunEnded(&row).emit(&self.metrics);
+        self.store.put_run(&row)?;
+        self.cancellations.forget(&row.id);
+        Err(TrainingError::Cancelled { run: row.id, by })
     }
 
     /// Learns, keeps what was learnt, and records the verdict.
@@ -230,7 +250,7 @@ impl Job {
     fn finished(&self, id: &str) -> Result<Option<Finished>, TrainingError> {
         let Some(run) = self.store.run(id)? else { return Ok(None) };
         match run.state {
-            RunState::Running | RunState::Failed => Ok(None),
+            RunState::Running | RunState::Failed | RunState::Cancelled => Ok(None),
             RunState::Held => Ok(Some(Finished { run, model: None })),
             RunState::Promoted => {
                 let model = self.store.models()?.into_iter().find(|model| model.run == run.id);
@@ -244,7 +264,7 @@ impl Job {
         let champion = start.champion.as_ref().map(|(_, artifact)| artifact.as_slice());
         let mut pace = Pace::default();
         let mut progress = |step| {
-            if self.stop.is_cancelled() {
+            if self.stop.is_cancelled() || self.cancellations.wished(run).is_some() {
                 return ControlFlow::Break(());
             }
             match step {

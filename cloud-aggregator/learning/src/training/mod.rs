@@ -1,5 +1,6 @@
 //! Learning from the answers: when, from what, and what the gate says.
 
+mod cancel;
 mod card;
 mod config;
 pub mod corpus;
@@ -16,6 +17,7 @@ mod run_log;
 mod trainer;
 pub mod trigger;
 
+pub use cancel::Cancellations;
 pub use card::card;
 pub use config::{SCHEDULE_HOURS_DEFAULT, SEED_DEFAULT, TRIGGER_COUNT_DEFAULT, TrainingConfig};
 pub use job::{Finished, Job, run_id, take_snapshot};
@@ -65,6 +67,14 @@ pub enum TrainingError {
         run: String,
         /// One line: the learner's words, or those of its panic.
         cause: String,
+    },
+    /// Somebody ended it before its time.
+    #[error("cancelled by {by}")]
+    Cancelled {
+        /// The run; empty where there was none yet.
+        run: String,
+        /// Who: `token:NAME`.
+        by: String,
     },
     /// The store did not take it.
     #[error("{0}")]

@@ -7,7 +7,7 @@ use hearthwatch_store::run_requests::RunRequestRow;
 use hearthwatch_store::{RequestState, RunRow, RunTrigger, Store, blocking};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{REQUESTS_MAX, TrainingError, TrainingStatus};
+use super::{Cancellations, REQUESTS_MAX, TrainingError, TrainingStatus};
 
 /// How often a request is taken up whose process ended meanwhile; then it may well be what ends it.
 pub const ATTEMPTS_MAX: u32 = 3;
@@ -45,6 +45,7 @@ pub struct TrainingHandle {
     status: watch::Receiver<TrainingStatus>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    cancellations: Cancellations,
 }
 
 impl TrainingHandle {
@@ -56,7 +57,14 @@ impl TrainingHandle {
     ) -> (Self, mpsc::Receiver<RunRequest>, watch::Sender<TrainingStatus>) {
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
         let (sender, status) = watch::channel(TrainingStatus { phase: "idle", ..TrainingStatus::default() });
-        (Self { requests, status, store, clock }, inbox, sender)
+        let cancellations = Cancellations::default();
+        (Self { requests, status, store, clock, cancellations }, inbox, sender)
+    }
+
+    /// Where the trainer hears of runs that somebody wants to end.
+    #[must_use]
+    pub fn cancellations(&self) -> Cancellations {
+        self.cancellations.clone()
     }
 
     /// Asks for a run. The request is in the store, *queued*, when this returns, and is put through even if the process ends
@@ -116,6 +124,10 @@ pub(super) fn ended(row: RunRequestRow, result: &Result<RunRow, TrainingError>, 
     match result {
         Ok(run) => RunRequestRow { state: RequestState::Done, ended_at, run: Some(run.id.clone()), ..row },
         Err(TrainingError::Stopped) => row,
+        Err(TrainingError::Cancelled { run, by }) => {
+            let (run, reason) = (Some(run.clone()).filter(|run| !run.is_empty()), Some(format!("cancelled by {by}")));
+            RunRequestRow { state: RequestState::Cancelled, ended_at, run, reason, ..row }
+        }
         Err(TrainingError::Failed { run, cause }) => {
             let run = Some(run.clone()).filter(|run| !run.is_empty());
             RunRequestRow { state: RequestState::Failed, ended_at, run, reason: Some(cause.clone()), ..row }

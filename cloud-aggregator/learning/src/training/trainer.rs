@@ -116,6 +116,14 @@ impl Trainer {
 
     /// One request from here to its end, each step of it in the store.
     async fn put_through(&self, request: RunRequestRow) -> Result<RunRow, TrainingError> {
+        if let Some(by) = self.job.cancellations.wished(&request.id) {
+            let result = Err(TrainingError::Cancelled { run: String::new(), by });
+            let row = ended(request, &result, self.job.clock.now());
+            self.job.cancellations.forget(&row.id);
+            RunRequestEnded(&row).emit(&self.job.metrics);
+            self.note(&row).await?;
+            return result;
+        }
         let row = taken_up(request, self.job.clock.now());
         self.note(&row).await?;
         if row.ended_at.is_some() {
@@ -123,7 +131,10 @@ impl Trainer {
             RunRefused { cause: &cause }.emit(&self.job.metrics);
             return Err(TrainingError::Unready(cause));
         }
+        self.job.cancellations.in_hand(Some(&row.id));
         let result = self.once(row.trigger).await;
+        self.job.cancellations.in_hand(None);
+        self.job.cancellations.forget(&row.id);
         let row = ended(row, &result, self.job.clock.now());
         RunRequestEnded(&row).emit(&self.job.metrics);
         // That it could not be written is told; the run itself went as it went.
@@ -215,7 +226,7 @@ impl Trainer {
         };
         match &result {
             // The end of a run that had begun is told where it ended.
-            Ok(_) | Err(TrainingError::Failed { .. }) => {}
+            Ok(_) | Err(TrainingError::Failed { .. } | TrainingError::Cancelled { .. }) => {}
             Err(error) => RunRefused { cause: &error.to_string() }.emit(&self.job.metrics),
         }
         if let Ok(Finished { model: Some(model), .. }) = &result

@@ -109,8 +109,8 @@ fn apply_samples(transaction: &Transaction<'_>) -> StoreResult<()> {
 fn store_feedback(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlite::Result<()> {
     let mut insert = transaction.prepare(
         "INSERT INTO feedback (home, sequence, digest, verdict, received_at, payload, grace, lift, device_class,
-             model_version, origin)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (home, sequence) DO NOTHING",
+             model_version, origin, raised_at, answered_at, score, threshold)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT (home, sequence) DO NOTHING",
     )?;
     let mut count = transaction.prepare("UPDATE homes SET records = records + 1 WHERE home = ?1")?;
     for row in &batch.feedback {
@@ -127,6 +127,10 @@ fn store_feedback(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlit
             row.record.device_class,
             signed(row.record.model_version.0),
             origin_word(row.record.origin),
+            row.record.raised_at,
+            row.record.answered_at,
+            row.record.score,
+            row.record.threshold,
         ])?;
         if inserted == 1 {
             count.execute([home])?;
@@ -158,13 +162,18 @@ pub(super) fn fill_columns(connection: &mut Connection) -> StoreResult<()> {
         if rows.is_empty() {
             return Ok(());
         }
-        let update = "UPDATE feedback SET device_class = ?2, model_version = ?3, origin = ?4 WHERE rowid = ?1";
+        let unread = "UPDATE feedback SET device_class = '' WHERE rowid = ?1";
+        let update = "UPDATE feedback SET device_class = ?2, model_version = ?3, origin = ?4, raised_at = ?5,
+             answered_at = ?6, score = ?7, threshold = ?8 WHERE rowid = ?1";
         for (rowid, payload) in rows {
-            let known = feedback_in("feedback", &payload).ok().map(|record| {
-                (record.device_class, signed(record.model_version.0), origin_word(record.origin))
-            });
-            let (class, version, origin) = known.unwrap_or_default();
-            query::run(&transaction, action, update, params![rowid, class, version, origin])?;
+            let Ok(record) = feedback_in("feedback", &payload) else {
+                query::run(&transaction, action, unread, [rowid])?;
+                continue;
+            };
+            let (version, origin) = (signed(record.model_version.0), origin_word(record.origin));
+            let (raised, answered) = (record.raised_at, record.answered_at);
+            let values = params![rowid, record.device_class, version, origin, raised, answered, record.score, record.threshold];
+            query::run(&transaction, action, update, values)?;
         }
         transaction.commit().map_err(engine(action))?;
     }

@@ -3,6 +3,7 @@
 mod announced;
 mod answered;
 mod change;
+mod evaluation;
 mod homes;
 mod idempotency;
 mod ingest;

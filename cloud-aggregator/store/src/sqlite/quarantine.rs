@@ -217,7 +217,8 @@ fn admit(transaction: &Transaction<'_>, payload: &[u8], line: u64, at: i64) -> S
         return Ok(false);
     }
     let insert = "INSERT INTO feedback (home, sequence, digest, verdict, received_at, payload, lift, device_class,
-         model_version, origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+         model_version, origin, raised_at, answered_at, score, threshold)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     let values = params![
         home,
         sequence,
@@ -229,6 +230,10 @@ fn admit(transaction: &Transaction<'_>, payload: &[u8], line: u64, at: i64) -> S
         record.device_class,
         signed(record.model_version.0),
         origin_word(record.origin),
+        record.raised_at,
+        record.answered_at,
+        record.score,
+        record.threshold,
     ];
     run(transaction, "lift", insert, values)?;
     run(transaction, "lift", "UPDATE homes SET records = records + 1 WHERE home = ?1", [home])?;

@@ -36,6 +36,7 @@ fn world(puppet: Puppet) -> World {
         metrics: Arc::new(Metrics::new()),
         status,
         stop: CancellationToken::new(),
+        cancellations: Cancellations::default(),
     };
     World { _directory: directory, job, puppet, clock, shown }
 }
@@ -109,6 +110,19 @@ fn a_failed_run_says_why_and_may_be_run_again() {
     assert_eq!((run.state, run.failure.as_deref()), (RunState::Failed, Some("the loss is not finite")));
     world.job.learner = Arc::new(Puppet::new(true));
     assert_eq!(world.job.run(RunTrigger::Hand).unwrap().run.id, run.id);
+}
+
+#[test]
+fn a_run_that_somebody_cancels_ends_and_says_who_did() {
+    let world = world(Puppet::new(true));
+    answer(&world, 1);
+    assert!(world.job.cancellations.wish("any", "token:kim"));
+    world.job.cancellations.in_hand(Some("any"));
+    let error = world.job.run(RunTrigger::Hand).unwrap_err();
+    assert!(error.to_string().starts_with("cancelled by token:kim"), "{error}");
+    let run = &world.job.store.runs(0).unwrap()[0];
+    assert_eq!((run.state, run.failure.as_deref()), (RunState::Cancelled, Some("cancelled by token:kim")));
+    assert_eq!(run.ended_at, Some(world.job.clock.now()));
 }
 
 #[test]

@@ -2,10 +2,16 @@
 ALTER TABLE feedback ADD COLUMN device_class TEXT;
 ALTER TABLE feedback ADD COLUMN model_version INTEGER;
 ALTER TABLE feedback ADD COLUMN origin TEXT;
+ALTER TABLE feedback ADD COLUMN raised_at INTEGER;
+ALTER TABLE feedback ADD COLUMN answered_at INTEGER;
+ALTER TABLE feedback ADD COLUMN score REAL;
+ALTER TABLE feedback ADD COLUMN threshold REAL;
 -- One index for each way to ask, newest first; what stands behind the time is filtered without a look at the rows, which have kilobytes.
-CREATE INDEX feedback_newest ON feedback (received_at, home, sequence, verdict, device_class, model_version, origin);
+CREATE INDEX feedback_newest ON feedback
+    (received_at, home, sequence, verdict, device_class, model_version, origin, raised_at, answered_at, score, threshold);
 CREATE INDEX feedback_class ON feedback (device_class, received_at, home, sequence, verdict, model_version, origin);
 CREATE INDEX feedback_model ON feedback (model_version, received_at, home, sequence, verdict, device_class, origin);
+CREATE INDEX announced_newest ON announced (received_at, home, model_version);
 
 -- Operators' words for homes: a group, a place, a kind of device.
 CREATE TABLE home_tags (
