@@ -43,6 +43,7 @@ const EXAMPLE: &str = r#"A configuration file; `hearthwatch-provision init` make
   key_file = "cloud/http.key"
   trusted_proxies = []                     # addresses or networks of your own reverse proxies: their X-Forwarded-For
                                            # or Forwarded says who calls
+  calls_per_minute = 3000                  # of the admin API, by one token; then 429
 
   [ingest]                                 # what is asked of answers
   require_announced = true                 # only to alarms that the home announced before

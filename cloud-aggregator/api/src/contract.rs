@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn the_calls_are_those_of_the_document() {
-        assert_eq!(CALLS["/api/v1/homes"][&Method::GET].parameters, ["limit", "after"]);
+        assert_eq!(CALLS["/api/v1/renewals"][&Method::GET].parameters, ["limit", "after"]);
+        assert_eq!(CALLS["/api/v1/runs"][&Method::POST].parameters, ["dry_run"]);
         assert!(CALLS["/api/v1/tokens"][&Method::POST].body && !CALLS["/api/v1/runs"][&Method::POST].body);
     }
 }

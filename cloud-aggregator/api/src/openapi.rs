@@ -317,7 +317,7 @@ mod tests {
                 assert_eq!(properties.keys().collect::<Vec<_>>(), ["items", "next"], "{path}");
             }
         }
-        assert_eq!(lists, 19, "a list that does not end in Page is not looked at");
+        assert_eq!(lists, 23, "a list that does not end in Page is not looked at");
     }
 
     #[test]

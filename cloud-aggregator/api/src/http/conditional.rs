@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use tower::ServiceExt as _;
 
 use super::Http;
+use super::limits::CallsLeft;
 use super::problem::Problem;
 use crate::openapi::document;
 
@@ -91,7 +92,10 @@ fn look(path: &str, request: &Request) -> Result<Request, Problem> {
     let built = Request::builder().method(Method::GET).uri(place).body(Body::empty());
     let mut look = built.map_err(Problem::internal)?;
     look.headers_mut().extend(credentials(request.headers()));
-    *look.extensions_mut() = request.extensions().clone();
+    // What the caller has left to ask; nothing of how the call itself was routed.
+    if let Some(left) = request.extensions().get::<CallsLeft>() {
+        look.extensions_mut().insert(left.clone());
+    }
     Ok(look)
 }
 

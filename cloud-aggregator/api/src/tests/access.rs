@@ -11,7 +11,7 @@ use crate::bench::NOW;
 use crate::openapi::document;
 
 /// Every call that wants a token, with the least role that may make it.
-const ROLES: [(&str, &str, Role); 46] = [
+const ROLES: [(&str, &str, Role); 63] = [
     ("GET", "/api/v1/homes", Role::Viewer),
     ("GET", "/api/v1/homes/{home}", Role::Viewer),
     ("POST", "/api/v1/homes/{home}/revoke", Role::Admin),
@@ -56,6 +56,23 @@ const ROLES: [(&str, &str, Role); 46] = [
     ("POST", "/api/v1/rollouts/{version}/promote", Role::Operator),
     ("POST", "/api/v1/rollouts/{version}/halt", Role::Operator),
     ("POST", "/api/v1/rollouts/{version}/rollback", Role::Operator),
+    ("GET", "/api/v1/tags", Role::Viewer),
+    ("PUT", "/api/v1/homes/{home}/tags", Role::Operator),
+    ("GET", "/api/v1/renewals/{home}", Role::Viewer),
+    ("GET", "/api/v1/claims", Role::Operator),
+    ("GET", "/api/v1/claims/{home}", Role::Operator),
+    ("POST", "/api/v1/claims", Role::Admin),
+    ("DELETE", "/api/v1/claims/{home}", Role::Admin),
+    ("GET", "/api/v1/quarantine/{id}", Role::Viewer),
+    ("POST", "/api/v1/runs/{id}/cancel", Role::Operator),
+    ("GET", "/api/v1/run-comparison", Role::Viewer),
+    ("GET", "/api/v1/run-requests/{id}/events", Role::Viewer),
+    ("GET", "/api/v1/rollouts/{version}/events", Role::Viewer),
+    ("GET", "/api/v1/rollouts/{version}/schedule", Role::Viewer),
+    ("GET", "/api/v1/rollout-schedule", Role::Viewer),
+    ("GET", "/api/v1/evaluation", Role::Viewer),
+    ("GET", "/api/v1/alerts", Role::Viewer),
+    ("GET", "/api/v1/settings", Role::Operator),
     ("GET", "/api/v1/audit", Role::Operator),
     ("GET", "/api/v1/tokens", Role::Admin),
 ];
@@ -188,9 +205,9 @@ async fn a_query_parameter_that_a_call_does_not_know_stops_it_whatever_the_metho
     let store = &api.bench.app.store;
     let posted = api.call("POST", "/api/v1/runs?dryRun=true", &api.operator, None).await;
     assert_eq!((posted.status.as_u16(), posted.problem().as_str()), (400, "unknown-parameter"));
-    assert_eq!(posted.json()["detail"], "unknown query parameter \"dryRun\"; this call takes none");
+    assert_eq!(posted.json()["detail"], "unknown query parameter \"dryRun\"; known here: dry_run");
     let listed = api.call("GET", "/api/v1/homes?limit=1&page=2", &api.viewer, None).await;
-    assert_eq!(listed.json()["detail"], "unknown query parameter \"page\"; known here: limit, after");
+    assert_eq!(listed.json()["detail"], "unknown query parameter \"page\"; known here: q, state, excluded, model_version, agent_version, tag, heard_before, sort, limit, after");
     let deleted = api.call("DELETE", "/api/v1/tokens/viewer?dryRun=true", &api.admin, None).await;
     assert_eq!(deleted.problem(), "unknown-parameter");
     for place in ["/healthz?x=1", "/login?next=/", "/api/openapi.json?v=2"] {

@@ -175,7 +175,7 @@ pub fn evaluate(known: &Known, period: Period) -> Evaluation {
     let of = |home: &HomeId| slices.get(home).cloned().unwrap_or_default();
     for exposure in exposures(&lives, &known.outcomes, period.since, period.until) {
         let (all, parts) = models.entry(exposure.model_version).or_default();
-        let mut add = |sums: &mut Sums| {
+        let add = |sums: &mut Sums| {
             sums.homes.insert(exposure.home.clone());
             sums.seconds = sums.seconds.saturating_add(exposure.seconds);
         };
