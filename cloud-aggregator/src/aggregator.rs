@@ -31,6 +31,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::config::{Config, MqttConfig, RolloutConfig, shown};
 use crate::counts::Counts;
 use crate::health::{self, Checks};
+use crate::webhooks::Sender;
 
 /// Name of the database in the data directory.
 pub const DATABASE_FILE: &str = "aggregator.db";
@@ -196,6 +197,7 @@ impl Aggregator {
             config: config.training.clone(),
             releases: Arc::new(releases.clone()),
             left_open,
+            withheld: None,
             reference: None,
         };
         parts.vital("trainer", trainer.run(requests, progress.subscribe()));
@@ -203,6 +205,13 @@ impl Aggregator {
         let counts = Counts::new(&store, &metrics, &clock, config.enrolment.as_deref());
         let checks = Checks::new(&health, training.status(), &config.data, signer).with_counts(counts);
         parts.vital("checks", checks.run(stop.clone()));
+
+        for webhook in &config.webhooks {
+            let (webhook, store, stop) = (webhook.clone(), Arc::clone(&store), stop.clone());
+            parts.optional("webhooks", move || {
+                Sender::new(webhook.clone(), Arc::clone(&store), Arc::new(SystemClock)).run(stop.clone())
+            });
+        }
 
         let director = director(&config, &store, &metrics)?;
         // Offers are kept also where no rounds are held: a home sends one only now and then.

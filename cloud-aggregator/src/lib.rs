@@ -9,3 +9,4 @@ mod health;
 pub mod health_check;
 pub mod offline;
 pub mod serve;
+mod webhooks;

@@ -9,6 +9,7 @@ mod rollout;
 mod rounds;
 pub mod shown;
 mod training;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,7 @@ use hearthwatch_rounds::RoundsConfig;
 pub use ingest::IngestConfig;
 pub use mqtt::{MqttConfig, MqttTls};
 pub use rollout::RolloutConfig;
+pub use webhooks::WebhookConfig;
 
 /// Everything the aggregator is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +48,8 @@ pub struct Config {
     pub rollout: Option<RolloutConfig>,
     /// Whether, when and how homes are asked to train.
     pub rounds: RoundsConfig,
+    /// Who is told of what happens, by HTTP.
+    pub webhooks: Vec<WebhookConfig>,
 }
 
 impl Config {
@@ -57,7 +61,8 @@ impl Config {
         let (data, certificate_days) = (data.into(), HOME_DAYS);
         let (ingest, rounds) = (IngestConfig::default(), RoundsConfig::default());
         let (mqtt, http, release, rollout) = (None, None, None, None);
-        Self { data, enrolment: None, certificate_days, mqtt, http, ingest, training, release, rollout, rounds }
+        let (enrolment, webhooks) = (None, Vec::new());
+        Self { data, enrolment, certificate_days, mqtt, http, ingest, training, release, rollout, rounds, webhooks }
     }
 
     /// Reads `file`.
@@ -106,8 +111,8 @@ impl Config {
         let certificate_days = certificate_days.and_then(|days| u32::try_from(days).ok()).unwrap_or(HOME_DAYS);
         let remedy = "add [mqtt] with host, port, ca_file, cert_file, key_file, group_file";
         let mqtt = root.required("mqtt", faults, remedy, Section::section);
-        let [http, ingest, training, release, rollout, rounds] =
-            ["http", "ingest", "training", "release", "rollout", "rounds"].map(|name| root.section(name, faults));
+        let [http, ingest, training, release, rollout, rounds, webhooks] =
+            ["http", "ingest", "training", "release", "rollout", "rounds", "webhooks"].map(|name| root.section(name, faults));
         root.finish(faults);
         let mqtt = mqtt.and_then(|section| MqttConfig::read(section, faults));
         let http = http.map(|section| http::read(section, faults));
@@ -116,6 +121,7 @@ impl Config {
         let release = release.and_then(|section| release::read(section, faults));
         let rollout = rollout.and_then(|section| RolloutConfig::read(section, faults));
         let rounds = rounds.map(|section| rounds::read(section, faults)).unwrap_or_default();
+        let webhooks = webhooks.map(|section| webhooks::read(section, faults)).unwrap_or_default();
         for (key, there) in
             [("rollout", rollout.is_some()), ("release", release.is_some()), ("enrolment", enrolment.is_some())]
         {
@@ -127,7 +133,8 @@ impl Config {
                 );
             }
         }
-        Some(Self { data: data?, enrolment, certificate_days, mqtt, http, ingest, training, release, rollout, rounds })
+        let data = data?;
+        Some(Self { data, enrolment, certificate_days, mqtt, http, ingest, training, release, rollout, rounds, webhooks })
     }
 }
 

@@ -44,6 +44,11 @@ pub fn settings(config: &Config) -> BTreeMap<String, Value> {
     put("training.schedule_hours", json!(training.schedule_hours));
     put("training.drift", json!(training.drift));
     put("training.confirmations", json!(training.confirmations));
+    put("training.freshness", json!(training.freshness));
+    let quiet: Vec<String> = training.limits.quiet.iter().map(ToString::to_string).collect();
+    put("training.quiet", json!(quiet));
+    put("training.hours_per_week", json!(training.limits.hours_per_week));
+    put("training.watt_hours_per_week", json!(training.limits.watt_hours_per_week));
     put("training.seed", json!(training.seed));
     put("training.device", json!(training.device.as_str()));
     put("training.auto_release", json!(training.auto_release));
@@ -56,6 +61,10 @@ pub fn settings(config: &Config) -> BTreeMap<String, Value> {
         }
     }
     put("rollout.policy", config.rollout.as_ref().map_or(Value::Null, |rollout| json!(rollout.policy.name)));
+    for webhook in &config.webhooks {
+        put(&format!("webhooks.{}.url", webhook.name), json!(without_secret(&webhook.url)));
+        put(&format!("webhooks.{}.events", webhook.name), json!(webhook.events));
+    }
     put("rounds.enabled", json!(config.rounds.enabled));
     shown
 }

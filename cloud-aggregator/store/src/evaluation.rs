@@ -39,6 +39,10 @@ pub trait EvaluationStore {
     fn answer_groups(&self, since: i64, until: i64) -> StoreResult<Vec<AnswerGroup>>;
     /// Answers to alarms that were stored in a period, in order of their times, at most `limit`, the newest.
     fn answer_numbers(&self, since: i64, until: i64, limit: usize) -> StoreResult<Vec<AnswerNumbers>>;
+    /// When the first answer about a class came that was stored after `after`; none if none did.
+    fn first_answer_of(&self, device_class: &str, after: i64) -> StoreResult<Option<i64>>;
+    /// Seconds that runs took that began at `since` or later.
+    fn run_seconds(&self, since: i64) -> StoreResult<i64>;
     /// Alarms and questions that were announced in a period, by home and model.
     fn announced_groups(&self, since: i64, until: i64) -> StoreResult<Vec<(HomeId, ModelVersion, u64)>>;
 }

@@ -336,6 +336,8 @@ words! {
         Drift,
         /// Residents confirm less than before the last run.
         Confirmations,
+        /// Answers about a class waited as long as they may.
+        Freshness,
         /// An operator asked, by the API.
         Hand,
     }
@@ -575,7 +577,7 @@ mod tests {
 
     #[test]
     fn a_word_is_the_same_in_tables_and_in_json() {
-        assert_eq!(words_of::<RunTrigger>(), ["count", "schedule", "drift", "confirmations", "hand"]);
+        assert_eq!(words_of::<RunTrigger>(), ["count", "schedule", "drift", "confirmations", "freshness", "hand"]);
         assert_eq!(words_of::<RunState>(), ["running", "promoted", "held", "failed", "cancelled"]);
         let models = ["approved", "awaiting_signature", "champion", "retired", "withdrawn"];
         assert_eq!(words_of::<ModelState>(), models);

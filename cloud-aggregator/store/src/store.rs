@@ -327,6 +327,12 @@ pub trait Store:
     fn revoke_token(&self, name: &str, at: i64) -> StoreResult<()>;
     /// Appends to the audit log.
     fn append_audit(&self, entry: &AuditEntry) -> StoreResult<AuditRow>;
+    /// Lines of the audit log after this one, oldest first, at most `limit`.
+    fn audit_after(&self, after: u64, limit: usize) -> StoreResult<Vec<AuditRow>>;
+    /// Up to which line the audit log was sent to a webhook; none if it is new.
+    fn webhook_position(&self, name: &str) -> StoreResult<Option<u64>>;
+    /// Remembers up to which line the audit log was sent to a webhook.
+    fn set_webhook_position(&self, name: &str, position: u64) -> StoreResult<()>;
     /// The audit log, newest first, at most `limit`; only lines before `before` if given.
     fn audit(&self, before: Option<u64>, limit: usize) -> StoreResult<Vec<AuditRow>>;
 }

@@ -71,6 +71,21 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Every table below this one, by its name: for tables whose names are the writer's choice. Anything else below is a fault.
+    pub fn sections(mut self, faults: &mut Faults) -> Vec<(String, Section<'a>)> {
+        let mut found = Vec::new();
+        for (name, value) in std::mem::take(&mut self.table) {
+            match value {
+                Value::Table(table) => {
+                    let of = Section { table, name: self.key(&name), base: self.base, known: BTreeSet::new() };
+                    found.push((name, of));
+                }
+                other => self.wrong_type(faults, &name, &other, &format!("a table: [{}]", self.key(&name))),
+            }
+        }
+        found
+    }
+
     /// A text that is not empty.
     pub fn text(&mut self, key: &'static str, faults: &mut Faults) -> Option<String> {
         match self.take(key)? {

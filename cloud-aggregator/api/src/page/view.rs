@@ -264,6 +264,7 @@ fn ended(run: &RunRow, now: i64) -> Markup {
         RunTrigger::Schedule => "it was time",
         RunTrigger::Drift => "windows moved",
         RunTrigger::Confirmations => "fewer confirmations",
+        RunTrigger::Freshness => "answers waited too long",
         RunTrigger::Hand => "by hand",
     };
     let report = run.report.as_deref().and_then(Report::read);

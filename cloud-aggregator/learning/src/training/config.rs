@@ -1,9 +1,11 @@
 //! When to learn, from what, with which seed.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use hearthwatch_detector::network::DeviceKind;
 
+use super::limits::Limits;
 use super::mlflow::MlflowConfig;
 
 /// New answers that start a run: with one alarm a week and every second one answered, a day's worth of some 350 homes.
@@ -26,6 +28,10 @@ pub struct TrainingConfig {
     pub drift: bool,
     /// A run starts when residents confirm less than before the last one, a day after it at the earliest.
     pub confirmations: bool,
+    /// Hours after which answers about a class are to be learned from, by class; a run starts when they wait longer.
+    pub freshness: BTreeMap<String, u32>,
+    /// When triggers may not start a run.
+    pub limits: Limits,
     /// Directory with the recorded sets that networks are trained and judged on.
     pub corpus: Option<PathBuf>,
     /// Everything random in a run follows from it.
@@ -45,6 +51,8 @@ impl Default for TrainingConfig {
             schedule_hours: SCHEDULE_HOURS_DEFAULT.unsigned_abs(),
             drift: true,
             confirmations: true,
+            freshness: BTreeMap::new(),
+            limits: Limits::default(),
             corpus: None,
             seed: SEED_DEFAULT.unsigned_abs(),
             auto_release: true,

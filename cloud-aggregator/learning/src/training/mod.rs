@@ -6,6 +6,7 @@ mod config;
 pub mod corpus;
 mod job;
 mod learner;
+pub mod limits;
 pub mod mlflow;
 mod model_learner;
 mod pace;

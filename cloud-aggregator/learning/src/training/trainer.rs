@@ -1,18 +1,21 @@
 //! The one task that trains: takes requests, watches the triggers, releases what the gate let through.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hearthwatch_ingest::Progress;
 use hearthwatch_store::release::{ReleaseError, Releases};
 use hearthwatch_store::run_requests::RunRequestRow;
-use hearthwatch_store::{FeedbackTotals, RequestState, RunRow, RunState, RunTrigger, StoreResult, blocking};
+use hearthwatch_store::{Actor, AuditEntry, FeedbackTotals, RequestState, RunRow, RunState, RunTrigger, StoreResult, blocking};
 use hearthwatch_telemetry::event::Event;
+use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::config::TrainingConfig;
 use super::job::{Finished, Job};
+use super::limits::{Overdue, Withheld, overdue};
 use super::requests::{SYSTEM, ended, taken_up};
 use super::trigger::{Confirmed, Situation, decide};
 use super::{RunRequest, TrainingError, TrainingStatus, new_id};
@@ -35,8 +38,41 @@ pub struct Trainer {
     /// The requests that the process before left open, read before anybody can ask this one: a request that comes in
     /// while the trainer starts would otherwise be put through twice.
     pub left_open: Vec<RunRequestRow>,
+    /// What the last decision was that held a run back, so that it is written down once.
+    pub withheld: Option<(RunTrigger, Withheld)>,
     /// What there was when the last run started; forgotten with the process, which only delays the triggers that need it.
     pub reference: Option<Reference>,
+}
+
+/// Seconds of a week, over which budgets go.
+const WEEK: i64 = 7 * 86_400;
+
+/// What a decision rests on.
+struct Seen {
+    situation: Situation,
+    overdue: Option<Overdue>,
+    spent_seconds: i64,
+}
+
+impl Seen {
+    /// As it is written down with the decision.
+    fn evidence(&self) -> serde_json::Value {
+        let Situation { answers, watermark, last_started_at, moved, before, since, .. } = self.situation;
+        let of = |answers: Confirmed| json!({"confirmed": answers.confirmed, "answers": answers.answers});
+        let overdue = self.overdue.as_ref().map(|overdue| {
+            let Overdue { class, waited_hours, goal_hours } = overdue;
+            json!({"class": class, "waited_hours": waited_hours, "goal_hours": goal_hours})
+        });
+        json!({
+            "new_answers": answers.saturating_sub(watermark),
+            "last_started_at": last_started_at,
+            "windows_moved": moved,
+            "before": of(before),
+            "since": of(since),
+            "overdue": overdue,
+            "spent_seconds": self.spent_seconds,
+        })
+    }
 }
 
 /// What there was when a run started.
@@ -175,11 +211,12 @@ impl Trainer {
         if Instant::now() < *rest_until {
             return;
         }
-        let situation = self.situation(began_at).await;
-        match situation.map(|situation| decide(&situation, &self.config)) {
-            Ok(None) => {}
+        let seen = self.situation(began_at).await;
+        match seen.map(|seen| (decide(&seen.situation, &self.config), seen)) {
+            Ok((None, _)) => self.withheld = None,
+            Ok((Some(trigger), seen)) if !self.may_start(trigger, &seen).await => {}
             // Any other outcome is in the table of runs.
-            Ok(Some(trigger)) => {
+            Ok((Some(trigger), _)) => {
                 if let Err(error @ (TrainingError::Unready(_) | TrainingError::Store(_))) = self.once(trigger).await {
                     self.not_begun(trigger, &error).await;
                     *rest_until = Instant::now() + UNREADY_REST;
@@ -189,16 +226,60 @@ impl Trainer {
         }
     }
 
-    async fn situation(&mut self, began_at: i64) -> StoreResult<Situation> {
+    /// Whether the limits let a run start that a trigger wants. The decision is written down with its evidence.
+    async fn may_start(&mut self, trigger: RunTrigger, seen: &Seen) -> bool {
+        let allowed = self.config.limits.allow(seen.spent_seconds, seen.situation.now);
+        let withheld = allowed.err();
+        if let Some(why) = withheld {
+            if self.withheld == Some((trigger, why)) {
+                return false;
+            }
+            self.withheld = Some((trigger, why));
+        } else {
+            self.withheld = None;
+        }
+        let (action, why): (&str, Option<&str>) = match withheld {
+            None => ("run.trigger", None),
+            Some(why) => ("run.withheld", Some(why.into())),
+        };
+        let mut detail = seen.evidence();
+        if let (Some(fields), Some(why)) = (detail.as_object_mut(), why) {
+            fields.insert("why".to_owned(), why.into());
+        }
+        self.record(action, trigger.as_str(), &detail).await;
+        withheld.is_none()
+    }
+
+    /// One line of the audit log, by the program itself. That it could not be written is told; the decision stands.
+    async fn record(&self, action: &str, subject: &str, detail: &serde_json::Value) {
+        let (actor, at) = (Actor::System, self.job.clock.now());
+        let (action, subject, detail) = (action.to_owned(), subject.to_owned(), detail.to_string());
+        let entry = AuditEntry { at, actor, action, subject, detail };
+        let written = blocking(&self.job.store, move |store| store.append_audit(&entry)).await;
+        if let Err(error) = written {
+            RunRefused { cause: &error.to_string() }.emit(&self.job.metrics);
+        }
+    }
+
+    async fn situation(&mut self, began_at: i64) -> StoreResult<Seen> {
         let now = self.job.clock.now();
-        let (totals, watermark, last_started_at) = blocking(&self.job.store, move |store| {
+        let (classes, counts) = (self.config.freshness.clone(), self.config.limits.count());
+        let (totals, watermark, last_started_at, oldest, spent_seconds) = blocking(&self.job.store, move |store| {
             let last = store.runs(1)?.pop();
             let snapshot = match &last {
                 Some(run) => store.snapshot(&run.snapshot)?,
                 None => None,
             };
             let watermark = snapshot.map_or(0, |snapshot| snapshot.watermark);
-            Ok((store.feedback_totals()?, watermark, last.map_or(began_at, |run| run.started_at)))
+            let last_started_at = last.map_or(began_at, |run| run.started_at);
+            let mut oldest = BTreeMap::new();
+            for class in classes.keys() {
+                if let Some(at) = store.first_answer_of(class, last_started_at)? {
+                    oldest.insert(class.clone(), at);
+                }
+            }
+            let spent = if counts { store.run_seconds(now.saturating_sub(WEEK))? } else { 0 };
+            Ok((store.feedback_totals()?, watermark, last_started_at, oldest, spent))
         })
         .await?;
         let moved = self.job.metrics.windows_moved_in_all();
@@ -212,7 +293,11 @@ impl Trainer {
             answers: totals.records.saturating_sub(before.answers),
         };
         let (answers, moved) = (totals.records, moved.saturating_sub(reference.moved));
-        Ok(Situation { answers, watermark, last_started_at, moved, before, since, now })
+        let overdue = overdue(&self.config.freshness, &oldest, now);
+        let is_overdue = overdue.is_some();
+        let situation =
+            Situation { answers, watermark, last_started_at, moved, before, since, overdue: is_overdue, now };
+        Ok(Seen { situation, overdue, spent_seconds })
     }
 
     /// One run, and the release of what it made.
@@ -234,11 +319,25 @@ impl Trainer {
         {
             let running = result.as_ref().ok().map(|finished| finished.run.id.clone());
             self.job.status.send_replace(TrainingStatus { run: running, phase: "releasing", ..Default::default() });
-            if let Err(error) = self.releases.release(model.version, "auto").await {
-                self.not_released(model.version.0, &error);
+            match self.releases.release(model.version, "auto").await {
+                Ok(_) => {
+                    let detail = json!({"run": model.run, "why": "the gate let it through"});
+                    self.record("release.publish", &model.version.to_string(), &detail).await;
+                }
+                Err(error) => self.not_released(model.version.0, &error),
             }
         }
         self.job.status.send_replace(TrainingStatus { phase: "idle", ..TrainingStatus::default() });
+        let told = match &result {
+            Ok(Finished { run, .. }) => Some((run.id.clone(), run.state.as_str(), None)),
+            Err(TrainingError::Failed { run, cause }) => Some((run.clone(), "failed", Some(cause.clone()))),
+            Err(error @ TrainingError::Cancelled { run, .. }) => Some((run.clone(), "cancelled", Some(error.to_string()))),
+            Err(_) => None,
+        };
+        if let Some((run, state, why)) = told {
+            let detail = json!({"state": state, "trigger": trigger.as_str(), "why": why});
+            self.record("run.end", &run, &detail).await;
+        }
         result.map(|finished| finished.run)
     }
 

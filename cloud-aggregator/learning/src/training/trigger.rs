@@ -28,6 +28,8 @@ pub struct Situation {
     pub before: Confirmed,
     /// Answers since the last run.
     pub since: Confirmed,
+    /// Whether answers about a class wait longer than they are to.
+    pub overdue: bool,
     /// The time, Unix seconds.
     pub now: i64,
 }
@@ -72,6 +74,9 @@ pub fn decide(situation: &Situation, config: &TrainingConfig) -> Option<RunTrigg
     if config.confirmations && waited >= REST && confirms_less(situation) {
         return Some(RunTrigger::Confirmations);
     }
+    if situation.overdue {
+        return Some(RunTrigger::Freshness);
+    }
     let period = i64::try_from(config.schedule_hours).unwrap_or(i64::MAX).saturating_mul(3_600);
     let due = config.schedule_hours > 0 && waited >= period;
     due.then_some(RunTrigger::Schedule)
@@ -103,6 +108,7 @@ mod tests {
             moved: 0,
             before,
             since,
+            overdue: false,
             now: 1_000 + waited,
         }
     }
@@ -124,6 +130,12 @@ mod tests {
         assert_eq!(decide(&Situation { since: of(18, 40), ..fell }, &config(50, 168)), None, "that may be chance");
         assert_eq!(decide(&Situation { since: of(0, 29), ..fell }, &config(50, 168)), None, "too few to say");
         assert_eq!(decide(&fell, &TrainingConfig { confirmations: false, ..config(50, 168) }), None);
+    }
+
+    #[test]
+    fn answers_that_wait_longer_than_they_are_to_start_a_run() {
+        assert_eq!(decide(&Situation { overdue: true, ..situation(1, 0) }, &config(50, 168)), Some(RunTrigger::Freshness));
+        assert_eq!(decide(&Situation { overdue: true, ..situation(0, 0) }, &config(50, 168)), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use hearthwatch_protocol::ModelVersion;
 use rusqlite::params;
 
-use super::query::{all, home, word};
+use super::query::{all, home, one, word};
 use super::{SqliteStore, limited};
 use crate::evaluation::{AnswerGroup, AnswerNumbers, EvaluationStore};
 use crate::store::StoreResult;
@@ -35,6 +35,17 @@ impl EvaluationStore for SqliteStore {
         })?;
         rows.reverse();
         Ok(rows)
+    }
+
+    fn first_answer_of(&self, device_class: &str, after: i64) -> StoreResult<Option<i64>> {
+        let select = "SELECT min(received_at) FROM feedback WHERE device_class = ?1 AND received_at > ?2";
+        let values = params![device_class, after];
+        one(&self.look_up(), "look for an answer", select, values, |row| row.get(0))
+    }
+
+    fn run_seconds(&self, since: i64) -> StoreResult<i64> {
+        let select = "SELECT coalesce(sum(max(ended_at - started_at, 0)), 0) FROM runs WHERE started_at >= ?1";
+        one(&self.look_up(), "count runs", select, [since], |row| row.get(0))
     }
 
     fn announced_groups(&self, since: i64, until: i64) -> StoreResult<Vec<(hearthwatch_protocol::HomeId, ModelVersion, u64)>> {

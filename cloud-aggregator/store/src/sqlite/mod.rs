@@ -426,6 +426,18 @@ impl Store for SqliteStore {
         self.write("append audit", |transaction| people::append_audit(transaction, entry))
     }
 
+    fn audit_after(&self, after: u64, limit: usize) -> StoreResult<Vec<AuditRow>> {
+        people::audit_after(&self.read(), after, limit)
+    }
+
+    fn webhook_position(&self, name: &str) -> StoreResult<Option<u64>> {
+        people::webhook_position(&self.look_up(), name)
+    }
+
+    fn set_webhook_position(&self, name: &str, position: u64) -> StoreResult<()> {
+        self.write("note a webhook", |transaction| people::set_webhook_position(transaction, name, position))
+    }
+
     fn audit(&self, before: Option<u64>, limit: usize) -> StoreResult<Vec<AuditRow>> {
         people::audit(&self.read(), before, limit)
     }

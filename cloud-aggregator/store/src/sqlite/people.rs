@@ -77,10 +77,29 @@ pub(super) fn append_audit(connection: &Connection, entry: &AuditEntry) -> Store
 }
 
 pub(super) fn audit(connection: &Connection, before: Option<u64>, limit: usize) -> StoreResult<Vec<AuditRow>> {
-    let select = "SELECT position, at, actor, action, subject, detail, previous, hash FROM audit
-         WHERE position < ?1 ORDER BY position DESC LIMIT ?2";
     let values = params![before.map_or(i64::MAX, signed), limited(limit)];
-    all(connection, "list audit", select, values, |row| {
+    select_audit(connection, "WHERE position < ?1 ORDER BY position DESC LIMIT ?2", values)
+}
+
+pub(super) fn audit_after(connection: &Connection, after: u64, limit: usize) -> StoreResult<Vec<AuditRow>> {
+    let values = params![signed(after), limited(limit)];
+    select_audit(connection, "WHERE position > ?1 ORDER BY position LIMIT ?2", values)
+}
+
+pub(super) fn webhook_position(connection: &Connection, name: &str) -> StoreResult<Option<u64>> {
+    let select = "SELECT position FROM webhooks WHERE name = ?1";
+    first(connection, "look up a webhook", select, [name], |row| Ok(row.get(0)?))
+}
+
+pub(super) fn set_webhook_position(connection: &Connection, name: &str, position: u64) -> StoreResult<()> {
+    let put = "INSERT INTO webhooks (name, position) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET position = ?2";
+    run(connection, "note a webhook", put, params![name, signed(position)]).map(drop)
+}
+
+fn select_audit(connection: &Connection, clause: &str, values: impl Params) -> StoreResult<Vec<AuditRow>> {
+    let select =
+        format!("SELECT position, at, actor, action, subject, detail, previous, hash FROM audit {clause}");
+    all(connection, "list audit", &select, values, |row| {
         Ok(AuditRow {
             index: row.get(0)?,
             at: row.get(1)?,

@@ -21,6 +21,12 @@ CREATE TABLE home_tags (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX home_tags_tag ON home_tags (tag, home);
 
+-- How far the audit log was sent to each webhook.
+CREATE TABLE webhooks (
+    name TEXT PRIMARY KEY,
+    position INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Answers to requests that had an Idempotency-Key, for a day. `status` 0: the request is being done.
 CREATE TABLE idempotency (
     caller TEXT NOT NULL,
