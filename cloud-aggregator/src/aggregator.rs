@@ -30,6 +30,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::config::{Config, MqttConfig, RolloutConfig, shown};
 use crate::counts::Counts;
+use crate::data_lock::{DataLock, DataLockError};
 use crate::health::{self, Checks};
 use crate::webhooks::Sender;
 
@@ -84,6 +85,9 @@ pub enum StartError {
     /// The data directory cannot be made, or others could look into it.
     #[error("data: {0}")]
     Data(#[from] FileError),
+    /// Another aggregator has the data directory.
+    #[error(transparent)]
+    Lock(#[from] DataLockError),
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -119,6 +123,8 @@ pub struct Aggregator {
     round_wake: Arc<Notify>,
     /// No round opens before it.
     rounds_begin: CancellationToken,
+    /// The data directory is held as long as this is there.
+    _lock: DataLock,
     /// Nobody is left to ask for the end when this value is gone.
     _ends: DropGuard,
 }
@@ -154,6 +160,7 @@ impl Aggregator {
     ) -> Result<Self, StartError> {
         let Options { clock, learner, hook, rounds: round_options } = options;
         let database = private_data(&config.data, DATABASE_FILE)?;
+        let lock = DataLock::take(&config.data)?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&database)?);
         let artifact_store = ArtifactStore::new(&config.data);
         let hook = hook.unwrap_or_else(|| Arc::new(NoRelease));
@@ -283,7 +290,8 @@ impl Aggregator {
             settings,
             trusted_proxies,
         };
-        Ok(Self { config, state, progress: seen, link, parts, round_wake, rounds_begin, _ends: stop.drop_guard() })
+        let _ends = stop.drop_guard();
+        Ok(Self { config, state, progress: seen, link, parts, round_wake, rounds_begin, _lock: lock, _ends })
     }
 
     /// The configuration that it was started with.

@@ -3,8 +3,10 @@
 //! Errors are `thiserror` enums; only the commands of `main` use `anyhow`.
 
 pub mod aggregator;
+pub mod backup;
 pub mod config;
 mod counts;
+pub mod data_lock;
 mod health;
 pub mod health_check;
 pub mod offline;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
+use hearthwatch_cloud::backup;
 use hearthwatch_cloud::config::Config;
 use hearthwatch_cloud::health_check;
 use hearthwatch_cloud::offline::{self, TrainArguments};
@@ -137,6 +138,35 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Copies everything that the aggregator remembers, while it runs, into a new folder.
+    ///
+    /// Keys and certificates are not in it. Example, every night: hearthwatch-cloud backup --config cloud.toml --to /mnt/backups --keep 14
+    Backup {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// The folder in which the backup's own folder is made.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// How many backups are kept, the newest; 0 keeps all.
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        keep: usize,
+    },
+    /// Holds every file of a backup against its hash: exit code 1 if one is not as it was.
+    BackupVerify {
+        /// The backup's folder.
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+    },
+    /// Puts a backup back, after every file and every row was checked. The data directory must be empty or not there.
+    Restore {
+        /// The backup's folder.
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+        /// The configuration file: its `data` says where to.
+        #[arg(long)]
+        config: PathBuf,
+    },
     /// Asks the running aggregator whether it is alive: exit code 0 if it is. For containers.
     Health {
         /// The configuration file.
@@ -181,8 +211,11 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let file = match &cli.command {
         Command::Train(arguments) => return exit(offline::train(arguments)),
+        Command::BackupVerify { from } => return exit(verify_backup(from)),
         Command::Serve { config }
         | Command::VerifyLineage { config }
+        | Command::Backup { config, .. }
+        | Command::Restore { config, .. }
         | Command::Health { config }
         | Command::Token(TokenCommand::Add { config, .. }) => config,
         Command::SimulateRollout { policy, homes, days, seed, rounds } => {
@@ -203,8 +236,10 @@ fn main() -> ExitCode {
         }
         Command::VerifyLineage { .. } => verify_lineage(&config.data),
         Command::Health { .. } => health(&config),
+        Command::Backup { to, keep, .. } => back_up(&config, &to, keep),
+        Command::Restore { from, .. } => restore(&config, &from),
         // Answered above: they have no such configuration.
-        Command::Train(_) | Command::SimulateRollout { .. } => Ok(()),
+        Command::Train(_) | Command::SimulateRollout { .. } | Command::BackupVerify { .. } => Ok(()),
     };
     exit(result)
 }
@@ -235,6 +270,41 @@ fn verify_lineage(data: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(count == 0, "{count} rows are not as they were written");
     println!("sound: every row is as it was written, and follows from what it names");
     Ok(())
+}
+
+fn back_up(config: &Config, to: &Path, keep: usize) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to).with_context(|| to.display().to_string())?;
+    let (folder, manifest) = backup::make(config, to, keep, jiff::Timestamp::now(), &mut |text| println!("{text}"))?;
+    print_manifest(&manifest);
+    println!("the backup is in {}", folder.display());
+    Ok(())
+}
+
+fn verify_backup(from: &Path) -> anyhow::Result<()> {
+    let manifest = backup::check(from, &mut |done, all| {
+        if done == all || done % 1_000 == 0 {
+            println!("{done} of {all} files checked");
+        }
+    })?;
+    print_manifest(&manifest);
+    println!("sound: every file is as it was");
+    Ok(())
+}
+
+fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
+    let manifest = backup::restore(from, config, &mut |text| println!("{text}"))?;
+    print_manifest(&manifest);
+    println!("{} is as it was at {}", config.data.display(), manifest.made_at);
+    println!("What homes sent since then was receipted, and is gone from their outboxes: it is not coming again.");
+    Ok(())
+}
+
+fn print_manifest(manifest: &backup::Manifest) {
+    let bytes: u64 = manifest.files.values().map(|file| file.bytes).sum();
+    println!("{:>8}  files, {:.1} MB", manifest.files.len(), bytes as f64 / 1e6);
+    println!("{:>8}  answers", manifest.tables.get("feedback").copied().unwrap_or_default());
+    println!("{:>8}  lines of the lineage, head {}", manifest.lineage.0, manifest.lineage.1);
+    println!("{:>8}  lines of the audit log, head {}", manifest.audit.0, manifest.audit.1);
 }
 
 fn health(config: &Config) -> anyhow::Result<()> {

@@ -3,8 +3,10 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use hearthwatch_protocol::HomeId;
 use sha2::{Digest as _, Sha256};
 
+use crate::erasure::ERASED;
 use crate::files::{WholeFile, write_whole};
 
 /// The directories under the aggregator's data directory that hold immutable files.
@@ -98,6 +100,23 @@ impl ArtifactStore {
         Ok(SnapshotFile { file: BufWriter::new(begun), artifact_store: self.clone() })
     }
 
+    /// Forgets a home: deletes the files of these snapshots, and replaces its name in the files of runs. Returns how many files that were.
+    ///
+    /// # Errors
+    /// [`ArtifactStoreError::Io`].
+    pub fn forget(&self, home: &HomeId, snapshots: &[String]) -> Result<u64, ArtifactStoreError> {
+        let mut files = 0;
+        for id in snapshots {
+            let path = self.snapshot_path(id);
+            match std::fs::remove_file(&path) {
+                Ok(()) => files += 1,
+                Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(ArtifactStoreError::Io { path, source }),
+            }
+        }
+        Ok(files + replace_below(&self.directory.join("runs"), &format!("\"{home}\""), &format!("\"{ERASED}\""))?)
+    }
+
     /// A snapshot's canonical bytes, checked against its id.
     ///
     /// # Errors
@@ -134,6 +153,37 @@ impl SnapshotFile {
         kept.map_err(|source| ArtifactStoreError::Io { path, source })
     }
 }
+
+/// Replaces a text in every text file of up to [`TEXT_BYTES_MAX`] below `folder`. Returns in how many.
+fn replace_below(folder: &Path, from: &str, to: &str) -> Result<u64, ArtifactStoreError> {
+    let fault = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ArtifactStoreError::Io { path, source }
+    };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(fault(folder)(error)),
+    };
+    let mut files = 0;
+    for entry in entries {
+        let entry = entry.map_err(fault(folder))?;
+        let (path, about) = (entry.path(), entry.metadata().map_err(fault(folder))?);
+        if about.is_dir() {
+            files += replace_below(&path, from, to)?;
+        } else if about.is_file() && about.len() <= TEXT_BYTES_MAX {
+            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            if text.contains(from) {
+                write_whole(&path, text.replace(from, to).as_bytes()).map_err(fault(&path))?;
+                files += 1;
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Largest file of a run in which a name may stand: a report of 10,000 homes has 2 MB.
+const TEXT_BYTES_MAX: u64 = 64 << 20;
 
 fn put(path: PathBuf, bytes: &[u8]) -> Result<(), ArtifactStoreError> {
     // The name is the hash: what is there is either these bytes or damaged, and damage is worth mending.

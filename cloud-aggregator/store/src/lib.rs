@@ -7,6 +7,7 @@ mod actor;
 pub mod artifact_store;
 mod change;
 pub mod clock;
+pub mod erasure;
 pub mod evaluation;
 pub mod files;
 #[doc(hidden)]
@@ -29,6 +30,7 @@ pub mod token;
 
 pub use actor::Actor;
 pub use change::{Change, Note};
+pub use erasure::ErasureStore;
 pub use evaluation::EvaluationStore;
 pub use idempotency::IdempotencyStore;
 pub use lists::ListStore;

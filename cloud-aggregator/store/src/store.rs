@@ -10,6 +10,7 @@ use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 
 use crate::actor::Actor;
 use crate::change::{Change, Note};
+use crate::erasure::ErasureStore;
 use crate::evaluation::EvaluationStore;
 use crate::idempotency::IdempotencyStore;
 use crate::lists::ListStore;
@@ -171,7 +172,7 @@ pub struct HomeProgress {
 /// The aggregator's memory. Lists are read in parts, by the key of the last row that was read and a number of rows (0 for all of
 /// them), so that a row that comes or goes meanwhile neither repeats nor hides another.
 pub trait Store:
-    EvaluationStore + IdempotencyStore + ListStore + RolloutStore + RoundStore + RunRequestStore + StandingStore + Send + Sync + 'static {
+    ErasureStore + EvaluationStore + IdempotencyStore + ListStore + RolloutStore + RoundStore + RunRequestStore + StandingStore + Send + Sync + 'static {
     /// The engine's name, for logs and the conformance suite.
     fn engine(&self) -> &'static str;
 

@@ -1,6 +1,6 @@
 //! Homes: who is in the fleet, how they are, and shutting one out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hearthwatch_provision::revocation::RELOAD;
 use hearthwatch_store::lists::{Direction, HomeOrder, HomeQuery, HomeState, ListedHome, TAG_LENGTH_MAX, TAGS_MAX};
@@ -74,6 +74,7 @@ pub(super) fn router() -> OpenApiRouter<Http> {
         .routes(routes!(list))
         .routes(routes!(one))
         .routes(routes!(set_tags))
+        .routes(routes!(erase))
         .routes(routes!(tags))
         .routes(routes!(revoke))
         .routes(routes!(restore))
@@ -285,6 +286,66 @@ pub(crate) async fn restore(
     let change = Change::RestoreHome { home: home.clone() };
     changed(&http, &caller, "home.restore", home.as_str(), json!({}), change).await?;
     read(&http, home).await.map(Json)
+}
+
+/// What was erased of a home, or, with `dry_run`, would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErasedView {
+    /// Name of the home.
+    pub home: String,
+    /// Rows that were deleted, or in which its name was replaced, by table.
+    pub rows: BTreeMap<String, u64>,
+    /// Files that were deleted, or in which its name was replaced.
+    pub files: u64,
+    /// What stays, and why.
+    pub stays: Vec<String>,
+}
+
+/// What stays of a home that was erased.
+const STAYS: [&str; 3] = [
+    "its name in the audit log and in the lineage's chain: a line that could be changed would prove nothing",
+    "serial numbers of its certificates, taken back, in the enrolment desk: so that they stay taken back",
+    "weights of models that learned from it: start a run, and release its candidate",
+];
+
+/// Erases everything of a home: answers, announcements, what was refused, its state, orders, standings, data sets that hold its windows. Its
+/// certificates are taken back. This cannot be undone. Needs admin.
+#[utoipa::path(post, path = "/api/v1/homes/{home}/erase", tag = "homes", params(("home" = Name, Path)),
+    request_body = Reason, responses(
+    (status = 200, body = ErasedView),
+))]
+pub(crate) async fn erase(
+    Admin(caller): Admin,
+    http: State<Http>,
+    Segment(home): Segment<HomeId>,
+    Body(reason): Body<Reason>,
+) -> Answer<ErasedView> {
+    let reason = reason.checked()?;
+    let subject = home.clone();
+    let counted = blocking(&http.app.store, move |store| store.erase_home(&subject, true)).await?;
+    let detail = json!({"reason": reason, "rows": counted.rows, "snapshots": counted.snapshots});
+    let (subject, releases) = (home.clone(), http.app.releases.clone());
+    let view = audited(&http, &caller, "home.erase", home.as_str(), detail, async {
+        // Shut out first: nothing of it comes in any more.
+        take_back(&http, home.clone(), caller.actor()).await?;
+        if let Some(desk) = http.enroller.clone() {
+            let (home, at) = (home.clone(), Timestamp::from_second(http.wall()).map_err(Problem::internal)?);
+            let voided = tokio::task::spawn_blocking(move || desk.claims().void(&home, at)).await;
+            voided.map_err(Problem::internal)?.map_err(Problem::internal)?;
+        }
+        let erased = blocking(&http.app.store, {
+            let subject = subject.clone();
+            move |store| store.erase_home(&subject, false)
+        })
+        .await?;
+        let (data, snapshots, name) = (releases.artifact_store().clone(), erased.snapshots, subject.clone());
+        let files = tokio::task::spawn_blocking(move || data.forget(&name, &snapshots)).await;
+        let files = files.map_err(Problem::internal)?.map_err(Problem::internal)?;
+        let (home, stays) = (subject.to_string(), STAYS.map(str::to_owned).into());
+        Ok(ErasedView { home, rows: erased.rows, files, stays })
+    })
+    .await?;
+    Ok(Json(view))
 }
 
 /// A home whose answers are kept and not learned from, or were. Times are Unix seconds.

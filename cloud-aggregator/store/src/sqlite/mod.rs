@@ -3,6 +3,8 @@
 mod announced;
 mod answered;
 mod change;
+mod copy;
+mod erasure;
 mod evaluation;
 mod homes;
 mod idempotency;
@@ -34,9 +36,11 @@ use hearthwatch_protocol::messages::{UpdateOutcome, Withdrawal};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use self::copy::{Contents, contents, copy_database};
 use self::readers::{Lent, Readers};
 use crate::actor::Actor;
 use crate::change::{Change, Note};
+use crate::erasure::{Erased, ErasureStore};
 use crate::rows::{
     AnnouncedRow, AnsweredRow, AuditEntry, AuditRow, Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, FleetStates,
     FleetTotals, HomeRow, ModelRow, ModelState, OutcomeKey, OutcomeRow, OutcomeTotals, QuarantineChoice, QuarantineEnd,
@@ -209,6 +213,33 @@ fn signed(number: u64) -> i64 {
 /// A limit of 0 means none; SQLite spells that -1.
 fn limited(limit: usize) -> i64 {
     if limit == 0 { -1 } else { i64::try_from(limit).unwrap_or(i64::MAX) }
+}
+
+impl ErasureStore for SqliteStore {
+    fn erase_home(&self, home: &HomeId, dry_run: bool) -> StoreResult<Erased> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        erasure::overwrite(&writer, true)?;
+        let work = |writer: &mut Connection| {
+            let behavior = TransactionBehavior::Immediate;
+            let transaction = writer.transaction_with_behavior(behavior).map_err(engine("erase a home"))?;
+            homes::one(&transaction, home)?
+                .ok_or_else(|| StoreError::NotFound { noun: "home", id: home.to_string() })?;
+            let erased = erasure::erase(&transaction, home)?;
+            if dry_run {
+                transaction.rollback().map_err(engine("erase a home"))?;
+            } else {
+                lineage::seal(&transaction)?;
+                transaction.commit().map_err(engine("erase a home"))?;
+            }
+            Ok(erased)
+        };
+        let erased = work(&mut writer);
+        erasure::overwrite(&writer, false)?;
+        if !dry_run && erased.is_ok() {
+            erasure::empty_log(&writer)?;
+        }
+        erased
+    }
 }
 
 impl Store for SqliteStore {

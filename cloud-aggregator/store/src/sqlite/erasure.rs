@@ -1,0 +1,82 @@
+//! A home's right to be forgotten: everything of it in every table.
+//!
+//! Tables are found by their columns, so that one that is added later is not forgotten: rows with the home in a column `home` are deleted, and in
+//! every other text its name, as JSON quotes it, is replaced. The two chains (`audit`, `lineage`) stay as they are: a line that could be
+//! changed would prove nothing. They hold the home's name, and nothing that its sensors said.
+
+use std::collections::BTreeMap;
+
+use hearthwatch_protocol::HomeId;
+use rusqlite::{Connection, Transaction, params};
+
+use super::query::{all, run};
+use super::{StoreResult, engine};
+use crate::erasure::{ERASED, Erased};
+
+/// Tables that stay as they are.
+const CHAINS: [&str; 2] = ["audit", "lineage"];
+
+/// Deletes and replaces. What is deleted is overwritten in the file when the connection's `secure_delete` is on.
+pub(super) fn erase(tx: &Transaction<'_>, home: &HomeId) -> StoreResult<Erased> {
+    let quoted = format!("\"{home}\"");
+    let mut erased = Erased::default();
+    let snapshots = "SELECT id FROM snapshots WHERE instr(lineage, ?1) > 0 ORDER BY id";
+    erased.snapshots = all(tx, "erase a home", snapshots, [&quoted], |row| Ok(row.get(0)?))?;
+    for (table, columns) in tables(tx)? {
+        if CHAINS.contains(&table.as_str()) {
+            continue;
+        }
+        let mut rows = 0;
+        if columns.iter().any(|(name, _)| name == "home") {
+            rows += run(tx, "erase a home", &format!("DELETE FROM \"{table}\" WHERE home = ?1"), [home.as_str()])?;
+        }
+        for (column, _) in columns.iter().filter(|(name, kind)| kind == "TEXT" && name != "home") {
+            // Names within JSON, and columns that hold nothing but a name.
+            let replace = format!(
+                "UPDATE \"{table}\" SET \"{column}\" = CASE WHEN \"{column}\" IN (?1, 'home:' || ?1) THEN ?3
+                     ELSE replace(\"{column}\", ?2, '\"' || ?3 || '\"') END
+                     WHERE \"{column}\" IN (?1, 'home:' || ?1) OR instr(\"{column}\", ?2) > 0"
+            );
+            rows += run(tx, "erase a home", &replace, params![home.as_str(), quoted, ERASED])?;
+        }
+        if rows > 0 {
+            erased.rows.insert(table, rows as u64);
+        }
+    }
+    // Answers that are given again may name it anywhere.
+    let answers = "DELETE FROM idempotency WHERE instr(CAST(body AS TEXT), ?1) > 0";
+    let answers = run(tx, "erase a home", answers, [home.as_str()])?;
+    if answers > 0 {
+        *erased.rows.entry("idempotency".to_owned()).or_default() += answers as u64;
+    }
+    Ok(erased)
+}
+
+/// Every table with its columns and their types.
+fn tables(connection: &Connection) -> StoreResult<BTreeMap<String, Vec<(String, String)>>> {
+    let select = "SELECT m.name, c.name, c.type FROM sqlite_master m JOIN pragma_table_info(m.name) c
+         WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' ORDER BY 1, c.cid";
+    let rows = all(connection, "erase a home", select, [], |row| {
+        Ok((row.get::<_, String>(0)?, (row.get::<_, String>(1)?, row.get::<_, String>(2)?)))
+    })?;
+    let mut tables: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for (table, column) in rows {
+        tables.entry(table).or_default().push(column);
+    }
+    Ok(tables)
+}
+
+/// Has what is deleted overwritten, from now on.
+pub(super) fn overwrite(connection: &Connection, on: bool) -> StoreResult<()> {
+    let set = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+    connection.pragma_update_and_check(None, "secure_delete", on, set).map(drop).map_err(engine("erase a home"))
+}
+
+/// Moves what was written into the file, and empties the log that may still hold what was deleted.
+pub(super) fn empty_log(connection: &Connection) -> StoreResult<()> {
+    let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    checkpoint.map(drop).map_err(engine("empty the log"))
+}
+
+#[cfg(test)]
+mod tests;
