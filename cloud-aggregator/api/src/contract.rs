@@ -3,7 +3,7 @@
 //!
 //! What is not known is refused and not passed over: whoever writes `dryRun=true` believes that nothing will be done.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -14,11 +14,15 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use hearthwatch_provision::enrol;
+use regex::Regex;
 use tokio::time::timeout;
 use url::form_urlencoded;
-use utoipa::openapi::{Deprecated, RefOr};
-use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::{Deprecated, Ref, RefOr};
+use utoipa::Number;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
+use utoipa::openapi::schema::Schema;
 
+use crate::http::dry_run;
 use crate::http::problem::Problem;
 use crate::openapi::document;
 
@@ -32,9 +36,61 @@ pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
 /// What one call takes.
 struct Call {
     parameters: Vec<String>,
+    /// What those may be, where the document says so.
+    limits: Vec<Limits>,
     /// Those of them that are an alias for one release more.
     former: Vec<String>,
     body: bool,
+}
+
+/// What a query parameter may be.
+struct Limits {
+    name: String,
+    pattern: Option<Regex>,
+    least: Option<f64>,
+    most: Option<f64>,
+}
+
+/// Parameters that every list reads itself, with words of its own.
+const READ_BY_LISTS: [&str; 2] = ["limit", "after"];
+
+impl Limits {
+    /// What the document says of a parameter; none where it says nothing.
+    fn of(own: &Parameter, schemas: &Schemas) -> Option<Self> {
+        let named = |reference: &Ref| schemas.get(reference.ref_location.rsplit('/').next().unwrap_or_default());
+        let schema = match own.schema.as_ref()? {
+            RefOr::Ref(reference) => named(reference)?,
+            own => own,
+        };
+        let RefOr::T(Schema::Object(object)) = schema else { return None };
+        let number = |number: &Option<Number>| {
+            number.as_ref().map(|number| match number {
+                Number::Int(value) => *value as f64,
+                Number::UInt(value) => *value as f64,
+                Number::Float(value) => *value,
+            })
+        };
+        let pattern = object.pattern.as_deref().map(|pattern| {
+            Regex::new(pattern).unwrap_or_else(|error| panic!("{}: a test reads every pattern: {error}", own.name))
+        });
+        let (least, most) = (number(&object.minimum), number(&object.maximum));
+        let says = pattern.is_some() || least.is_some() || most.is_some();
+        says.then(|| Self { name: own.name.clone(), pattern, least, most })
+    }
+
+    fn check(&self, text: &str) -> Result<(), Problem> {
+        let name = &self.name;
+        if let Some(pattern) = self.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
+            return Err(Problem::Invalid(format!("{name}: {text:?} does not fit {}", pattern.as_str())));
+        }
+        // What is no number is told by whoever reads it.
+        let Ok(number) = text.parse::<f64>() else { return Ok(()) };
+        match (self.least, self.most) {
+            (Some(least), _) if number < least => Err(Problem::Invalid(format!("{name} is at least {least}, not {text}"))),
+            (_, Some(most)) if number > most => Err(Problem::Invalid(format!("{name} is at most {most}, not {text}"))),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Calls by path and method.
@@ -42,7 +98,25 @@ type Calls = HashMap<String, HashMap<Method, Call>>;
 
 static CALLS: LazyLock<Calls> = LazyLock::new(|| calls(document()));
 
+/// Whether there is such a call.
+pub(crate) fn is_call(path: &str, method: &Method) -> bool {
+    CALLS.get(path).is_some_and(|calls| calls.contains_key(method))
+}
+
+/// The document's named schemas.
+type Schemas = BTreeMap<String, RefOr<Schema>>;
+
 fn calls(document: &utoipa::openapi::OpenApi) -> Calls {
+    let schemas = document.components.as_ref().map(|parts| parts.schemas.clone()).unwrap_or_default();
+    let schemas: Schemas = schemas.into_iter().collect();
+    let limits = |operation: &Operation| {
+        let own = operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
+            RefOr::T(own) if matches!(own.parameter_in, ParameterIn::Query) => Some(own),
+            _ => None,
+        });
+        let own = own.filter(|own| !READ_BY_LISTS.contains(&own.name.as_str()));
+        own.filter_map(|own| Limits::of(own, &schemas)).collect::<Vec<_>>()
+    };
     let call = |operation: &Operation| Call {
         parameters: operation
             .parameters
@@ -53,6 +127,7 @@ fn calls(document: &utoipa::openapi::OpenApi) -> Calls {
                 _ => None,
             })
             .collect(),
+        limits: limits(operation),
         former: operation
             .parameters
             .iter()
@@ -118,6 +193,12 @@ async fn judged(path: Option<&str>, request: Request) -> Result<Request, Problem
     };
     let Some(call) = documented.get(&method) else { return whole(request, 0, false).await };
     known(request.uri().query(), &call.parameters)?;
+    dry_run::asked(request.uri().query()).map_err(Problem::Invalid)?;
+    for (name, value) in form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
+        for limits in call.limits.iter().filter(|limits| limits.name == name) {
+            limits.check(&value)?;
+        }
+    }
     whole(request, if call.body { most } else { 0 }, true).await
 }
 

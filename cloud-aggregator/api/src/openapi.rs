@@ -1,5 +1,6 @@
 //! The API's own description, made from the code, committed, and checked to be current.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use axum::Json;
@@ -12,7 +13,7 @@ use utoipa::openapi::{ContentBuilder, Deprecated, Ref, RefOr, Required, Response
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::http::dry_run::{self, DryRunView};
-use crate::http::idempotent;
+use crate::http::{conditional, idempotent};
 use crate::http::problem::ProblemBody;
 use crate::http::words::{FeedbackKey, Name, Number, Tag};
 use crate::routes;
@@ -33,10 +34,13 @@ struct Document;
 
 /// What every call has in common, by what it takes: unique names, descriptions, and every way in which it can go wrong.
 fn complete_all(document: &mut utoipa::openapi::OpenApi) {
+    let shown: BTreeSet<String> =
+        document.paths.paths.iter().filter(|(_, item)| item.get.is_some()).map(|(path, _)| path.clone()).collect();
     for (path, item) in &mut document.paths.paths {
+        let conditional = conditional::thing_of(path, |part| shown.contains(part)).is_some();
         for (method, operation) in [("get", &mut item.get), ("post", &mut item.post), ("put", &mut item.put), ("delete", &mut item.delete)] {
             if let Some(operation) = operation {
-                complete(path, method, operation);
+                complete(path, method, operation, conditional);
             }
         }
     }
@@ -56,7 +60,7 @@ const UNAVAILABLE: [&str; 7] = [
 /// Parameters that are an alias for one release more, by path.
 const FORMER: [(&str, &str); 1] = [("/api/v1/audit", "before")];
 
-fn complete(path: &str, method: &str, operation: &mut Operation) {
+fn complete(path: &str, method: &str, operation: &mut Operation, conditional: bool) {
     operation.operation_id = Some(operation_id(path, method));
     let mut takes = operation.request_body.is_some();
     for parameter in operation.parameters.iter_mut().flatten() {
@@ -75,7 +79,7 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
             }
         }
     }
-    manners(path, method, operation);
+    manners(path, method, operation, conditional);
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response
             && response.description.is_empty()
@@ -94,13 +98,14 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
             operation.responses.responses.insert("304".to_owned(), RefOr::T(same));
         }
     }
-    for status in faults(path, method, operation, takes) {
+    for status in faults(path, method, operation, takes, conditional) {
         operation.responses.responses.insert(status.to_string(), RefOr::T(fault(status)));
     }
 }
 
 /// What every call of the admin API takes beside its own, and what its answers carry.
-fn manners(path: &str, method: &str, operation: &mut Operation) {
+/// `conditional`: the call is about a thing that can be shown.
+fn manners(path: &str, method: &str, operation: &mut Operation, conditional: bool) {
     if !path.starts_with("/api/v1/") {
         return;
     }
@@ -121,7 +126,7 @@ fn manners(path: &str, method: &str, operation: &mut Operation) {
     }
     let about = "Only say what would be done; nothing is changed, signed or sent.";
     add(dry_run::PARAMETER, ParameterIn::Query, ObjectBuilder::new().schema_type(Type::Boolean), about);
-    if conditional_thing(path) {
+    if conditional {
         let about = "`ETag` of the thing as the caller saw it: if it has changed since, nothing is done (412).";
         add("If-Match", ParameterIn::Header, text(), about);
     }
@@ -149,11 +154,6 @@ fn manners(path: &str, method: &str, operation: &mut Operation) {
     }
 }
 
-/// Whether a call is about a thing that can be shown. Not asked of [`crate::http::conditional`], which asks this document.
-fn conditional_thing(path: &str) -> bool {
-    path.contains('{')
-}
-
 /// How a list says where its page begins; none where any text is taken.
 fn begins(path: &str) -> Option<&'static str> {
     match path {
@@ -165,7 +165,7 @@ fn begins(path: &str) -> Option<&'static str> {
         | "/api/v1/standings"
         | "/api/v1/rounds/{round}/homes" => Some("^[a-z0-9-]{1,64}$"),
         "/api/v1/models" | "/api/v1/releases" | "/api/v1/rollouts" | "/api/v1/rounds" | "/api/v1/quarantine"
-        | "/api/v1/audit" => Some("^[0-9]{1,15}$"),
+        | "/api/v1/audit" | "/api/v1/rollout-schedule" | "/api/v1/rollouts/{version}/schedule" => Some("^[0-9]{1,15}$"),
         "/api/v1/exclusions" => Some("^-?[0-9]{1,15}/[a-z0-9-]{1,64}$"),
         "/api/v1/releases/{version}/outcomes" => Some("^-?[0-9]{1,15}/[a-z0-9-]{1,64}/-?[0-9]{1,15}$"),
         _ => None,
@@ -202,12 +202,12 @@ fn succeeded(status: &str) -> &'static str {
 }
 
 /// The statuses besides success that a call can have.
-fn faults(path: &str, method: &str, operation: &Operation, takes: bool) -> Vec<u16> {
+fn faults(path: &str, method: &str, operation: &Operation, takes: bool, conditional: bool) -> Vec<u16> {
     let open = operation.security.as_ref().is_some_and(|security| !security.is_empty());
     let said = [operation.summary.as_deref(), operation.description.as_deref()];
     let role = said.into_iter().flatten().any(|text| text.contains("Needs "));
     let changes = method != "get";
-    let found = path.contains('{') || path.ends_with("/rollback");
+    let found = path.contains('{') || path.ends_with("/rollback") || path.ends_with("/run-comparison");
     let body = operation.request_body.is_some();
     let enrols = matches!(path, "/enroll" | "/renew");
     let admin = path.starts_with("/api/v1/");
@@ -219,10 +219,10 @@ fn faults(path: &str, method: &str, operation: &Operation, takes: bool) -> Vec<u
         (found, 404),
         (body, 408),
         (changes, 409),
-        (changes && path.contains('{') && admin, 412),
+        (changes && conditional && admin, 412),
         (body, 413),
         (body, 415),
-        (takes, 422),
+        (takes || (changes && admin), 422),
         (enrols || admin, 429),
         (true, 500),
         (off, 503),

@@ -120,7 +120,7 @@ impl ReleaseService {
     }
 
     /// Where their files lie.
-    pub(crate) fn artifact_store(&self) -> &ArtifactStore {
+    pub fn artifact_store(&self) -> &ArtifactStore {
         &self.artifact_store
     }
 

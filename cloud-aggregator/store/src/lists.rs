@@ -88,8 +88,9 @@ pub struct HomeQuery {
     pub order: HomeOrder,
     /// Which way.
     pub direction: Direction,
-    /// Only those after this one: its value of `order` (0 where that is the name), and its name.
-    pub after: Option<(i64, HomeId)>,
+    /// Only those after this one: its value of `order`, and its name. The value is not looked at where the order is that of names; with none
+    /// it is the one that the home has now.
+    pub after: Option<(Option<i64>, HomeId)>,
     /// At most so many; 0 for all of them.
     pub limit: usize,
 }
@@ -147,8 +148,8 @@ pub struct FeedbackQuery {
     pub until: Option<i64>,
     /// Whether the newest come first, by the time at which they were stored.
     pub newest_first: bool,
-    /// Only those after this one: when it was stored (not looked at unless `newest_first`), and its key.
-    pub after: Option<(i64, RecordKey)>,
+    /// Only those after this one: when it was stored (not looked at unless `newest_first`; with none it is looked up), and its key.
+    pub after: Option<(Option<i64>, RecordKey)>,
     /// At most so many; 0 for all of them.
     pub limit: usize,
 }

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{FromRequestParts as _, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -17,8 +17,10 @@ use sha2::{Digest as _, Sha256};
 use tower::ServiceExt as _;
 
 use super::Http;
+use super::auth::Viewer;
 use super::limits::CallsLeft;
 use super::problem::Problem;
+use crate::contract::is_call;
 use crate::openapi::document;
 
 /// Largest answer that gets a tag: a page of 500 runs with their reports has 2 MB.
@@ -28,13 +30,15 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 static THINGS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
     let paths = &document().paths.paths;
     let shown = |path: &str| paths.get(path).is_some_and(|item| item.get.is_some());
-    let thing = |path: &String| {
-        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]).collect::<Vec<_>>();
-        let known = ends.into_iter().rev().map(|end| &path[..end]);
-        known.filter(|part| part.contains('{')).find(|part| shown(part)).map(str::to_owned)
-    };
-    paths.keys().filter_map(|path| Some((path.clone(), thing(path)?))).collect()
+    paths.keys().filter_map(|path| Some((path.clone(), thing_of(path, shown)?))).collect()
 });
+
+/// The nearest thing above a path, itself included, that has a name and can be `shown`.
+pub(crate) fn thing_of(path: &str, shown: impl Fn(&str) -> bool) -> Option<String> {
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]).collect::<Vec<_>>();
+    let parts = ends.into_iter().rev().map(|end| &path[..end]).filter(|part| part.contains('{'));
+    parts.into_iter().find(|part| shown(part)).map(str::to_owned)
+}
 
 /// The path of the thing that the call at `path` is about; none for calls that are about a list, or about nothing that can be shown.
 pub(crate) fn thing(path: &str) -> Option<&'static str> {
@@ -56,12 +60,19 @@ pub(crate) async fn hold(
         let wanted = request.headers().get(header::IF_NONE_MATCH).cloned();
         return tagged(next.run(request).await, wanted.as_ref()).await;
     }
-    let Some(wanted) = request.headers().get(header::IF_MATCH).cloned() else {
+    let wanted = request.headers().get(header::IF_MATCH).cloned();
+    let Some(wanted) = wanted.filter(|_| is_call(&path, request.method())) else {
         let _others = http.changes.read().await;
         return next.run(request).await;
     };
     let _alone = http.changes.write().await;
     let look = look(&path, &request);
+    let (mut parts, body) = request.into_parts();
+    // Whoever is nobody learns nothing of the thing.
+    if let Err(problem) = Viewer::from_request_parts(&mut parts, &http).await {
+        return problem.into_response();
+    }
+    let request = Request::from_parts(parts, body);
     match met(look, &wanted, plain).await {
         Ok(()) => next.run(request).await,
         Err(answer) => *answer,

@@ -10,6 +10,7 @@ use futures_util::stream::unfold;
 use hearthwatch_telemetry::chain::chain;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
+use utoipa::ToSchema;
 
 use super::Http;
 use super::problem::Problem;
@@ -19,6 +20,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Longest stream; whoever watches then asks again, and its token is looked at again.
 const STREAM_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// An event of a stream.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventView {
+    /// `changed`, or `ended` for the last one.
+    event: String,
+    /// The thing as it is then, JSON.
+    data: String,
+}
 
 /// A thing as it was seen.
 pub(crate) struct Seen<T> {

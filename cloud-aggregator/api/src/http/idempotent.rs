@@ -16,7 +16,7 @@ use super::Http;
 use super::auth::Viewer;
 use super::problem::Problem;
 use super::request;
-use crate::contract::BODY_BYTES_MAX;
+use crate::contract::{BODY_BYTES_MAX, is_call};
 
 /// The header, in a request.
 pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -44,7 +44,7 @@ pub(crate) async fn hold(
     next: Next,
 ) -> Response {
     let path = path.as_ref().map_or("", MatchedPath::as_str).to_owned();
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD) && is_call(&path, request.method());
     let Some(key) = request.headers().get(KEY).cloned().filter(|_| changes && path.starts_with("/api/v1/")) else {
         return next.run(request).await;
     };

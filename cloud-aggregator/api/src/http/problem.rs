@@ -167,7 +167,7 @@ impl Problem {
             Self::Conflict(_) => (StatusCode::CONFLICT, "Not in the present state"),
             Self::Changed { .. } => (StatusCode::CONFLICT, "Somebody else changed it first"),
             Self::PreconditionFailed { .. } => (StatusCode::PRECONDITION_FAILED, "Not as you saw it"),
-            Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "The key belongs to another request"),
+            Self::KeyReused => (StatusCode::CONFLICT, "The key belongs to another request"),
             Self::KeyPending => (StatusCode::CONFLICT, "Not answered yet"),
             Self::WouldDo(_) => (StatusCode::OK, "Dry run"),
             Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "Slow down"),

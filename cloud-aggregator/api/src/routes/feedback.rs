@@ -123,10 +123,13 @@ fn parse_home(text: &str) -> Result<HomeId, Problem> {
 }
 
 /// `HOME/SEQUENCE`, with the time at which it was stored in front where the newest come first.
-fn parse_key(text: &str, newest_first: bool) -> Option<(i64, RecordKey)> {
-    let (at, key) = if newest_first { text.split_once('/')? } else { ("0", text) };
-    let (home, sequence) = key.split_once('/')?;
-    Some((seconds(at)?, RecordKey { home: HomeId::new(home).ok()?, sequence: Sequence(number(sequence)?) }))
+fn parse_key(text: &str) -> Option<(Option<i64>, RecordKey)> {
+    let (begin, sequence) = text.rsplit_once('/')?;
+    let (at, home) = match begin.split_once('/') {
+        None => (None, begin),
+        Some((at, home)) => (Some(seconds(at)?), home),
+    };
+    Some((at, RecordKey { home: HomeId::new(home).ok()?, sequence: Sequence(number(sequence)?) }))
 }
 
 pub(super) fn router() -> OpenApiRouter<Http> {
@@ -144,7 +147,7 @@ pub(crate) async fn list(_: Viewer, http: State<Http>, Params(query): Params<Fee
         Some("-received_at") => true,
         Some(_) => return Err(Problem::Invalid("sort: -received_at, or nothing".to_owned())),
     };
-    let window = Paging { limit: query.limit, after: query.after }.window(|text| parse_key(text, newest_first))?;
+    let window = Paging { limit: query.limit, after: query.after }.window(parse_key)?;
     let time = |at: Option<u64>| at.map(|at| i64::try_from(at).unwrap_or(i64::MAX));
     let filter = FeedbackFilter {
         home,

@@ -123,17 +123,16 @@ pub struct HomesAsked {
 
 impl HomesAsked {
     /// The question to the store at `now`, and the page.
-    pub(crate) fn query(self, now: i64) -> Result<(HomeQuery, Window<(i64, HomeId)>), Problem> {
+    pub(crate) fn query(self, now: i64) -> Result<(HomeQuery, Window<(Option<i64>, HomeId)>), Problem> {
         let sort = self.sort.as_deref().unwrap_or("home");
         let (word, direction) =
             sort.strip_prefix('-').map_or((sort, Direction::Up), |word| (word, Direction::Down));
         let order = HomeOrder::parse(word)
             .ok_or_else(|| Problem::Invalid(format!("sort: {word:?} is nothing that homes can be in order of")))?;
         // By name alone the name says where the page begins, as ever; else the value is in front of it.
-        let parse = |text: &str| match (order, text.split_once('/')) {
-            (HomeOrder::Home, None) => Some((0, HomeId::new(text).ok()?)),
-            (_, Some((value, home))) if order != HomeOrder::Home => Some((seconds(value)?, HomeId::new(home).ok()?)),
-            _ => None,
+        let parse = |text: &str| match text.split_once('/') {
+            None => Some((None, HomeId::new(text).ok()?)),
+            Some((value, home)) => Some((Some(seconds(value)?), HomeId::new(home).ok()?)),
         };
         let window = Paging { limit: self.limit, after: self.after }.window(parse)?;
         let tags = self.tag.as_deref().map(|tags| tags.split(',').map(checked_tag).collect::<Result<_, _>>());

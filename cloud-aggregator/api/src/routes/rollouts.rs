@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 
 use super::prelude::*;
 use crate::http::audit::would;
-use crate::http::events::{self, Seen};
+use crate::http::events::{self, EventView, Seen};
 use crate::http::problem::Present;
 
 /// A release on its way. Times are Unix seconds.
@@ -182,7 +182,7 @@ pub(crate) async fn one(
 /// Streams a rollout as it changes, until it is over.
 #[utoipa::path(get, path = "/api/v1/rollouts/{version}/events", tag = "rollouts", params(("version" = Number, Path)),
     responses(
-    (status = 200, body = String, content_type = "text/event-stream",
+    (status = 200, body = EventView, content_type = "text/event-stream",
         description = "Events `changed`, and `ended` at the end, each with a `RolloutDetail`."),
 ))]
 pub(crate) async fn events(

@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 
 use super::prelude::*;
 use super::releases::ReleaseView;
-use crate::http::events::{self, Seen};
+use crate::http::events::{self, EventView, Seen};
 
 /// One retraining. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -291,7 +291,7 @@ pub(crate) async fn request(_: Viewer, http: State<Http>, Segment(id): Segment<S
 
 /// Streams a retraining that was asked for, until it has ended: as a row, and while it runs what the trainer is doing.
 #[utoipa::path(get, path = "/api/v1/run-requests/{id}/events", tag = "runs", params(("id" = String, Path)), responses(
-    (status = 200, body = String, content_type = "text/event-stream",
+    (status = 200, body = EventView, content_type = "text/event-stream",
         description = "Events `changed`, and `ended` at the end, each with a `RunProgress`."),
 ))]
 pub(crate) async fn events(

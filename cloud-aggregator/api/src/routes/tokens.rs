@@ -69,7 +69,7 @@ impl From<NewTokenError> for Problem {
 }
 
 pub(super) fn router() -> OpenApiRouter<Http> {
-    OpenApiRouter::new().routes(routes!(list, make)).routes(routes!(revoke))
+    OpenApiRouter::new().routes(routes!(list, make)).routes(routes!(one, revoke))
 }
 
 /// Lists the tokens by name. Needs admin.
@@ -81,6 +81,17 @@ pub(crate) async fn list(_: Admin, http: State<Http>, Params(paging): Params<Pag
     let (after, needed) = (window.after.clone(), window.needed());
     let rows = blocking(&http.app.store, move |store| store.tokens_after(after.as_deref(), needed)).await?;
     Ok(Json(window.cut(rows, |row| row.name.clone(), TokenView::from)))
+}
+
+/// Shows one token, without its secret. Needs admin.
+#[utoipa::path(get, path = "/api/v1/tokens/{name}", tag = "tokens", params(("name" = Name, Path)), responses(
+    (status = 200, body = TokenView),
+))]
+pub(crate) async fn one(_: Admin, http: State<Http>, Segment(name): Segment<String>) -> Answer<TokenView> {
+    let asked = name.clone();
+    let rows = blocking(&http.app.store, |store| store.tokens()).await?;
+    let found = rows.into_iter().find(|row| row.name == asked);
+    found.map(|row| Json(row.into())).ok_or(Problem::NotFound { noun: "token", id: name })
 }
 
 /// Makes a token. Needs admin.

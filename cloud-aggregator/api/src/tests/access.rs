@@ -11,7 +11,7 @@ use crate::bench::NOW;
 use crate::openapi::document;
 
 /// Every call that wants a token, with the least role that may make it.
-const ROLES: [(&str, &str, Role); 64] = [
+const ROLES: [(&str, &str, Role); 65] = [
     ("GET", "/api/v1/homes", Role::Viewer),
     ("GET", "/api/v1/homes/{home}", Role::Viewer),
     ("POST", "/api/v1/homes/{home}/revoke", Role::Admin),
@@ -57,6 +57,7 @@ const ROLES: [(&str, &str, Role); 64] = [
     ("POST", "/api/v1/rollouts/{version}/halt", Role::Operator),
     ("POST", "/api/v1/rollouts/{version}/rollback", Role::Operator),
     ("GET", "/api/v1/tags", Role::Viewer),
+    ("GET", "/api/v1/tokens/{name}", Role::Admin),
     ("POST", "/api/v1/homes/{home}/erase", Role::Admin),
     ("PUT", "/api/v1/homes/{home}/tags", Role::Operator),
     ("GET", "/api/v1/renewals/{home}", Role::Viewer),

@@ -140,7 +140,7 @@ async fn homes_are_filtered_sorted_and_tagged() {
     assert_eq!(names("sort=-records&limit=2&after=2/c").await, ("a".to_owned(), None));
     assert_eq!(names("tag=pilot,nyc").await.0, "b");
     assert_eq!(names("state=never_seen&q=c").await.0, "c");
-    for bad in ["sort=colour", "tag=A", "state=gone", "sort=-records&after=c"] {
+    for bad in ["sort=colour", "tag=A", "state=gone", "sort=-records&after=1/2/c", "q=%25", "heard_before=9007199254740992"] {
         assert_eq!(api.get(&format!("/api/v1/homes?{bad}")).await.problem(), "invalid", "{bad}");
     }
     assert_eq!(api.get("/api/v1/tags").await.json()["items"][1], json!({"tag": "pilot", "homes": 1}));

@@ -33,7 +33,8 @@ pub struct Contents {
 pub fn copy_database(from: &Path, to: &Path) -> StoreResult<()> {
     let connection = connect(from)?;
     let to = to.to_string_lossy();
-    connection.execute("VACUUM INTO ?1", [to.as_ref()]).map(drop).map_err(engine("copy the database"))
+    let to: &str = &to;
+    connection.execute("VACUUM INTO ?1", [to]).map(drop).map_err(engine("copy the database"))
 }
 
 /// Counts what a database holds. It is read as it is, and not migrated.
@@ -42,7 +43,7 @@ pub fn copy_database(from: &Path, to: &Path) -> StoreResult<()> {
 /// [`StoreError::Engine`](crate::StoreError::Engine) when it cannot be read.
 pub fn contents(file: &Path) -> StoreResult<Contents> {
     let connection = connect(file)?;
-    let read = || {
+    let read = || -> rusqlite::Result<Contents> {
         let tables = names(&connection, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")?;
         let mut counts = BTreeMap::new();
         for table in tables.into_iter().filter(|table| !table.starts_with("sqlite_")) {

@@ -16,13 +16,16 @@ use crate::erasure::{ERASED, Erased};
 /// Tables that stay as they are.
 const CHAINS: [&str; 2] = ["audit", "lineage"];
 
-/// Deletes and replaces. What is deleted is overwritten in the file when the connection's `secure_delete` is on.
+/// Deletes and replaces.
 pub(super) fn erase(tx: &Transaction<'_>, home: &HomeId) -> StoreResult<Erased> {
     let quoted = format!("\"{home}\"");
     let mut erased = Erased::default();
     let snapshots = "SELECT id FROM snapshots WHERE instr(lineage, ?1) > 0 ORDER BY id";
     erased.snapshots = all(tx, "erase a home", snapshots, [&quoted], |row| Ok(row.get(0)?))?;
-    for (table, columns) in tables(tx)? {
+    let mut tables: Vec<_> = tables(tx)?.into_iter().collect();
+    // Answers first: triggers count them off in other tables.
+    tables.sort_by_key(|(table, _)| table != "feedback");
+    for (table, columns) in tables {
         if CHAINS.contains(&table.as_str()) {
             continue;
         }
@@ -64,12 +67,6 @@ fn tables(connection: &Connection) -> StoreResult<BTreeMap<String, Vec<(String, 
         tables.entry(table).or_default().push(column);
     }
     Ok(tables)
-}
-
-/// Has what is deleted overwritten, from now on.
-pub(super) fn overwrite(connection: &Connection, on: bool) -> StoreResult<()> {
-    let set = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
-    connection.pragma_update_and_check(None, "secure_delete", on, set).map(drop).map_err(engine("erase a home"))
 }
 
 /// Moves what was written into the file, and empties the log that may still hold what was deleted.

@@ -78,8 +78,14 @@ impl ListStore for SqliteStore {
         only.if_some("received_at < ?", query.until);
         let order = if query.newest_first {
             if let Some((at, key)) = &query.after {
-                let (home, sequence) = (text(key.home.as_str()), Value::from(signed(key.sequence.0)));
-                only.add("(received_at, home, sequence) < (?, ?, ?)", [(*at).into(), home, sequence]);
+                let key = [text(key.home.as_str()), Value::from(signed(key.sequence.0))];
+                match at {
+                    Some(at) => only.add("(received_at, home, sequence) < (?, ?, ?)", [Value::from(*at)].into_iter().chain(key)),
+                    None => {
+                        let at = "(SELECT received_at FROM feedback WHERE home = ? AND sequence = ?)";
+                        only.add(format!("(received_at, home, sequence) < ({at}, ?, ?)"), key.clone().into_iter().chain(key));
+                    }
+                }
             }
             "received_at DESC, home DESC, sequence DESC"
         } else {
@@ -197,7 +203,13 @@ fn list_homes(connection: &Connection, query: &HomeQuery) -> StoreResult<Vec<Lis
         let home = text(home.as_str());
         match by_name {
             true => only.add(format!("home {beyond} ?"), [home]),
-            false => only.add(format!("({value}, home) {beyond} (?, ?)"), [(*from).into(), home]),
+            false => match from {
+                Some(from) => only.add(format!("({value}, home) {beyond} (?, ?)"), [(*from).into(), home]),
+                None => {
+                    let from = format!("(SELECT {value} FROM homes WHERE home = ?)");
+                    only.add(format!("({value}, home) {beyond} ({from}, ?)"), [home.clone(), home]);
+                }
+            },
         }
     }
     let order = if by_name { format!("home {way}") } else { format!("{value} {way}, home {way}") };

@@ -84,6 +84,7 @@ impl SqliteStore {
     pub fn open(file: &Path) -> StoreResult<Self> {
         create_private(file)?;
         let mut writer = connect(file)?;
+        overwrite_deleted(&writer)?;
         migrate(&mut writer)?;
         ingest::fill_columns(&mut writer)?;
         lineage::prepare(&mut writer)?;
@@ -132,6 +133,12 @@ fn connect(file: &Path) -> StoreResult<Connection> {
     // FULL, not NORMAL: in WAL mode NORMAL may lose the last commits with the power, and their receipts are out by then.
     connection.pragma_update(None, "synchronous", "full").map_err(engine("open"))?;
     Ok(connection)
+}
+
+/// Has what is deleted overwritten in the file: an answer that a home takes back is to be gone, and not only out of sight.
+fn overwrite_deleted(connection: &Connection) -> StoreResult<()> {
+    let set = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+    connection.pragma_update_and_check(None, "secure_delete", true, set).map(drop).map_err(engine("open"))
 }
 
 fn migrate(connection: &mut Connection) -> StoreResult<()> {
@@ -218,7 +225,6 @@ fn limited(limit: usize) -> i64 {
 impl ErasureStore for SqliteStore {
     fn erase_home(&self, home: &HomeId, dry_run: bool) -> StoreResult<Erased> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        erasure::overwrite(&writer, true)?;
         let work = |writer: &mut Connection| {
             let behavior = TransactionBehavior::Immediate;
             let transaction = writer.transaction_with_behavior(behavior).map_err(engine("erase a home"))?;
@@ -234,7 +240,6 @@ impl ErasureStore for SqliteStore {
             Ok(erased)
         };
         let erased = work(&mut writer);
-        erasure::overwrite(&writer, false)?;
         if !dry_run && erased.is_ok() {
             erasure::empty_log(&writer)?;
         }

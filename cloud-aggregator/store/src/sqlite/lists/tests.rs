@@ -80,7 +80,7 @@ fn pages_in_any_order_hold_each_home_once() {
                 let query = HomeQuery { order, direction, after, limit: 2, ..HomeQuery::default() };
                 let page = store.list_homes(&query).unwrap();
                 let Some(last) = page.last() else { break };
-                after = Some((last.value, last.row.home.clone()));
+                after = Some((Some(last.value), last.row.home.clone()));
                 seen.extend(page.into_iter().map(|listed| listed.row.home.to_string()));
             }
             let whole = names(&store, &HomeQuery { order, direction, ..HomeQuery::default() });
@@ -117,7 +117,7 @@ fn answers_are_found_by_what_their_payload_says_and_come_newest_first() {
     let newest = FeedbackQuery { newest_first: true, limit: 2, ..FeedbackQuery::default() };
     assert_eq!(of(newest.clone()), [3, 2]);
     let key = RecordKey { home: home("a"), sequence: Sequence(2) };
-    assert_eq!(of(FeedbackQuery { after: Some((NOW + 5, key)), ..newest }), [1]);
+    assert_eq!(of(FeedbackQuery { after: Some((Some(NOW + 5), key)), ..newest }), [1]);
     assert_eq!(of(FeedbackQuery { verdict: Some(Verdict::Dismissed), since: Some(NOW + 1), ..FeedbackQuery::default() }), [2, 3]);
     assert_eq!(of(FeedbackQuery { origin: Some("alarm".to_owned()), until: Some(NOW + 1), ..FeedbackQuery::default() }), [1]);
     assert_eq!(record("a", 1).model_version, ModelVersion(0));
