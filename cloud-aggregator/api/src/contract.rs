@@ -25,6 +25,7 @@ use utoipa::openapi::schema::Schema;
 use crate::http::dry_run;
 use crate::http::problem::Problem;
 use crate::openapi::document;
+use crate::page;
 
 /// How long a body may take: the largest has 16 KiB, which is 20 s at a kilobyte a second, and some more.
 pub const BODY: Duration = Duration::from_secs(20);
@@ -187,8 +188,8 @@ async fn judged(path: Option<&str>, request: Request) -> Result<Request, Problem
     let large = matches!(path, "/enroll" | "/renew");
     let most = if large { enrol::BODY_BYTES_MAX } else { BODY_BYTES_MAX };
     let Some(documented) = CALLS.get(path) else {
-        // The page and the files of the repository: none of them takes a query.
-        known(request.uri().query(), &[])?;
+        // The pages and the files of the repository.
+        known(request.uri().query(), &page::takes(path))?;
         return whole(request, most, true).await;
     };
     let Some(call) = documented.get(&method) else { return whole(request, 0, false).await };

@@ -5,12 +5,19 @@
 //! moves. Nothing comes from elsewhere, every text is escaped by the template, and the strict content policy of
 //! [`crate::router`] stands behind that. It is read with a session, begun by giving a token at `/login`.
 
+mod alerts;
+mod confirm;
+mod evaluation;
 mod gate;
+mod homes;
 mod live;
 mod login;
+mod parts;
 mod quarantine;
+mod rollout;
 mod rollouts;
 mod rounds;
+mod runs;
 mod view;
 
 use axum::Router;
@@ -31,8 +38,8 @@ use crate::http::auth::Viewer;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 
-/// Homes shown; the API lists all of them.
-const HOMES_SHOWN: usize = 200;
+/// Homes shown; the page of homes has all of them.
+const HOMES_SHOWN: usize = 50;
 
 /// Excluded homes, and models among the newest that await a signature, that are shown.
 const CASES_SHOWN: usize = 100;
@@ -46,7 +53,19 @@ const REFUSALS_SHOWN: usize = 10;
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// The page and what it loads.
+/// What each page takes in its address; the others take nothing.
+const TAKEN: [(&str, &[&str]); 2] = [
+    ("/homes", &["q", "state", "excluded", "model_version", "agent_version", "tag", "heard_before", "sort", "limit", "after"]),
+    ("/evaluation", &["days", "until"]),
+];
+
+/// The query parameters that the page at `path` takes.
+pub(crate) fn takes(path: &str) -> Vec<String> {
+    let found = TAKEN.iter().find(|(page, _)| *page == path);
+    found.map(|(_, names)| names.iter().map(|name| (*name).to_owned()).collect()).unwrap_or_default()
+}
+
+/// The pages and what they load.
 pub(crate) fn router() -> Router<Http> {
     Router::new()
         .route("/", get(page))
@@ -54,6 +73,16 @@ pub(crate) fn router() -> Router<Http> {
         .route("/logout", post(login::end))
         .route("/quarantine/{id}", post(quarantine::settle))
         .route("/live", get(live::run))
+        .route("/homes", get(homes::list))
+        .route("/homes/{home}", get(homes::one))
+        .route("/homes/{home}/{action}", get(confirm::ask_home).post(confirm::do_home))
+        .route("/rollouts", get(rollout::list))
+        .route("/rollouts/{version}", get(rollout::one))
+        .route("/rollouts/{version}/{action}", get(confirm::ask_rollout).post(confirm::do_rollout))
+        .route("/runs", get(runs::list))
+        .route("/runs/{id}", get(runs::one))
+        .route("/evaluation", get(evaluation::show))
+        .route("/alerts", get(alerts::show))
         .route("/page.css", get(async || asset("text/css; charset=utf-8", STYLE)))
         .route("/page.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
 }

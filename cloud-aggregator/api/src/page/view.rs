@@ -46,7 +46,7 @@ pub(super) fn is_online(home: &HomeRow) -> bool {
     home.revoked_at.is_none() && home.status.as_ref().is_some_and(|status| status.online)
 }
 
-fn shell(title: &str, head: &Markup, body: &Markup) -> Markup {
+pub(super) fn shell(title: &str, head: &Markup, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -95,6 +95,7 @@ pub(super) fn page(fleet: &Fleet, caller: &str) -> Markup {
             h1 { "Hearthwatch" } span.faint { "aggregator" }
             form method="post" action="/logout" { button.quiet { "Log out " (caller) } }
         }
+        (super::parts::navigation("/"))
         main {
             (overview(fleet))
             div.pair {
@@ -311,7 +312,7 @@ fn homes(fleet: &Fleet) -> Markup {
             }
         }
         @if fleet.totals.homes > fleet.homes.len() as u64 {
-            p.faint { "The first " (fleet.homes.len()) " of " (fleet.totals.homes) "; the API lists all." }
+            p.faint { "The first " (fleet.homes.len()) " of " (fleet.totals.homes) "; " a href="/homes" { "find others" } "." }
         }
     }
 }
@@ -325,7 +326,7 @@ fn home_row(home: &HomeRow, now: i64) -> Markup {
     });
     html! {
         tr {
-            td.plain { (home.home) }
+            td.plain { a href={ "/homes/" (home.home) } { (home.home) } }
             td {
                 @if home.revoked_at.is_some() { span.bad { "shut out" } }
                 @else if is_online(home) { span.good { "online" } }

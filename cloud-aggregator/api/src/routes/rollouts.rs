@@ -300,7 +300,7 @@ pub(crate) async fn roll_back(
     act(&http, caller, version, RolloutAction::RollBack, asked).await
 }
 
-async fn act(
+pub(crate) async fn act(
     http: &Http,
     caller: Caller,
     version: ModelVersion,
