@@ -7,6 +7,7 @@ use hearthwatch_store::blocking;
 use maud::{Markup, html};
 
 use super::parts::{interval_plot, looker, number, page, when};
+use super::view::span;
 use crate::http::Http;
 use crate::http::auth::Viewer;
 use crate::http::extract::Params;
@@ -64,7 +65,7 @@ fn share(value: Option<Interval>) -> String {
 
 fn figures(model: &ModelFigures, champion: Option<u64>, most: f64) -> Markup {
     let name = if model.model_version == 0 { "Baseline detector".to_owned() } else { format!("Version {}", model.model_version) };
-    let seconds = |value: Option<i64>| value.map_or_else(|| "–".to_owned(), |value| format!("{} min", (value + 30) / 60));
+    let seconds = |value: Option<i64>| value.map_or_else(|| "–".to_owned(), |value| span(value));
     html! {
         section {
             h2 { (name) @if champion == Some(model.model_version) { " " span.good { "the fleet's model" } } }
@@ -78,7 +79,7 @@ fn figures(model: &ModelFigures, champion: Option<u64>, most: f64) -> Markup {
             }
             p { "False alarms a home and week: " strong { (text(model.false_a_home_week)) } }
             @if let Some(Interval { value, low, high }) = model.false_a_home_week { (interval_plot(value, low, high, most)) }
-            p { "Confirmed of those that were answered surely: " (share(model.confirmed_share)) ". Unsure or without an answer: " (share(model.unsure_share)) "." }
+            p { "Confirmed, of confirmed and dismissed: " (share(model.confirmed_share)) ". Of all questions, unsure or without an answer: " (share(model.unsure_share)) "." }
             p.faint {
                 "Half of the answers came within " (seconds(model.delay_median)) ", nine tenths within " (seconds(model.delay_p90)) "."
                 @if let Some(drift) = model.score_drift {

@@ -14,7 +14,7 @@ const PAGES: [(&str, &str); 6] = [
     ("/homes", "Homes"),
     ("/rollouts", "Rollouts"),
     ("/runs", "Runs"),
-    ("/evaluation", "In homes"),
+    ("/evaluation", "Evaluation"),
     ("/alerts", "Alerts"),
 ];
 
@@ -94,7 +94,8 @@ pub(super) fn interval_plot(value: f64, low: f64, high: f64, most: f64) -> Marku
         svg.plot.interval-plot viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" {
             line.axis x1="0" y1="3" x2="100" y2="3" {}
             line.interval x1=(at(low)) y1="3" x2=(at(high)) y2="3" {}
-            circle.point cx=(at(value)) cy="3" r="1.6" {}
+            // Drawn as a line: the picture is stretched, and a circle would be an egg.
+            line.value x1=(at(value)) y1="0" x2=(at(value)) y2="6" {}
         }
     }
 }

@@ -402,7 +402,7 @@ pub(super) fn ago(now: i64, at: i64) -> String {
 }
 
 /// A length of time in its largest unit.
-fn span(seconds: i64) -> String {
+pub(super) fn span(seconds: i64) -> String {
     match seconds.max(0) {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7_200 => format!("{} min", seconds / 60),
