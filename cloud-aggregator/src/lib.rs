@@ -8,6 +8,7 @@ pub mod config;
 mod counts;
 pub mod data_lock;
 mod health;
+pub mod doctor;
 pub mod health_check;
 pub mod offline;
 pub mod serve;

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
 use hearthwatch_cloud::backup;
+use hearthwatch_cloud::doctor::{self, Finding, Grade};
 use hearthwatch_cloud::config::Config;
 use hearthwatch_cloud::health_check;
 use hearthwatch_cloud::offline::{self, TrainArguments};
@@ -167,6 +168,17 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Looks at everything that the aggregator needs, running or not, and says what to do about what is wrong.
+    ///
+    /// Exit code 0 if all is well, 1 with warnings, 2 with faults. It disturbs nothing.
+    Doctor {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// Asks the running aggregator whether it is alive: exit code 0 if it is. For containers.
     Health {
         /// The configuration file.
@@ -212,6 +224,7 @@ fn main() -> ExitCode {
     let file = match &cli.command {
         Command::Train(arguments) => return exit(offline::train(arguments)),
         Command::BackupVerify { from } => return exit(verify_backup(from)),
+        Command::Doctor { config, json } => return examine(config, *json),
         Command::Serve { config }
         | Command::VerifyLineage { config }
         | Command::Backup { config, .. }
@@ -239,7 +252,7 @@ fn main() -> ExitCode {
         Command::Backup { to, keep, .. } => back_up(&config, &to, keep),
         Command::Restore { from, .. } => restore(&config, &from),
         // Answered above: they have no such configuration.
-        Command::Train(_) | Command::SimulateRollout { .. } | Command::BackupVerify { .. } => Ok(()),
+        Command::Train(_) | Command::SimulateRollout { .. } | Command::BackupVerify { .. } | Command::Doctor { .. } => Ok(()),
     };
     exit(result)
 }
@@ -270,6 +283,42 @@ fn verify_lineage(data: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(count == 0, "{count} rows are not as they were written");
     println!("sound: every row is as it was written, and follows from what it names");
     Ok(())
+}
+
+/// Everything that is wrong, a line each; of a configuration that cannot be used, its faults.
+fn examine(file: &Path, json: bool) -> ExitCode {
+    let found = match Config::load(file) {
+        Ok(config) => doctor::check(&doctor::gather(&config, SystemClock.now())),
+        Err(faults) => faults
+            .list()
+            .iter()
+            .map(|fault| Finding {
+                grade: Grade::Fault,
+                what: format!("{}: {} {}", fault.file.display(), fault.key, fault.problem),
+                remedy: fault.remedy.clone(),
+            })
+            .collect(),
+    };
+    if json {
+        println!("{}", serde_json::to_string_pretty(&found).unwrap_or_default());
+    } else {
+        for Finding { grade, what, remedy } in &found {
+            let word = match grade {
+                Grade::Ok => "ok",
+                Grade::Warning => "warning",
+                Grade::Fault => "FAULT",
+            };
+            println!("{word:<8} {what}");
+            if !remedy.is_empty() {
+                println!("         what to do: {remedy}");
+            }
+        }
+    }
+    match found.iter().map(|one| one.grade).max() {
+        Some(Grade::Fault) => ExitCode::from(2),
+        Some(Grade::Warning) => ExitCode::from(1),
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 fn back_up(config: &Config, to: &Path, keep: usize) -> anyhow::Result<()> {

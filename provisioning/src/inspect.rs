@@ -1,6 +1,6 @@
 //! What an installation holds: certificates, keys, permissions, and what is wrong with them, with the remedy.
 
-mod certificates;
+pub mod certificates;
 mod metadata;
 
 use std::path::{Path, PathBuf};

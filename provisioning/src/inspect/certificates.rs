@@ -18,6 +18,15 @@ pub fn names_of(certificate_pem: &str) -> Vec<String> {
     with_certificate(certificate_pem, names).unwrap_or_default()
 }
 
+/// From when to when a certificate holds, Unix seconds; none when it cannot be read.
+#[must_use]
+pub fn validity(certificate_pem: &str) -> Option<(i64, i64)> {
+    with_certificate(certificate_pem, |certificate| {
+        let validity = certificate.validity();
+        (validity.not_before.timestamp(), validity.not_after.timestamp())
+    })
+}
+
 pub(super) fn look(report: &mut Report, layout: &Layout, now: Timestamp) {
     let root = layout.root().display();
     if let Err(error) = Authority::load(layout) {

@@ -73,6 +73,16 @@ fn last(connection: &Connection, table: &str) -> rusqlite::Result<(u64, Digest)>
     Ok(found.unwrap_or((0, [0; 32])))
 }
 
+/// Admin tokens of a database that are in force at `now`, Unix seconds. It is read as it is, and not migrated.
+///
+/// # Errors
+/// [`StoreError::Engine`](crate::StoreError::Engine) when it cannot be read.
+pub fn admin_tokens(file: &Path, now: i64) -> StoreResult<usize> {
+    let select = "SELECT count(*) FROM tokens
+         WHERE role = 'admin' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?1)";
+    connect(file)?.query_row(select, [now], |row| row.get(0)).map_err(engine("count tokens"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

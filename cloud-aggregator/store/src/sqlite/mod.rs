@@ -36,7 +36,7 @@ use hearthwatch_protocol::messages::{UpdateOutcome, Withdrawal};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use self::copy::{Contents, contents, copy_database};
+pub use self::copy::{Contents, admin_tokens, contents, copy_database};
 use self::readers::{Lent, Readers};
 use crate::actor::Actor;
 use crate::change::{Change, Note};
@@ -65,6 +65,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0013.sql"),
     include_str!("migrations/0014.sql"),
 ];
+
+/// Version of the schema that this program writes.
+pub const SCHEMA: u32 = MIGRATIONS.len() as u32;
 
 /// How long a statement waits for a lock that another process holds (a backup, an operator's shell).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
