@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
 use hearthwatch_cloud::config::Config;
 use hearthwatch_cloud::health_check;
@@ -145,6 +145,9 @@ enum Command {
     /// Bearer tokens of the admin API and the page.
     #[command(subcommand)]
     Token(TokenCommand),
+    // Its words are its own crate's.
+    #[command(about = None, long_about = None)]
+    Ctl(hearthwatch_ctl::Ctl),
 }
 
 #[derive(Subcommand)]
@@ -180,6 +183,7 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let file = match &cli.command {
         Command::Train(arguments) => return exit(offline::train(arguments)),
+        Command::Ctl(ctl) => return ctl.run(&mut Cli::command()),
         Command::Serve { config }
         | Command::VerifyLineage { config }
         | Command::Health { config }
@@ -203,7 +207,7 @@ fn main() -> ExitCode {
         Command::VerifyLineage { .. } => verify_lineage(&config.data),
         Command::Health { .. } => health(&config),
         // Answered above: they have no such configuration.
-        Command::Train(_) | Command::SimulateRollout { .. } => Ok(()),
+        Command::Train(_) | Command::Ctl(_) | Command::SimulateRollout { .. } => Ok(()),
     };
     exit(result)
 }
