@@ -146,7 +146,6 @@ enum Command {
     #[command(subcommand)]
     Token(TokenCommand),
     // Its words are its own crate's.
-    #[command(about = None, long_about = None)]
     Ctl(hearthwatch_ctl::Ctl),
 }
 

@@ -4,7 +4,7 @@ use clap::ArgMatches;
 use serde_json::value::RawValue;
 
 use crate::client::{Client, Request};
-use crate::document::{Answer, Api, IF_MATCH, Method, Operation};
+use crate::document::{Answer, Api, IF_MATCH, Method, Operation, Place};
 use crate::failure::{Done, Failure};
 use crate::output::{Asked, Form, Item, Printer};
 use crate::pages::{Pages, Wanted};
@@ -88,7 +88,11 @@ async fn once(
     match (&operation.answer, operation.cursor) {
         (Answer::Page(kind), Some(cursor)) => {
             let mut printer = Printer::new(asked, &operation.noun, kind.as_deref(), &api.schemas);
-            let mut pages = Pages::new(client, request.clone(), cursor, &Wanted::of(matches));
+            let mut wanted = Wanted::of(matches);
+            if !operation.takes(Place::Query, "limit") {
+                wanted.page = 0;
+            }
+            let mut pages = Pages::new(client, request.clone(), cursor, &wanted);
             while let Some(items) = pages.more(world).await? {
                 printer.more(&items, world)?;
             }
@@ -104,7 +108,10 @@ async fn once(
             Ok(())
         }
         (answer, _) => {
-            let answered = client.ask(request, world).await?;
+            let answered = match client.ask(request, world).await {
+                Err(failure) => return Err(also(api, operation, failure, asked, world)?),
+                Ok(answered) => answered,
+            };
             let kind = match answer {
                 Answer::One(kind) | Answer::Page(kind) => kind.as_deref(),
                 _ => None,
@@ -128,6 +135,19 @@ async fn once(
             Ok(())
         }
     }
+}
+
+/// A refusal that the document knows as an answer is shown like one; it ends the command as a refusal all the same.
+fn also(api: &Api, operation: &Operation, failure: Failure, asked: Asked, world: &mut World<'_>) -> Done<Failure> {
+    if let Failure::Refused(problem) = &failure
+        && let Some((_, kind)) = operation.also.iter().find(|(status, _)| *status == problem.status)
+        && let Ok(raw) = RawValue::from_string(problem.body.clone())
+    {
+        Printer::new(asked, &operation.noun, kind.as_deref(), &api.schemas).only(&Item::read(raw)?, world)?;
+        let text = format!("the answer is {}", problem.status);
+        return Ok(if failure.code() == 6 { Failure::Unreachable(text) } else { Failure::Strange(text) });
+    }
+    Ok(failure)
 }
 
 /// Writes the secret of an answer to a file, if one is named, and takes it out of what is shown.
@@ -198,6 +218,7 @@ fn anonymous(method: Method, path: &str) -> Operation {
         body: true,
         answer: Answer::Nothing,
         secret: false,
+        also: Vec::new(),
         cursor: None,
         accepted: false,
         open: false,
@@ -213,30 +234,4 @@ fn fresh() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api;
-    use crate::document::Place;
-
-    #[test]
-    fn a_call_without_a_dry_run_is_not_sent_with_one() {
-        let start = Operation { noun: "runs".to_owned(), verb: "start".to_owned(), ..anonymous(Method::Post, "/x") };
-        let command =
-            clap::Command::new("x").arg(clap::Arg::new("dry-run").long("dry-run").action(clap::ArgAction::SetTrue));
-        let matches = command.get_matches_from(["x", "--dry-run"]);
-        let mut request = Request::get("/x");
-        let error = dry_run(&start, &mut request, &matches).unwrap_err();
-        assert!(
-            error.to_string().starts_with("`runs start` has no dry run: the aggregator would do it. Nothing was sent.")
-        );
-        assert_eq!((error.code(), request.query.len()), (2, 0));
-        assert!(!start.takes(Place::Query, "dry_run"));
-        assert!(api().operations.len() > 40);
-    }
-
-    #[test]
-    fn keys_differ() {
-        assert_ne!(fresh(), fresh());
-        assert_eq!(fresh().len(), 2 * KEY_BYTES);
-    }
-}
+mod tests;

@@ -35,6 +35,9 @@ pub async fn ask(
     }
     let named = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(IF_MATCH));
     let wanted = operation.takes(Place::Header, IF_MATCH) && !named;
+    let required = operation.arguments.iter().any(|own| own.required && own.name.eq_ignore_ascii_case(IF_MATCH));
+    // Without a question nothing was seen that a version could stand for, unless the call takes none without.
+    let wanted = wanted && (required || !yes);
     let seen = match thing(api, operation, request).filter(|_| wanted || !yes) {
         Some(look) => Some(client.ask(&look, world).await?),
         None => None,

@@ -146,6 +146,8 @@ pub struct Operation {
     pub secret: bool,
     /// The query parameter for where a page begins, of a list.
     pub cursor: Option<&'static str>,
+    /// Statuses besides success by which it answers too, with the type of the answer: an aggregator that is not able says so by 503.
+    pub also: Vec<(u16, Option<String>)>,
     /// Whether it may answer that it is accepted, and not done yet (202).
     pub accepted: bool,
     /// Whether no token is needed.
@@ -262,6 +264,7 @@ fn read(path: &str, method: Method, item: &Value, operation: &Value, schemas: &S
         secret: matches!(&answer, Answer::One(Some(name)) if schemas.shape(name).has("secret")),
         cursor: cursor.filter(|_| matches!(answer, Answer::Page(_))),
         answer,
+        also: also(operation, schemas),
         accepted: operation["responses"].get("202").is_some(),
         open: operation["security"].as_array().is_some_and(|ways| ways.iter().any(|way| way == &serde_json::json!({}))),
         deprecated: operation["deprecated"] == true,
@@ -318,6 +321,16 @@ fn answer(operation: &Value, schemas: &Schemas) -> Answer {
         }
     }
     answer
+}
+
+fn also(operation: &Value, schemas: &Schemas) -> Vec<(u16, Option<String>)> {
+    let responses = operation["responses"].as_object().into_iter().flatten();
+    let answers = responses.filter_map(|(status, response)| {
+        let status: u16 = status.parse().ok().filter(|status| *status >= 400)?;
+        let content = schemas.followed(response)["content"].get("application/json")?;
+        Some((status, Schemas::name(&content["schema"])))
+    });
+    answers.collect()
 }
 
 /// What is said of a value: at its place, else at its type.

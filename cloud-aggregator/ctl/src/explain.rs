@@ -4,6 +4,8 @@
 
 mod facts;
 mod gate;
+#[cfg(test)]
+mod golden_tests;
 mod home;
 mod model;
 mod rollout;

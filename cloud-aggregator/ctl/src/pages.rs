@@ -27,7 +27,7 @@ struct Page {
 pub struct Wanted {
     /// So many items; none for all.
     pub limit: Option<u64>,
-    /// Items asked for at once.
+    /// Items asked for at once; 0 for as many as the list gives by itself.
     pub page: u64,
     /// Where it begins; empty for the beginning.
     pub after: String,
@@ -97,7 +97,10 @@ impl<'a> Pages<'a> {
             return Ok(None);
         }
         let size = self.left.map_or(self.page, |left| left.min(self.page));
-        let mut request = self.request.clone().with("limit", size.to_string());
+        let mut request = self.request.clone();
+        if size > 0 {
+            request = request.with("limit", size.to_string());
+        }
         if let Some(after) = &self.next {
             request = request.with(self.cursor, after);
         }

@@ -26,6 +26,8 @@ pub struct Problem {
     pub request_id: String,
     /// Whatever else it says.
     pub more: Map<String, Value>,
+    /// The body, where it is JSON and no problem document: such as what an aggregator says that is not able.
+    pub body: String,
 }
 
 impl Problem {
@@ -38,6 +40,11 @@ impl Problem {
                 format!("the answer is {status}, and no problem document: is this the aggregator's own address?");
             return Self { status, title, request_id: request_id.to_owned(), ..Self::default() };
         };
+        if !fields.contains_key("title") && !fields.contains_key("detail") {
+            let title = format!("the answer is {status}");
+            let body = String::from_utf8_lossy(body).into_owned();
+            return Self { status, title, more: fields, body, request_id: request_id.to_owned(), ..Self::default() };
+        }
         let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let name = text("type").rsplit(':').next().unwrap_or_default().to_owned();
         let own = text("request_id");
@@ -53,6 +60,7 @@ impl Problem {
                 fields.retain(|name, value| !SAID.contains(&name.as_str()) && !value.is_null());
                 fields
             },
+            body: String::new(),
         }
     }
 

@@ -14,6 +14,9 @@ use crate::world::World;
 /// Longest time without a look while an event stream is followed: an event may get lost with its connection.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// Time in which events that come together are one.
+const BURST: Duration = Duration::from_millis(500);
+
 /// Clears a terminal, and begins at its top.
 const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 
@@ -82,16 +85,19 @@ impl Watch {
         }
         let Some(stream) = &mut self.stream else { return tokio::time::sleep(self.interval).await };
         let mut parser = Parser::default();
+        let broken = std::cell::Cell::new(false);
         let come = async {
             loop {
                 match stream.chunk().await {
                     Ok(Some(bytes)) if parser.push(&bytes).is_ok_and(|events| events.is_empty()) => {}
-                    Ok(Some(_)) => return true,
-                    Ok(None) | Err(_) => return false,
+                    // Events come in bursts: one look is enough for all of them.
+                    Ok(Some(_)) => return tokio::time::sleep(BURST).await,
+                    Ok(None) | Err(_) => return broken.set(true),
                 }
             }
         };
-        if tokio::time::timeout(LONGEST, come).await == Ok(false) {
+        let _ = tokio::time::timeout(LONGEST, come).await;
+        if broken.get() {
             self.stream = None;
             tokio::time::sleep(self.interval).await;
         }

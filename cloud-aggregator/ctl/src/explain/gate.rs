@@ -142,7 +142,8 @@ impl Report {
                 ));
                 for reason in reasons {
                     let meaning = meaning(reason);
-                    story.point(if meaning.is_empty() { reason.clone() } else { format!("{reason}. {meaning}") });
+                    let reason = in_plain_words(reason);
+                    story.point(if meaning.is_empty() { reason } else { format!("{reason}. {meaning}.") });
                 }
             }
         }
@@ -229,7 +230,8 @@ impl Report {
         }
         story.heading(format!("Where it differs most from the {name}"));
         for (change, text) in worst.into_iter().chain(best) {
-            story.point(format!("{:+.0} points, {text}", 100.0 * change));
+            let word = if *change < 0.0 { "less" } else { "more" };
+            story.point(format!("{:.0} points {word}, {text}", 100.0 * change.abs()));
         }
     }
 
@@ -244,7 +246,10 @@ impl Report {
             let without = if held_without.is_empty() {
                 "; without it the gate says the same".to_owned()
             } else {
-                format!("; without it the gate would hold: {}", held_without.join("; "))
+                format!(
+                    "; without it the gate would hold: {}",
+                    held_without.iter().map(|reason| in_plain_words(reason)).collect::<Vec<_>>().join("; ")
+                )
             };
             story.point(format!("{share}{worth}{without}"));
         }
@@ -284,6 +289,12 @@ fn plain(against: &str) -> &str {
         "replay without feedback" => "replay without answers",
         other => other,
     }
+}
+
+fn in_plain_words(reason: &str) -> String {
+    ["routine detector", "replay without feedback"]
+        .iter()
+        .fold(reason.to_owned(), |text, name| text.replace(name, plain(name)))
 }
 
 fn told(Interval { low, point, high }: Interval, digits: usize) -> String {

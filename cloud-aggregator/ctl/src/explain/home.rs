@@ -164,9 +164,9 @@ fn tell_model(known: &Known, when: &dyn Fn(&Value) -> String, story: &mut Story)
         });
         let what = match outcome["result"].as_str().unwrap_or_default() {
             "installed" => format!("Model {version} is in charge there since {}.", when(&outcome["received_at"])),
-            "refused" => format!("It refused model {version}{stage}{reason} ({}).", when(&outcome["received_at"])),
+            "refused" => format!("It refused model {version}{stage}{reason}: {}.", when(&outcome["received_at"])),
             "rolled_back" => format!(
-                "Model {version} was in charge and gave way{stage}{reason}{back} ({}).",
+                "Model {version} was in charge and gave way{stage}{reason}{back}: {}.",
                 when(&outcome["received_at"])
             ),
             other => format!("The update to model {version} ended {other}{reason}."),
@@ -199,6 +199,7 @@ fn attested(attestation: &Value) -> String {
         "differs" => format!("it runs {runs}, and was ordered to run {ordered}"),
         "behind" => format!("its word is about an order before the newest ({ordered})"),
         "unproven" => format!("its word does not prove what it runs; ordered is {ordered}"),
+        "silent" if attestation["ordered"].is_null() => "it was not ordered to run a model, and sent none".to_owned(),
         "silent" => format!("it sent none since it was ordered to run {ordered}"),
         other => format!("{other}; ordered is {ordered}"),
     }

@@ -50,9 +50,9 @@ pub(super) async fn gather(facts: &Facts<'_>, id: &str, world: &mut World<'_>) -
     let subject = version.to_string();
     let about = |line: &Value| {
         line["subject"].as_str() == Some(&subject)
-            && line["action"]
-                .as_str()
-                .is_some_and(|action| action.starts_with("rollout.") && !action.ends_with(".refused"))
+            && line["action"].as_str().is_some_and(|action| {
+                action.starts_with("rollout.") && !action.ends_with(".refused") && !action.ends_with(".failed")
+            })
     };
     let act = facts.find("audit", AUDIT_MAX, about, world).await?;
     let outcomes = outcomes.there().cloned().unwrap_or_default();
@@ -81,7 +81,7 @@ pub(super) fn tell(detail: &Value, outcomes: &[Value], act: &Seen<Value>, world:
         story.say(format!("It is paused since {at}."));
     }
     if let Some(at) = time("ended_at") {
-        story.say(format!("It ended {at}."));
+        story.say(format!("{} {at}.", if state == "complete" { "The last home was ordered" } else { "It ended" }));
     }
     if rollout["forced"] == true {
         story.say("A person opened every wave at once; the tests can still stop it.");
@@ -121,8 +121,9 @@ fn tell_who(rollout: &Value, state: &str, act: &Seen<Value>, story: &mut Story, 
             let at = line["at"]
                 .as_i64()
                 .map_or_else(String::new, |at| words::time(at, (world.now)().as_second(), &world.zone));
-            let who = if actor == "system" { "The system itself, by its tests".to_owned() } else { actor.to_owned() };
-            story.say(format!("{who}: {action}, {at} (line {} of the audit log).", line["index"]));
+            let who =
+                if actor == "system" { "The system itself, by its tests".to_owned() } else { format!("By {actor}") };
+            story.say(format!("{who}: {action} {at}, line {} of the audit log.", line["index"]));
         }
         Seen::Hidden(why) => {
             story.say(format!("Who did it is in the audit log, which is not shown to this token: {why}."))
@@ -240,18 +241,16 @@ fn odds(log10: f64) -> String {
     if log10.abs() < 0.005 {
         return "1 to 1".to_owned();
     }
-    if log10 > 6.0 {
-        return format!("10^{log10:.1} to 1");
-    }
-    if log10 > 0.0 {
-        let odds = 10_f64.powf(log10);
-        return if odds < 10.0 { format!("{odds:.1} to 1") } else { format!("{odds:.0} to 1") };
-    }
-    if log10 < -6.0 {
-        return format!("1 to 10^{:.1}", -log10);
-    }
-    let odds = 10_f64.powf(-log10);
-    if odds < 10.0 { format!("1 to {odds:.1}") } else { format!("1 to {odds:.0}") }
+    let size = log10.abs();
+    let odds = if size > 6.0 {
+        format!("10^{size:.1}")
+    } else if size < 1.0 {
+        format!("{:.1}", 10_f64.powf(size))
+    } else {
+        // At most a million, which an integer holds.
+        count(10_f64.powf(size).round() as i64)
+    };
+    if log10 > 0.0 { format!("{odds} to 1") } else { format!("1 to {odds}") }
 }
 
 fn verdict(log: f64, limit: f64) -> &'static str {
@@ -261,6 +260,8 @@ fn verdict(log: f64, limit: f64) -> &'static str {
         "some sign of harm"
     } else if log.abs() < 0.005 {
         "nothing known yet"
+    } else if log > 0.0 {
+        "little, far from stopping"
     } else {
         "no sign of harm"
     }
@@ -274,7 +275,8 @@ fn tell_waves(detail: &Value, state: &str, policy: Option<&Policy>, story: &mut 
         "halted" | "rolled_back" | "superseded" => "Nothing: it is over.".to_owned(),
         _ => format!("{next}."),
     });
-    let Some(policy) = policy else { return };
+    let over = matches!(state, "halted" | "rolled_back" | "superseded");
+    let Some(policy) = policy.filter(|_| !over) else { return };
     let open = detail["open"].as_u64().unwrap_or_default();
     story.say(format!(
         "Its rules are `{}`: {}{}.",
@@ -289,12 +291,11 @@ fn tell_waves(detail: &Value, state: &str, policy: Option<&Policy>, story: &mut 
     for (place, wave) in (1..).zip(&policy.waves) {
         let mark = if place <= open { "open" } else { "not open" };
         story.point(format!(
-            "wave {place}: {} % of homes, {} after the beginning; {mark}",
+            "wave {place}: {} % of homes, {}; {mark}",
             words::figure(wave.percent),
-            if wave.start_after_hours == 0.0 {
-                "at once".to_owned()
-            } else {
-                format!("{} h", words::figure(wave.start_after_hours))
+            match wave.start_after_hours {
+                0.0 => "at once".to_owned(),
+                hours => format!("{} h after the beginning", words::figure(hours)),
             }
         ));
     }

@@ -113,6 +113,8 @@ pub fn of_item(item: &Item) -> Vec<Column> {
 #[must_use]
 pub fn name(noun: &str, thing: &Value) -> String {
     let one = naming::singular(noun).unwrap_or(noun);
+    // What is shown with its surroundings, such as a rollout with its tests, has its name one level further in.
+    let thing = if thing[one].is_object() { &thing[one] } else { thing };
     // A thing that is named after its noun, such as a home, before an id of something else.
     let own = [one].into_iter().chain(KEYS).map(|key| &thing[key]).find(|value| value.is_string() || value.is_number());
     let key = match own {

@@ -82,7 +82,8 @@ fn list(
         if let Some(lines) = value.as_str().filter(|own| own.trim().contains('\n')) {
             text.push_str(&format!("{pad}{label}\n"));
             for line in lines.lines() {
-                text.push_str(&format!("{pad}  {}\n", words::clean(line)));
+                let line = format!("{pad}  {}", words::clean(line));
+                text.push_str(&format!("{}\n", line.trim_end()));
             }
             continue;
         }
