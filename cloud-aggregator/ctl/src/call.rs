@@ -97,7 +97,7 @@ async fn once(
                 printer.more(&items, world)?;
             }
             printer.end(world)?;
-            if let Some(rest) = pages.rest() {
+            if let Some(rest) = pages.rest().filter(|_| watch::interval(matches).is_none()) {
                 world.say(&format!("there are more: --all, --limit N, or --after '{rest}'"));
             }
             Ok(())

@@ -217,8 +217,8 @@ fn connection() -> Vec<Arg> {
         Arg::new(name).long(name).value_name(value).help(help).global(true).help_heading("Connection")
     };
     vec![
-        arg("context", "NAME", "The context to use [env: HEARTHWATCH_CONTEXT]").conflicts_with_all(["url", "config"]),
-        arg("url", "URL", "Address of the aggregator [env: HEARTHWATCH_URL]").conflicts_with("config"),
+        arg("context", "NAME", "The context to use [env: HEARTHWATCH_CONTEXT]"),
+        arg("url", "URL", "Address of the aggregator [env: HEARTHWATCH_URL]"),
         arg(
             "token-file",
             "FILE",
@@ -238,6 +238,12 @@ fn connection() -> Vec<Arg> {
     ]
 }
 
+/// For programs.
+fn json() -> Arg {
+    let arg = Arg::new("json").long("json").help_heading("Output").action(ArgAction::SetTrue);
+    arg.help("One JSON document, with what it rests on")
+}
+
 /// How the answer is shown.
 fn output() -> Vec<Arg> {
     let forms = PossibleValuesParser::new(Form::ALL.map(|(word, _)| word));
@@ -248,10 +254,7 @@ fn output() -> Vec<Arg> {
             .value_name("FORM")
             .value_parser(forms)
             .help("How the answer is shown [default: table]"),
-        arg("json")
-            .action(ArgAction::SetTrue)
-            .conflicts_with("output")
-            .help("The same as --output json: as it came, one document"),
+        json().conflicts_with("output").help("The same as --output json: as it came, one document"),
         arg("columns")
             .value_name("FIELD,...")
             .value_delimiter(',')
@@ -365,6 +368,19 @@ mod tests {
         {
             assert_eq!(of(line).unwrap_err().exit_code(), 2, "{line}");
         }
-        assert!(of("ctl homes list --url https://a --context b").is_err());
+    }
+
+    #[test]
+    fn every_shell_gets_its_completions() {
+        use clap_complete::Shell::{Bash, Fish, Zsh};
+        for shell in [Bash, Zsh, Fish] {
+            let mut command = Command::new("hearthwatch-cloud").subcommand(augment(Command::new("ctl"), api()));
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut command, "hearthwatch-cloud", &mut text);
+            let text = String::from_utf8(text).unwrap();
+            assert!(text.contains("rollouts") && text.contains("halt"), "{shell}");
+            // clap's completions for fish end at the verb.
+            assert!(text.contains("row-version") || shell == Fish, "{shell}");
+        }
     }
 }

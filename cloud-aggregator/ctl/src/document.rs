@@ -245,6 +245,11 @@ fn read(path: &str, method: Method, item: &Value, operation: &Value, schemas: &S
         arguments.push(argument(Place::Body, name, schemas.kind(field), required, about, deprecated));
     }
     for argument in &mut arguments {
+        if argument.place == Place::Path && argument.about.is_empty() {
+            let one = naming::singular(&noun).unwrap_or(&noun);
+            let name = argument.name.replace('_', " ");
+            argument.about = if name == one { format!("The {one}'s name") } else { format!("The {one}'s {name}") };
+        }
         if argument.place == Place::Path || positional.contains(&argument.name.as_str()) {
             argument.positional = true;
             argument.flag = argument.value_name.clone();
@@ -335,7 +340,10 @@ fn also(operation: &Value, schemas: &Schemas) -> Vec<(u16, Option<String>)> {
 
 /// What is said of a value: at its place, else at its type.
 fn said(own: &Value, schema: &Value, schemas: &Schemas) -> String {
-    let own = line(own);
+    // Of what may be missing, the words stand beside the reference.
+    let choice = ["oneOf", "anyOf"].iter().filter_map(|word| schema[*word].as_array()).flatten();
+    let beside = choice.map(|one| line(&one["description"])).find(|text| !text.is_empty());
+    let own = Some(line(own)).filter(|text| !text.is_empty()).or(beside).unwrap_or_default();
     if own.is_empty() { line(&schemas.followed(schema)["description"]) } else { own }
 }
 

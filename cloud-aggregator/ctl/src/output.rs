@@ -15,7 +15,7 @@ pub use self::columns::Column;
 pub use self::detail::listing;
 pub use self::ordered::{compact, entries, indented, yaml};
 use self::table::Layout;
-use crate::document::{Schemas, Shape};
+use crate::document::{Look, Schemas, Shape};
 use crate::failure::{Done, Failure};
 use crate::world::World;
 
@@ -119,6 +119,7 @@ pub struct Printer<'a> {
     shape: &'a Shape,
     columns: Vec<Column>,
     layout: Layout,
+    short: bool,
     shown: u64,
 }
 
@@ -129,7 +130,7 @@ impl<'a> Printer<'a> {
         let shape = schemas.shape(kind.unwrap_or_default());
         let all = matches!(asked.form, Form::Wide | Form::Csv);
         let columns = columns::choose(kind.unwrap_or_default(), shape, &asked.columns, all);
-        Self { layout: Layout::default(), asked, noun, shape, columns, shown: 0 }
+        Self { layout: Layout::default(), short: false, asked, noun, shape, columns, shown: 0 }
     }
 
     /// How many were shown.
@@ -220,13 +221,28 @@ impl<'a> Printer<'a> {
     fn rows(&mut self, items: &[Item], world: &mut World<'_>) -> Done {
         let look = |column: &Column| self.shape.look(&column.path);
         let headings: Vec<String> = self.columns.iter().map(|column| column.heading.clone()).collect();
-        let rows: Vec<Vec<cell::Cell>> = items
-            .iter()
-            .map(|item| {
-                let cell = |column: &Column| cell::of(column.of(&item.value), look(column), &column.path, world);
+        let rows = |short: bool, world: &World<'_>| -> Vec<Vec<cell::Cell>> {
+            let row = |item: &Item| {
+                let cell = |column: &Column| {
+                    let (value, look) = (column.of(&item.value), look(column));
+                    if short && look == Look::Time {
+                        cell::short_time(value, world)
+                    } else {
+                        cell::of(value, look, &column.path, world)
+                    }
+                };
                 self.columns.iter().map(cell).collect()
-            })
-            .collect();
+            };
+            items.iter().map(row).collect()
+        };
+        let mut cells = rows(self.short, world);
+        if !self.short && !self.layout.fits(&headings, &cells, world.terminal.width) {
+            // Of a time that has to be cut, the distance from now says most.
+            self.short = true;
+            self.layout = Layout::default();
+            cells = rows(true, world);
+        }
+        let rows = cells;
         let text = self.layout.lay(&headings, &rows, self.asked.headings && self.shown == 0, world.terminal);
         write!(world.out, "{text}")?;
         Ok(())

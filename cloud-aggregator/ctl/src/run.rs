@@ -106,7 +106,9 @@ async fn dispatch(matches: &ArgMatches, program: &mut Command, world: &mut World
     match noun {
         "completion" => {
             let shell = inner.get_one::<Shell>("shell").copied().unwrap_or(Shell::Bash);
-            clap_complete::generate(shell, program, PROGRAM, &mut world.out);
+            let mut text = Vec::new();
+            clap_complete::generate(shell, program, PROGRAM, &mut text);
+            world.out.write_all(&text)?;
             return Ok(());
         }
         "context" => return places::run(inner, &said(inner), world),

@@ -59,6 +59,14 @@ impl Target {
     /// # Errors
     /// [`Failure::Usage`] where nothing says who is asked, or what says so cannot be used; [`Failure::Context`].
     pub fn find(said: &Said, variable: &dyn Fn(&str) -> Option<String>) -> Done<Self> {
+        // Told here and not to clap, whose completions know no exclusion among flags of all commands.
+        if [said.url.is_some(), said.context.is_some(), said.config.is_some()].iter().filter(|given| **given).count()
+            > 1
+        {
+            return Err(Failure::Usage(
+                "--url, --context and --config each say who is asked: give one of them".to_owned(),
+            ));
+        }
         let set = |name| variable(name).filter(|text| !text.is_empty());
         let token_file = said.token_file.clone().or_else(|| set(TOKEN_FILE).map(PathBuf::from));
         let ca_file = said.ca_file.clone().or_else(|| set(CA_FILE).map(PathBuf::from));
@@ -190,6 +198,13 @@ mod tests {
         let other = Said { url: Some("https://two.example".to_owned()), ..Said::default() };
         let other = Target::find(&other, &variable).unwrap();
         assert_eq!((other.url.as_str(), other.token_file, other.ca_file), ("https://two.example/", None, None));
+    }
+
+    #[test]
+    fn one_is_asked_and_not_two() {
+        let said = Said { url: Some("https://a".to_owned()), context: Some("b".to_owned()), ..Said::default() };
+        let error = Target::find(&said, &nothing).unwrap_err();
+        assert_eq!(error.to_string(), "--url, --context and --config each say who is asked: give one of them");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 use clap_complete::Shell;
 
-use super::{output, watch};
+use super::{json, output, watch};
 
 /// The noun that has commands of both kinds.
 pub const AUDIT: &str = "audit";
@@ -21,7 +21,7 @@ fn status() -> Command {
     Command::new("status")
         .about("One screen of the fleet: parts, homes, model, rollouts, runs, what waits for a person")
         .arg(watch())
-        .args(output().into_iter().filter(|arg| arg.get_id() == "json"))
+        .arg(json())
 }
 
 fn one(name: &'static str, value: &'static str, about: &'static str, help: &'static str) -> Command {
@@ -29,7 +29,6 @@ fn one(name: &'static str, value: &'static str, about: &'static str, help: &'sta
 }
 
 fn explain() -> Command {
-    let json = || output().into_iter().filter(|arg| arg.get_id() == "json");
     Command::new("explain")
         .about("Explain a decision in words, with its figures: a run, a rollout, a home, a model, a release")
         .subcommand_required(true)
@@ -41,7 +40,7 @@ fn explain() -> Command {
                 "Why a run was held or promoted, or failed",
                 "The run's id or the request's; `latest` is the newest run",
             )
-            .args(json()),
+            .arg(json()),
         )
         .subcommand(
             one(
@@ -50,7 +49,7 @@ fn explain() -> Command {
                 "Where a rollout stands, who or what stopped it, on what evidence, and what would stop it",
                 "The model's version; `latest` is the newest rollout",
             )
-            .args(json()),
+            .arg(json()),
         )
         .subcommand(
             one(
@@ -59,11 +58,11 @@ fn explain() -> Command {
                 "Which model a home runs and since when; why it is shut out, excluded, doubted, late or not updated",
                 "The home's name",
             )
-            .args(json()),
+            .arg(json()),
         )
         .subcommand(
             one("model", "VERSION", "Where a model came from and what the gate found", "`latest` is the newest")
-                .args(json()),
+                .arg(json()),
         )
         .subcommand(
             one(
@@ -72,7 +71,7 @@ fn explain() -> Command {
                 "Who released a model, and how the homes fared with it",
                 "`latest` is the newest",
             )
-            .args(json()),
+            .arg(json()),
         )
 }
 

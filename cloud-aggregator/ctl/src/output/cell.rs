@@ -61,6 +61,14 @@ pub fn of(value: &Value, look: Look, path: &str, world: &World<'_>) -> Cell {
     Cell { text, right: matches!(look, Look::Count | Look::Figure), colour: colour(name, value) }
 }
 
+/// A time where there is little room: the distance from now.
+#[must_use]
+pub fn short_time(value: &Value, world: &World<'_>) -> Cell {
+    let now = (world.now)().as_second();
+    let text = value.as_i64().map_or_else(|| "-".to_owned(), |at| words::relative(at, now));
+    Cell { text, right: false, colour: None }
+}
+
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

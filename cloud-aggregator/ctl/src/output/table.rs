@@ -18,6 +18,13 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// Whether the rows have room without a cut.
+    pub(super) fn fits(&self, headings: &[String], rows: &[Vec<Cell>], width: usize) -> bool {
+        let mut own = Self { widths: self.widths.clone() };
+        own.widen(headings, rows, usize::MAX);
+        own.widths.iter().sum::<usize>() + GAP * headings.len().saturating_sub(1) <= width
+    }
+
     /// The rows as text; headings above them, if wanted.
     pub(super) fn lay(&mut self, headings: &[String], rows: &[Vec<Cell>], wanted: bool, terminal: Terminal) -> String {
         self.widen(headings, rows, terminal.width);

@@ -46,7 +46,12 @@ fn a_table_fits_the_terminal_and_has_colours_only_there() {
     for line in table.lines() {
         assert!(console::measure_text_width(line) <= 60, "{line:?}");
     }
-    assert!(table.contains('…'));
+    assert!(
+        table.contains("1 min ago") && !table.contains("2026-12-01 09:05"),
+        "of a time, the distance stays:\n{table}"
+    );
+    let narrowest = shown(Form::Table, &[], Terminal { width: 40, ..narrow });
+    assert!(narrowest.contains('…'), "{narrowest}");
     let plain = shown(Form::Table, &[], Terminal { colour: false, ..narrow });
     assert!(!plain.contains('\u{1b}'));
 }
