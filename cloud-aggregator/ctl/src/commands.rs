@@ -207,7 +207,7 @@ fn parser(kind: &'static Kind) -> ValueParser {
         Kind::Number => value_parser!(f64).into(),
         Kind::Boolean => BoolishValueParser::new().into(),
         Kind::Word(words) => PossibleValuesParser::new(words.iter().map(String::as_str)).into(),
-        Kind::Text { .. } | Kind::Secret | Kind::Json | Kind::List(_) => value_parser!(String).into(),
+        Kind::Text { .. } | Kind::Secret | Kind::Json | Kind::List(_) => value_parser!(String),
     }
 }
 

@@ -146,7 +146,8 @@ fn tell(seen: &Value, world: &World<'_>) -> Story {
     story.heading("Model");
     match &seen["model"] {
         Value::Null => {
-            story.say("The fleet has no model of its own yet: homes run the baseline detector or the model that ships.")
+            story
+                .say("The fleet has no model of its own yet: homes run the baseline detector or the model that ships.");
         }
         model => story.say(format!("Model {} is the fleet's, since {}.", model["version"], when(&model["created_at"]))),
     }

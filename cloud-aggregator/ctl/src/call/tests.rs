@@ -191,6 +191,24 @@ fn a_stream_of_events_is_shown_until_it_ends() {
 }
 
 #[test]
+fn what_is_watched_is_shown_again_when_an_event_comes() {
+    let api: &'static Api = Box::leak(Box::new(Api::read(LATER).unwrap()));
+    let stream = &[("200 OK\r\ncontent-type: text/event-stream", ": nothing yet\n\ndata: changed\n\n")];
+    let (url, serving) = server(stream);
+    let target = Target { url: url.parse().unwrap(), token_file: None, ca_file: None, resolve: None, context: None };
+    let client = testing::in_a_world("", |world| {
+        Client::new(&target, std::time::Duration::from_secs(20), false, world).unwrap()
+    });
+    let request = Request::get("/api/v1/things/7");
+    // Without the event it would be a day.
+    let day = std::time::Duration::from_secs(86_400);
+    let mut watch = Watch::new(api, api.find("things", "get"), Some(&request), day);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(watch.wait(&client));
+    assert!(serving.join().unwrap()[0].starts_with("GET /api/v1/things/7/events "));
+}
+
+#[test]
 fn keys_differ() {
     assert_ne!(fresh(), fresh());
     assert!(!anonymous(Method::Post, "/x").takes(Place::Query, "dry_run"));

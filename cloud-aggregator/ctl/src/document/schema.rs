@@ -67,7 +67,7 @@ pub enum Look {
 /// The fields of one type, in the order of the document.
 #[derive(Debug, Default)]
 pub struct Shape {
-    /// Name and look of each; a field inside a thing inside is `thing.field`.
+    /// Name and look of each; a field inside a thing inside is `thing.field`, one of the things in a list `list[].field`.
     pub fields: Vec<(String, Look)>,
 }
 
@@ -180,6 +180,9 @@ impl Schemas {
             shape.fields.push((path.clone(), look));
             if look == Look::Inside && type_of(meant) == "object" && !deep {
                 self.fields(meant, &format!("{path}."), shape);
+            }
+            if type_of(meant) == "array" && !deep {
+                self.fields(&meant["items"], &format!("{path}[]."), shape);
             }
         }
     }

@@ -59,6 +59,7 @@ fn how_a_field_is_shown_follows_from_its_type_and_words() {
     assert_eq!(homes.look("agent.online"), Look::Flag);
     let parts = api().schemas.shape("PartBody");
     assert_eq!(parts.look("since"), Look::Time);
+    assert_eq!(api().schemas.shape("HealthBody").look("parts[].since"), Look::Time, "also inside a list");
     assert_eq!(api().schemas.shape("ModelView").look("sha256"), Look::Hash);
 }
 

@@ -150,7 +150,7 @@ fn tell_model(known: &Known, when: &dyn Fn(&Value) -> String, story: &mut Story)
     match runs {
         None => story.say("Unknown: its agent was never heard."),
         Some(0) => {
-            story.say("It says that the baseline detector is in charge: no model came, or the last one gave way.")
+            story.say("It says that the baseline detector is in charge: no model came, or the last one gave way.");
         }
         Some(version) => story.say(format!("It says that model {version} is in charge.")),
     }
@@ -216,10 +216,10 @@ fn why_not(known: &Known, champion: u64) -> Vec<String> {
     match rollout.and_then(|rollout| rollout["state"].as_str()) {
         Some("paused") => reasons.push(format!("the rollout of model {champion} is paused")),
         Some("halted") => {
-            reasons.push(format!("the rollout of model {champion} was halted: `explain rollout {champion}`"))
+            reasons.push(format!("the rollout of model {champion} was halted: `explain rollout {champion}`"));
         }
         Some("rolled_back") => {
-            reasons.push(format!("the rollout of model {champion} was rolled back: `explain rollout {champion}`"))
+            reasons.push(format!("the rollout of model {champion} was rolled back: `explain rollout {champion}`"));
         }
         Some("running") if ordered != Some(champion) => {
             reasons.push(format!("its wave is not open yet: `explain rollout {champion}` says when the next opens"));

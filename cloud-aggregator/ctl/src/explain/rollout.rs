@@ -126,7 +126,7 @@ fn tell_who(rollout: &Value, state: &str, act: &Seen<Value>, story: &mut Story, 
             story.say(format!("{who}: {action} {at}, line {} of the audit log.", line["index"]));
         }
         Seen::Hidden(why) => {
-            story.say(format!("Who did it is in the audit log, which is not shown to this token: {why}."))
+            story.say(format!("Who did it is in the audit log, which is not shown to this token: {why}."));
         }
         Seen::Nothing if stopped => story.say("The audit log's newest lines do not tell who did it."),
         Seen::Nothing => {}

@@ -84,7 +84,8 @@ pub fn choose(kind: &str, shape: &Shape, asked: &[String], all: bool) -> Vec<Col
     let usual = TABLES.iter().find(|(own, _)| *own == kind).map(|(_, specs)| *specs);
     let mut columns: Vec<Column> = usual.into_iter().flatten().map(|spec| Column::new(spec)).collect();
     if columns.is_empty() || all {
-        let mut rest: Vec<_> = shape.fields.iter().filter(|(_, look)| *look != Look::Inside).collect();
+        let mut rest: Vec<_> =
+            shape.fields.iter().filter(|(path, look)| *look != Look::Inside && !path.contains("[]")).collect();
         // What names the thing comes first, then where it stands; hashes are for `wide`.
         rest.sort_by_key(|(path, _)| {
             KEYS.iter().position(|key| key == path).unwrap_or(if path == "state" { KEYS.len() } else { KEYS.len() + 1 })

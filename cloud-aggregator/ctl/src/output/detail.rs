@@ -64,7 +64,7 @@ fn list(
                             let one = |column: &Column| {
                                 cell::of(
                                     column.of(thing),
-                                    look(shape, &column.path, column.of(thing)),
+                                    look(shape, &format!("{path}[].{}", column.path), column.of(thing)),
                                     &column.path,
                                     world,
                                 )
