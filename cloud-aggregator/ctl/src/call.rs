@@ -4,13 +4,13 @@ use clap::ArgMatches;
 use serde_json::value::RawValue;
 
 use crate::client::{Client, Request};
-use crate::document::{Answer, Api, IF_MATCH, Method, Operation, Place};
+use crate::document::{Answer, Api, IF_MATCH, Method, Operation, Place, naming};
 use crate::failure::{Done, Failure};
 use crate::output::{Asked, Form, Item, Printer};
 use crate::pages::{Pages, Wanted};
 use crate::watch::Watch;
 use crate::world::World;
-use crate::{confirm, contexts, events, naming, request, wait, watch};
+use crate::{confirm, contexts, events, request, wait, watch};
 
 /// Bytes of a key by which a repeated request is known: two never meet.
 const KEY_BYTES: usize = 16;

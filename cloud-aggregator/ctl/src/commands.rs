@@ -3,9 +3,9 @@
 use clap::builder::{BoolishValueParser, PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, Command, value_parser};
 
+use crate::document::naming;
 use crate::document::{Answer, Api, Argument, Kind, Operation, Place};
 use crate::failure::EXIT_CODES;
-use crate::naming;
 use crate::output::Form;
 
 mod own;

@@ -300,7 +300,7 @@ mod tests {
             error(contexts.put_in_use("home")).ends_with("`context add NAME --url URL --token-file FILE` makes one")
         );
         contexts.add("home", context("https://one.example/")).unwrap();
-        assert_eq!(error(contexts.put_in_use("hom")), "there is no context \"hom\": there are home");
+        assert_eq!(error(contexts.put_in_use("flat")), "there is no context \"flat\": there are home");
         let taken = error(contexts.add("home", context("x")));
         assert_eq!(taken, "there is a context \"home\" already: `context remove home` first, or take another name");
         assert!(error(contexts.add("a b", context("x"))).starts_with("\"a b\" cannot be a context's name"));

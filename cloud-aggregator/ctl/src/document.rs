@@ -2,12 +2,12 @@
 //!
 //! Nothing here knows a call of the aggregator: a call that is added to the document is added here.
 
+pub mod naming;
 mod schema;
 
 use serde_json::Value;
 
 pub use self::schema::{Kind, Look, Schemas, Shape};
-use crate::naming;
 
 /// Parameters by which a list is asked for its next page, the usual one first.
 const CURSORS: [&str; 3] = ["after", "cursor", "page_token"];

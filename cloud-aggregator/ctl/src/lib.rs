@@ -1,12 +1,12 @@
 //! `hearthwatch-cloud ctl`: the operator's command line.
 //!
 //! The commands are made when the program starts, from the API's own description (`openapi.json`, compiled in): every call is NOUN VERB,
-//! with its parameters and the fields of its body as flags. A call that is added to the API is here without a line of code; [`naming`]
+//! with its parameters and the fields of its body as flags. A call that is added to the API is here without a line of code; [`document::naming`]
 //! holds the few words that the rule does not find. Beside them stand commands that need more than one call: contexts, explanations of
 //! decisions, waiting, the audit log's chain.
 //!
-//! **Order:** a module uses only those before it: `document` with `naming`, `contexts`, `problem`, `failure`, `world`, `target`, `client`,
-//! `events`, `output`, `request`, `pages`, `confirm`, `watch`, `wait`, `call`, `places`, `audit`, `explain`, `status`, `commands`, `run`.
+//! **Order:** a module uses only those before it: `document`, `contexts`, `problem`, `failure`, `world`, `target`, `client`,
+//! `output`, `commands`, `events`, `request`, `pages`, `confirm`, `watch`, `explain`, `wait`, `call`, `places`, `audit`, `status`, `run`.
 //!
 //! **Invariants:** nothing here opens the aggregator's files or knows its crates. A token is read from a file, sent in a header, and
 //! written nowhere.
@@ -21,7 +21,6 @@ pub mod document;
 mod events;
 mod explain;
 mod failure;
-pub mod naming;
 pub mod output;
 mod pages;
 mod places;

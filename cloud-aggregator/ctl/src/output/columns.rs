@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{Item, entries};
+use crate::document::naming;
 use crate::document::{Look, Shape};
-use crate::naming;
 
 /// Columns of a type that is not in the table below: what fits a usual terminal.
 const COLUMNS_MAX: usize = 7;

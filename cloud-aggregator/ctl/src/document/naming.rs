@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::document::{Answer, Method, Operation};
+use super::{Answer, Method, Operation};
 
 /// Where the nouns begin.
 const ROOT: &str = "/api/v1/";
