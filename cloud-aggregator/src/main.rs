@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
 use hearthwatch_cloud::backup;
 use hearthwatch_cloud::doctor::{self, Finding, Grade};
@@ -188,6 +188,8 @@ enum Command {
     /// Bearer tokens of the admin API and the page.
     #[command(subcommand)]
     Token(TokenCommand),
+    // Its words are its own crate's.
+    Ctl(hearthwatch_ctl::Ctl),
 }
 
 #[derive(Subcommand)]
@@ -225,6 +227,7 @@ fn main() -> ExitCode {
         Command::Train(arguments) => return exit(offline::train(arguments)),
         Command::BackupVerify { from } => return exit(verify_backup(from)),
         Command::Doctor { config, json } => return examine(config, *json),
+        Command::Ctl(ctl) => return ctl.run(&mut Cli::command()),
         Command::Serve { config }
         | Command::VerifyLineage { config }
         | Command::Backup { config, .. }
@@ -252,7 +255,11 @@ fn main() -> ExitCode {
         Command::Backup { to, keep, .. } => back_up(&config, &to, keep),
         Command::Restore { from, .. } => restore(&config, &from),
         // Answered above: they have no such configuration.
-        Command::Train(_) | Command::SimulateRollout { .. } | Command::BackupVerify { .. } | Command::Doctor { .. } => Ok(()),
+        Command::Train(_)
+        | Command::Ctl(_)
+        | Command::SimulateRollout { .. }
+        | Command::BackupVerify { .. }
+        | Command::Doctor { .. } => Ok(()),
     };
     exit(result)
 }
