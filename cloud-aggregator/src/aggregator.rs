@@ -160,7 +160,7 @@ impl Aggregator {
     ) -> Result<Self, StartError> {
         let Options { clock, learner, hook, rounds: round_options } = options;
         let database = private_data(&config.data, DATABASE_FILE)?;
-        let lock = DataLock::take(&config.data)?;
+        let lock = DataLock::take(&config.data).await?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&database)?);
         let artifact_store = ArtifactStore::new(&config.data);
         let hook = hook.unwrap_or_else(|| Arc::new(NoRelease));

@@ -144,7 +144,7 @@ fn a_data_directory_that_cannot_be_written_is_told() {
 #[test]
 fn an_aggregator_that_holds_the_directory_and_does_not_answer_is_told() {
     let site = Site::new();
-    let _held = DataLock::take(&site.config.data).unwrap();
+    let _held = DataLock::try_take(&site.config.data).unwrap();
     assert_eq!(site.finds(Grade::Ok, "an aggregator runs"), "an aggregator runs on this data directory");
     let told = site.finds(Grade::Fault, "does not say that it is alive");
     assert!(told.contains("nobody answers at 127.0.0.1:"), "{told}");

@@ -68,7 +68,7 @@ pub struct Facts {
 /// Looks at everything that `config` names. Blocks, for some seconds where something is out of reach.
 #[must_use]
 pub fn gather(config: &Config, now: i64) -> Facts {
-    let running = matches!(DataLock::take(&config.data), Err(DataLockError::Taken(_)));
+    let running = matches!(DataLock::try_take(&config.data), Err(DataLockError::Taken(_)));
     let database = config.data.join(DATABASE_FILE);
     let database = database.is_file().then(|| contents(&database).map_err(|error| error.to_string()));
     let sets = config.training.corpus.as_deref().map(|folder| {
