@@ -94,6 +94,9 @@ async fn once(
             }
             let mut pages = Pages::new(client, request.clone(), cursor, &wanted);
             while let Some(items) = pages.more(world).await? {
+                if printer.shown() == 0 {
+                    printer.around(pages.around(), world)?;
+                }
                 printer.more(&items, world)?;
             }
             printer.end(world)?;
@@ -121,9 +124,11 @@ async fn once(
             } else {
                 let raw: Box<RawValue> = answered.json()?;
                 let mut item = Item::read(raw)?;
-                if operation.secret {
-                    item = keep_secret(item, matches, world)?;
+                let tried = operation.changes() && matches.get_flag("dry-run");
+                if let Some(field) = operation.secret.filter(|_| !tried) {
+                    item = keep_secret(item, field, matches, world)?;
                 }
+                let kind = if tried { operation.trial.as_deref() } else { kind };
                 Printer::new(asked, &operation.noun, kind, &api.schemas).only(&item, world)?;
             }
             if operation.changes() && matches.get_flag("dry-run") {
@@ -151,13 +156,13 @@ fn also(api: &Api, operation: &Operation, failure: Failure, asked: Asked, world:
 }
 
 /// Writes the secret of an answer to a file, if one is named, and takes it out of what is shown.
-fn keep_secret(item: Item, matches: &ArgMatches, world: &mut World<'_>) -> Done<Item> {
+fn keep_secret(item: Item, field: &str, matches: &ArgMatches, world: &mut World<'_>) -> Done<Item> {
     let Some(file) = matches.get_one::<String>("secret-file") else {
         world.say("the secret is shown this once; keep it in a file of mode 0600");
         return Ok(item);
     };
     let mut value = item.value;
-    let secret = value.as_object_mut().and_then(|fields| fields.remove("secret"));
+    let secret = value.as_object_mut().and_then(|fields| fields.remove(field));
     let Some(secret) = secret.as_ref().and_then(|secret| secret.as_str()) else { return Ok(Item::of(value)) };
     if let Err(error) = contexts::write_new(file.as_ref(), format!("{secret}\n").as_bytes()) {
         // It was made, and is not to be had twice.
@@ -217,7 +222,8 @@ fn anonymous(method: Method, path: &str) -> Operation {
         arguments: Vec::new(),
         body: true,
         answer: Answer::Nothing,
-        secret: false,
+        trial: None,
+        secret: None,
         also: Vec::new(),
         cursor: None,
         accepted: false,

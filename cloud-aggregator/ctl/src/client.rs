@@ -265,6 +265,7 @@ impl Client {
 fn judged(answered: Answered) -> Done<Answered> {
     match answered.status {
         200..=299 => Ok(answered),
+        304 => Err(Failure::Strange("it has not changed since that ETag".to_owned())),
         300..=399 => {
             let to = answered.header("location");
             Err(strange(&format!("sends on to {to:?}, which is not followed with a token")))

@@ -142,8 +142,10 @@ pub struct Operation {
     pub body: bool,
     /// What it answers.
     pub answer: Answer,
-    /// Whether the answer holds a secret that is shown once.
-    pub secret: bool,
+    /// The type of the answer to a dry run.
+    pub trial: Option<String>,
+    /// The field of the answer that is a secret, and shown once.
+    pub secret: Option<&'static str>,
     /// The query parameter for where a page begins, of a list.
     pub cursor: Option<&'static str>,
     /// Statuses besides success by which it answers too, with the type of the answer: an aggregator that is not able says so by 503.
@@ -266,7 +268,14 @@ fn read(path: &str, method: Method, item: &Value, operation: &Value, schemas: &S
         description,
         arguments,
         body: body.is_some(),
-        secret: matches!(&answer, Answer::One(Some(name)) if schemas.shape(name).has("secret")),
+        trial: trial(operation, schemas),
+        secret: match (&answer, method) {
+            (Answer::One(Some(name)), Method::Post) => {
+                let shape = schemas.shape(name);
+                ["secret", "token"].into_iter().find(|field| shape.has(field) && shape.look(field) != Look::Inside)
+            }
+            _ => None,
+        },
         cursor: cursor.filter(|_| matches!(answer, Answer::Page(_))),
         answer,
         also: also(operation, schemas),
@@ -301,7 +310,15 @@ fn argument(place: Place, name: &str, kind: Kind, required: bool, about: String,
 }
 
 fn answer(operation: &Value, schemas: &Schemas) -> Answer {
-    let good = operation["responses"].as_object().into_iter().flatten().filter(|(status, _)| status.starts_with('2'));
+    let good: Vec<_> = operation["responses"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(status, _)| status.starts_with('2'))
+        .collect();
+    // Where doing it answers by another status, 200 is for a dry run.
+    let others = good.iter().any(|(status, _)| *status != "200") && takes_dry_run(operation);
+    let good = good.into_iter().filter(|(status, _)| !others || *status != "200");
     let mut answer = Answer::Nothing;
     for (_, response) in good {
         let contents = schemas.followed(response)["content"].as_object().into_iter().flatten();
@@ -326,6 +343,17 @@ fn answer(operation: &Value, schemas: &Schemas) -> Answer {
         }
     }
     answer
+}
+
+fn takes_dry_run(operation: &Value) -> bool {
+    operation["parameters"].as_array().into_iter().flatten().any(|parameter| parameter["name"] == "dry_run")
+}
+
+/// The type by which a dry run is answered: the other one of the answer's, or that of 200.
+fn trial(operation: &Value, schemas: &Schemas) -> Option<String> {
+    let schema = &schemas.followed(&operation["responses"]["200"])["content"]["application/json"]["schema"];
+    let choice = schema["oneOf"].as_array().and_then(|all| all.last());
+    Schemas::name(choice.unwrap_or(schema)).filter(|_| takes_dry_run(operation))
 }
 
 fn also(operation: &Value, schemas: &Schemas) -> Vec<(u16, Option<String>)> {

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 pub use self::columns::Column;
 pub use self::detail::listing;
-pub use self::ordered::{compact, entries, indented, yaml};
+pub use self::ordered::{compact, elements, entries, indented, yaml};
 use self::table::Layout;
 use crate::document::{Look, Schemas, Shape};
 use crate::failure::{Done, Failure};
@@ -137,6 +137,18 @@ impl<'a> Printer<'a> {
     #[must_use]
     pub fn shown(&self) -> u64 {
         self.shown
+    }
+
+    /// Shows what a list says besides its items, to people.
+    ///
+    /// # Errors
+    /// [`Failure::Output`].
+    pub fn around(&self, fields: &[(String, Box<RawValue>)], world: &mut World<'_>) -> Done {
+        if self.asked.form.is_for_people() && !fields.is_empty() {
+            let text = detail::fields(fields, self.shape, world);
+            writeln!(world.out, "{text}")?;
+        }
+        Ok(())
     }
 
     /// Shows some more.

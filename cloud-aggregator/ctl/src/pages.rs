@@ -1,26 +1,17 @@
 //! Long lists, page by page.
 
 use clap::ArgMatches;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::client::{Client, Request};
 use crate::commands::LIMIT_DEFAULT;
 use crate::failure::{Done, Failure};
-use crate::output::Item;
+use crate::output::{Item, elements, entries};
 use crate::world::World;
 
 /// Most items that the API gives at once.
 pub const PAGE_MAX: u64 = 500;
-
-/// A page as it comes.
-#[derive(Deserialize)]
-struct Page {
-    items: Vec<Box<RawValue>>,
-    #[serde(default)]
-    next: Value,
-}
 
 /// How much of a list is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +63,7 @@ pub struct Pages<'a> {
     page: u64,
     next: Option<String>,
     begun: bool,
+    around: Vec<(String, Box<RawValue>)>,
 }
 
 impl<'a> Pages<'a> {
@@ -79,13 +71,19 @@ impl<'a> Pages<'a> {
     #[must_use]
     pub fn new(client: &'a Client, request: Request, cursor: &'a str, wanted: &Wanted) -> Self {
         let next = Some(wanted.after.clone()).filter(|after| !after.is_empty());
-        Self { client, request, cursor, left: wanted.limit, page: wanted.page, next, begun: false }
+        Self { client, request, cursor, left: wanted.limit, page: wanted.page, next, begun: false, around: Vec::new() }
     }
 
     /// Where the list goes on after what was read; none at its end.
     #[must_use]
     pub fn rest(&self) -> Option<&str> {
         self.next.as_deref().filter(|_| self.begun)
+    }
+
+    /// What a page says besides its items: for most lists, nothing.
+    #[must_use]
+    pub fn around(&self) -> &[(String, Box<RawValue>)] {
+        &self.around
     }
 
     /// The next page; none after the last, or when enough was read.
@@ -104,18 +102,27 @@ impl<'a> Pages<'a> {
         if let Some(after) = &self.next {
             request = request.with(self.cursor, after);
         }
-        let page: Page = self.client.ask(&request, world).await?.json()?;
-        let next = match page.next {
-            Value::Null => None,
-            Value::String(text) => Some(text),
-            other => Some(other.to_string()),
+        let answered = self.client.ask(&request, world).await?;
+        let no_page =
+            || Failure::Strange("the answer is no page of a list: is this the address of an aggregator?".to_owned());
+        let mut fields = entries(answered.text()?).ok_or_else(no_page)?;
+        let mut take = |name: &str| {
+            let place = fields.iter().position(|(own, _)| own == name)?;
+            Some(fields.remove(place).1)
         };
+        let items = take("items").and_then(|raw| elements(raw.get())).ok_or_else(no_page)?;
+        let next = match take("next").and_then(|raw| serde_json::from_str(raw.get()).ok()) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text),
+            Some(other) => Some(other.to_string()),
+        };
+        self.around = fields;
         if next.is_some() && next == self.next {
             return Err(Failure::Strange(format!("the list does not go on after {:?}", next.unwrap_or_default())));
         }
         self.next = next;
         self.begun = true;
-        let mut items = page.items.into_iter().map(Item::read).collect::<Done<Vec<_>>>()?;
+        let mut items = items.into_iter().map(Item::read).collect::<Done<Vec<_>>>()?;
         if let Some(left) = &mut self.left {
             items.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
             *left -= items.len() as u64;

@@ -47,7 +47,8 @@ impl Problem {
         }
         let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let name = text("type").rsplit(':').next().unwrap_or_default().to_owned();
-        let own = text("request_id");
+        let instance = text("instance");
+        let own = instance.strip_prefix("urn:hearthwatch:request:").map_or_else(|| text("request_id"), str::to_owned);
         Self {
             status,
             name,

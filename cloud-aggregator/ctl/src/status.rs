@@ -74,6 +74,10 @@ async fn gather(client: &Client, world: &mut World<'_>) -> Done<Value> {
     let round = facts.find("rounds", 1, |_| true, world).await?;
     let training = facts.look("training", world).await?;
     let totals = facts.look("feedback/totals", world).await?;
+    let alerts = match api().find("alerts", "list") {
+        Some(_) => facts.list("alerts", &Wanted::first(COUNTED_MAX), world).await?.there().cloned().unwrap_or_default(),
+        None => Vec::new(),
+    };
     let open = facts.list("quarantine", &Wanted::first(COUNTED_MAX), world).await?;
     let open = open.there().map(|rows| rows.iter().filter(|row| row["settled"].is_null()).count());
     let waiting = facts.list("renewals", &Wanted::first(COUNTED_MAX), world).await?;
@@ -84,7 +88,7 @@ async fn gather(client: &Client, world: &mut World<'_>) -> Done<Value> {
         "ready": ready,
         "homes": {"all": all, "online": online, "never_heard": never, "shut_out": shut, "excluded": excluded, "versions": versions},
         "model": champion.there(), "rollout": rollout.there(), "run": run.there(), "round": round.there(),
-        "training": training.there(), "answers": totals.there(),
+        "alerts": alerts, "training": training.there(), "answers": totals.there(),
         "waiting": {"quarantine": open, "renewals": waiting},
     }))
 }
@@ -201,6 +205,17 @@ fn tell(seen: &Value, world: &World<'_>) -> Story {
             round["number"],
             when(&round["opened_at"])
         ));
+    }
+
+    let alerts = seen["alerts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !alerts.is_empty() {
+        story.heading(format!("Alerts: {}", alerts.len()));
+    }
+    for alert in alerts {
+        let subject = alert["subject"].as_str().filter(|subject| !subject.is_empty());
+        let of = subject.map_or_else(String::new, |subject| format!(" ({subject})"));
+        let plain = |name: &str| alert[name].as_str().unwrap_or_default();
+        story.point(format!("{} {}{of}: {} {}", plain("severity"), plain("name"), plain("summary"), plain("remedy")));
     }
 
     let mut waits = Vec::new();

@@ -37,23 +37,29 @@ pub const RESERVED: [&str; 24] = [
 ];
 
 /// Calls that go by other words than the rule gives: method, path, noun, verb, and the fields that stand without a flag.
-const OTHER_WORDS: [(Method, &str, &str, &str, &[&str]); 8] = [
+const OTHER_WORDS: [(Method, &str, &str, &str, &[&str]); 11] = [
     (Method::Get, "/healthz", "health", "alive", &[]),
     (Method::Get, "/readyz", "health", "ready", &[]),
     (Method::Get, "/metrics", "health", "metrics", &[]),
     (Method::Post, "/enroll", "enrolment", "enroll", &["home"]),
     (Method::Post, "/renew", "enrolment", "renew", &["home"]),
+    (Method::Post, "/api/v1/claims", "claims", "add", &["home"]),
+    (Method::Get, "/api/v1/rollout-schedule", "rollouts", "preview", &[]),
+    (Method::Get, "/api/v1/run-comparison", "runs", "compare", &["a", "b"]),
     (Method::Post, "/api/v1/runs", "runs", "start", &[]),
     (Method::Post, "/api/v1/tokens", "tokens", "add", &["name"]),
     (Method::Post, "/api/v1/releases/rollback", "releases", "rollback", &["to"]),
 ];
 
 /// What the nouns are, for the list of commands. A noun that is not here is described by its calls.
-const NOUNS: [(&str, &str); 20] = [
+const NOUNS: [(&str, &str); 26] = [
+    ("alerts", "What is wrong now, the worst first"),
     ("attestations", "What each home is proven to run"),
     ("audit", "The audit log: who did what"),
+    ("claims", "What lets a home in once"),
     ("datasets", "Data sets that runs learned from"),
     ("enrolment", "How a home gets its certificates; agents call this by themselves"),
+    ("evaluation", "How each model does in homes, with intervals"),
     ("exclusions", "Homes whose answers are not learned from"),
     ("feedback", "Answers of residents"),
     ("health", "Whether the aggregator is alive and able; its metrics"),
@@ -68,7 +74,10 @@ const NOUNS: [(&str, &str); 20] = [
     ("rounds", "Federated rounds and the homes' parts in them"),
     ("run-requests", "Retrainings that were asked for"),
     ("runs", "Retrainings: list, show, start, promote"),
+    ("settings", "The aggregator's settings in use"),
     ("standings", "What earlier rounds say of homes"),
+    ("tags", "Operators' words for homes"),
+    ("training", "What the trainer is doing"),
     ("tokens", "Tokens of the API: list, add, delete"),
 ];
 

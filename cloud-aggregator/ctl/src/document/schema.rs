@@ -115,10 +115,11 @@ impl Schemas {
         self.shapes.get(name).unwrap_or(&self.none)
     }
 
-    /// The name of the type that is referred to there.
+    /// The name of the type that is referred to there; of a choice, the first.
     #[must_use]
     pub fn name(schema: &Value) -> Option<String> {
-        Some(schema["$ref"].as_str()?.rsplit('/').next()?.to_owned())
+        let first = || schema["oneOf"].as_array()?.iter().find_map(|one| one["$ref"].as_str());
+        Some(schema["$ref"].as_str().or_else(first)?.rsplit('/').next()?.to_owned())
     }
 
     /// What is meant there: references followed, and of a choice between something and nothing, the something.

@@ -37,7 +37,7 @@ fn parameters_and_body_fields_become_arguments_with_the_documents_words() {
     let add = api().find("tokens", "add").unwrap();
     let role = add.arguments.iter().find(|own| own.name == "role").unwrap();
     assert_eq!(role.kind, Kind::Word(["viewer", "operator", "admin"].map(str::to_owned).to_vec()));
-    assert!(add.secret, "the secret can be written to a file");
+    assert_eq!(add.secret, Some("secret"), "it can be written to a file");
     let name = add.arguments.iter().find(|own| own.name == "name").unwrap();
     assert!(name.positional);
 }
@@ -61,6 +61,24 @@ fn how_a_field_is_shown_follows_from_its_type_and_words() {
     assert_eq!(parts.look("since"), Look::Time);
     assert_eq!(api().schemas.shape("HealthBody").look("parts[].since"), Look::Time, "also inside a list");
     assert_eq!(api().schemas.shape("ModelView").look("sha256"), Look::Hash);
+}
+
+#[test]
+fn a_dry_run_is_answered_by_another_type_and_is_not_what_the_call_answers() {
+    let view = |name: &str| {
+        format!(r##"{{"content": {{"application/json": {{"schema": {{"$ref": "#/components/schemas/{name}"}}}}}}}}"##)
+    };
+    let text = format!(
+        r##"{{"components": {{"schemas": {{"Made": {{"properties": {{"token": {{"type": "string"}}}}}}, "Trial": {{"properties": {{}}}}}}}},
+        "paths": {{"/api/v1/claims": {{"post": {{"parameters": [{{"name": "dry_run", "in": "query", "schema": {{"type": "boolean"}}}}],
+        "responses": {{"200": {}, "201": {}}}}}}}}}}}"##,
+        view("Trial"),
+        view("Made")
+    );
+    let api = Api::read(&text).unwrap();
+    let add = api.find("claims", "add").unwrap();
+    assert_eq!((&add.answer, add.trial.as_deref()), (&Answer::One(Some("Made".to_owned())), Some("Trial")));
+    assert_eq!(add.secret, Some("token"));
 }
 
 #[test]

@@ -66,7 +66,22 @@ impl<'a> Facts<'a> {
     /// # Errors
     /// What asking brings, except that it is not allowed or off.
     pub async fn list(&self, path: &str, wanted: &Wanted, world: &mut World<'_>) -> Done<Seen<Vec<Value>>> {
-        let request = Request::get(format!("/api/v1/{path}"));
+        self.list_where(path, None, wanted, world).await
+    }
+
+    /// Items of a list for which a query parameter is so.
+    ///
+    /// # Errors
+    /// As [`Facts::list`].
+    pub async fn list_where(
+        &self,
+        path: &str,
+        query: Option<(String, String)>,
+        wanted: &Wanted,
+        world: &mut World<'_>,
+    ) -> Done<Seen<Vec<Value>>> {
+        let mut request = Request::get(format!("/api/v1/{path}"));
+        request.query.extend(query);
         seen(Pages::new(self.client, request, "after", wanted).whole(world).await)
     }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::facts::{Seen, encoded};
 use super::{Facts, Story};
+use crate::document::Place;
 use crate::failure::Done;
 use crate::output::words::{self, many};
 use crate::pages::Wanted;
@@ -67,7 +68,10 @@ pub(super) async fn gather(facts: &Facts<'_>, home: &str, world: &mut World<'_>)
         known.part =
             take("its part in the newest round", facts.of_home(&format!("rounds/{number}/homes"), home, world).await?);
     }
-    match facts.list("quarantine", &Wanted::first(LOOKED_MAX), world).await? {
+    // Asked for by home where the API can; else looked for among the newest.
+    let narrow = crate::api().find("quarantine", "list").is_some_and(|list| list.takes(Place::Query, "home"));
+    let query = narrow.then(|| ("home".to_owned(), home.to_owned()));
+    match facts.list_where("quarantine", query, &Wanted::first(LOOKED_MAX), world).await? {
         Seen::There(items) => known.refused = items.into_iter().filter(named).collect(),
         Seen::Nothing => {}
         Seen::Hidden(why) => hidden.push(format!("what was refused: {why}")),

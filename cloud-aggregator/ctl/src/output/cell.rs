@@ -75,19 +75,21 @@ fn plain(value: &Value) -> String {
 
 /// Good is green, waiting is yellow, bad is red; only of fields that tell a state.
 fn colour(name: &str, value: &Value) -> Option<Color> {
-    if !matches!(name, "state" | "status" | "outcome" | "verdict" | "result" | "stage" | "end" | "online") {
+    if !matches!(name, "state" | "severity" | "status" | "outcome" | "verdict" | "result" | "stage" | "end" | "online")
+    {
         return None;
     }
     if let Value::Bool(yes) = value {
         return Some(if *yes { Color::Green } else { Color::Yellow });
     }
     Some(match value.as_str()? {
-        "able" | "promoted" | "complete" | "champion" | "done" | "trusted" | "attested" | "installed" | "taken"
-        | "lifted" => Color::Green,
-        "held" | "paused" | "queued" | "running" | "doubted" | "late" | "behind" | "awaiting_signature"
-        | "unproven" | "restarting" | "silent" | "straggling" | "interrupted" | "declined" => Color::Yellow,
-        "failed" | "halted" | "rolled_back" | "dead" | "unable" | "stuck" | "refused" | "differs" | "left_out"
-        | "withdrawn" => Color::Red,
+        "able" | "online" | "promoted" | "complete" | "champion" | "done" | "trusted" | "attested" | "installed"
+        | "taken" | "lifted" => Color::Green,
+        "held" | "offline" | "never_seen" | "warning" | "paused" | "queued" | "running" | "doubted" | "late"
+        | "behind" | "awaiting_signature" | "unproven" | "restarting" | "silent" | "straggling" | "interrupted"
+        | "declined" => Color::Yellow,
+        "failed" | "revoked" | "critical" | "halted" | "rolled_back" | "dead" | "unable" | "stuck" | "refused"
+        | "differs" | "left_out" | "withdrawn" => Color::Red,
         _ => return None,
     })
 }

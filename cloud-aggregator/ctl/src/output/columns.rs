@@ -10,9 +10,11 @@ use crate::document::{Look, Shape};
 const COLUMNS_MAX: usize = 7;
 
 /// The usual columns of each type: `HEADING=field`, or the field alone. Whatever else there is, `--output wide` shows.
-const TABLES: [(&str, &[&str]); 18] = [
+const TABLES: [(&str, &[&str]); 20] = [
+    ("AlertView", &["severity", "name", "subject", "since", "summary"]),
     ("AttestationView", &["home", "state", "ordered", "proven=runs"]),
     ("AuditView", &["index", "at", "actor", "action", "subject", "reason=detail.reason"]),
+    ("ClaimView", &["home", "state", "issued_at", "expires_at", "used_at", "reusable"]),
     ("DatasetView", &["id", "created_at", "rows", "homes", "watermark"]),
     ("ExclusionView", &["home", "at", "by", "reason", "lifted_at", "lifted_by"]),
     (
@@ -23,11 +25,13 @@ const TABLES: [(&str, &[&str]); 18] = [
         "HomeView",
         &[
             "home",
+            "state",
             "online=agent.online",
             "model=agent.model_version",
             "entities=agent.entities",
             "records",
             "heard=agent.heard_at",
+            "tags",
             "revoked_at",
         ],
     ),
@@ -82,7 +86,17 @@ pub fn choose(kind: &str, shape: &Shape, asked: &[String], all: bool) -> Vec<Col
         return asked.iter().map(|spec| Column::new(spec)).collect();
     }
     let usual = TABLES.iter().find(|(own, _)| *own == kind).map(|(_, specs)| *specs);
-    let mut columns: Vec<Column> = usual.into_iter().flatten().map(|spec| Column::new(spec)).collect();
+    // A field that the document does not have is not there.
+    let known = |column: &Column| {
+        let first = column.path.split('.').next().unwrap_or_default();
+        shape.fields.is_empty() || shape.has(first)
+    };
+    let columns = usual.into_iter().flatten().map(|spec| Column::new(spec));
+    let mut columns: Vec<Column> = columns.filter(known).collect();
+    // The state of a home says more than whether it is online, where there is one.
+    if shape.has("state") {
+        columns.retain(|column| column.path != "agent.online");
+    }
     if columns.is_empty() || all {
         let mut rest: Vec<_> =
             shape.fields.iter().filter(|(path, look)| *look != Look::Inside && !path.contains("[]")).collect();

@@ -27,6 +27,14 @@ pub fn listing(raw: &str, shape: &Shape, world: &World<'_>) -> String {
     text
 }
 
+/// The listing of some fields.
+#[must_use]
+pub fn fields(all: &[(String, Box<RawValue>)], shape: &Shape, world: &World<'_>) -> String {
+    let mut text = String::new();
+    list(all, shape, "", 0, world, &mut text);
+    text
+}
+
 fn list(
     fields: &[(String, Box<RawValue>)],
     shape: &Shape,

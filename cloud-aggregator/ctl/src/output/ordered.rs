@@ -40,7 +40,8 @@ pub fn entries(raw: &str) -> Option<Vec<(String, Box<RawValue>)>> {
 }
 
 /// The elements of an array; none if it is no array.
-pub(super) fn elements(raw: &str) -> Option<Vec<Box<RawValue>>> {
+#[must_use]
+pub fn elements(raw: &str) -> Option<Vec<Box<RawValue>>> {
     serde_json::from_str(raw).ok()
 }
 

@@ -1,13 +1,24 @@
 //! The forms of output, of things as the API answers them.
 
 use super::*;
-use crate::api;
+use crate::document::Api;
 use crate::testing::{self, NOW};
 use crate::world::Terminal;
 
 const HOMES: &str = r#"[{"home":"home-1","enrolled_at":1796000000,"revoked_at":null,"records":1234,"through":1300,
  "agent":{"online":true,"agent_version":"0.1.0","model_version":7,"entities":12,"outbox":0,"heard_at":1796115900}},
  {"home":"home-2","enrolled_at":1796000000,"revoked_at":1796110000,"records":5,"through":5,"agent":null}]"#;
+
+/// The types that these things have, whatever a later document says of homes.
+fn api() -> &'static Api {
+    let text = r#"{"components": {"schemas": {"HomeView": {"type": "object", "properties": {
+        "home": {"type": "string"}, "enrolled_at": {"type": "integer"}, "revoked_at": {"type": ["integer", "null"]},
+        "records": {"type": "integer"}, "through": {"type": "integer"},
+        "agent": {"oneOf": [{"type": "null"}, {"type": "object", "properties": {
+            "online": {"type": "boolean"}, "agent_version": {"type": "string"}, "model_version": {"type": "integer"},
+            "entities": {"type": "integer"}, "outbox": {"type": "integer"}, "heard_at": {"type": "integer"}}}]}}}}}}"#;
+    Box::leak(Box::new(Api::read(text).unwrap()))
+}
 
 fn items(text: &str) -> Vec<Item> {
     let raw: Vec<Box<RawValue>> = serde_json::from_str(text).unwrap();
