@@ -64,7 +64,10 @@ fn what_was_lost_is_put_back_row_by_row_and_both_chains_go_on() {
     assert_eq!(said, ["checking every file", "copying", "checking every row"]);
     assert_eq!(restored, manifest);
     let now = contents(&found.data.join(DATABASE_FILE)).unwrap();
-    assert_eq!((now.tables, now.lineage.0, hex(&now.lineage.1)), (manifest.tables.clone(), manifest.lineage.0, manifest.lineage.1.clone()));
+    assert_eq!(
+        (now.tables, now.lineage.0, hex(&now.lineage.1)),
+        (manifest.tables.clone(), manifest.lineage.0, manifest.lineage.1.clone())
+    );
     assert_eq!((now.audit.0, hex(&now.audit.1)), manifest.audit);
     assert_eq!(ArtifactStore::new(&found.data).model(&now.models[0]).unwrap(), b"weights");
     assert!(found.data.join("runs/ab12/metrics.csv").is_file());

@@ -33,7 +33,13 @@ impl Site {
         let (corpus, ports) = (directory.path().join("corpus"), [free_port(), free_port()]);
         std::fs::create_dir_all(corpus.join("set")).unwrap();
         let listen = Some("127.0.0.1".parse().unwrap());
-        let options = init::Options { listen, mqtt_port: ports[0], http_port: ports[1], corpus: Some(corpus), ..init::Options::default() };
+        let options = init::Options {
+            listen,
+            mqtt_port: ports[0],
+            http_port: ports[1],
+            corpus: Some(corpus),
+            ..init::Options::default()
+        };
         init::run(&layout, &options, now).unwrap();
         let config = Config::load(&directory.path().join("keys/cloud.toml")).unwrap();
         let store = SqliteStore::open(&private_data(&config.data, DATABASE_FILE).unwrap()).unwrap();
@@ -69,7 +75,11 @@ fn a_new_installation_lacks_nothing_but_what_is_not_started_yet() {
     let found = site.look();
     let faults: Vec<&str> = found.iter().filter(|one| one.grade == Grade::Fault).map(|one| one.what.as_str()).collect();
     assert_eq!(faults.len(), 2, "{faults:#?}");
-    assert!(faults[0].starts_with("the broker is out of reach: ") && faults[0].ends_with("Connection refused (os error 111)"), "{faults:?}");
+    assert!(
+        faults[0].starts_with("the broker is out of reach: ")
+            && faults[0].ends_with("Connection refused (os error 111)"),
+        "{faults:?}"
+    );
     assert!(faults[1].starts_with("cannot reach the signer at "), "{faults:?}");
     assert_eq!(site.finds(Grade::Ok, "admin"), "1 admin tokens are in force");
     assert_eq!(site.finds(Grade::Ok, "recorded sets"), "1 recorded sets to train with");
@@ -107,7 +117,10 @@ fn certificates_that_have_ended_or_are_none_are_told_by_their_files() {
     site.now += 40 * 365 * 86_400;
     assert!(site.finds(Grade::Fault, &shown(&file)).contains(" ended on "));
     std::fs::write(&file, "no certificate").unwrap();
-    assert_eq!(site.finds(Grade::Fault, &shown(&file)), format!("{} is no certificate that can be read", file.display()));
+    assert_eq!(
+        site.finds(Grade::Fault, &shown(&file)),
+        format!("{} is no certificate that can be read", file.display())
+    );
 }
 
 #[test]

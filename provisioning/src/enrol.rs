@@ -122,7 +122,8 @@ impl Enroller {
     /// [`HomeError::Name`] for a name that no home may have, [`HomeError::Claim`] when the claims cannot be kept.
     pub fn new_claim(&self, home: &HomeId, now: Timestamp, reusable: bool) -> Result<ClaimToken, HomeError> {
         Identity::home(home.clone())?;
-        let made = if reusable { self.claims.issue_reusable(home, now) } else { self.claims.issue(home, now, TOKEN_LIFE) };
+        let made =
+            if reusable { self.claims.issue_reusable(home, now) } else { self.claims.issue(home, now, TOKEN_LIFE) };
         Ok(made?)
     }
 

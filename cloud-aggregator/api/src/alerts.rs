@@ -93,11 +93,15 @@ fn part(report: &PartReport) -> Option<AlertView> {
     let PartReport { part, grade, state, since } = *report;
     let (name, page, remedy) = match (part, state) {
         (_, State::Able | State::Stopped) => return None,
-        ("broker", _) => ("BrokerLinkDown", "aggregator", "Look whether the broker runs and accepts the aggregator's certificate."),
+        ("broker", _) => {
+            ("BrokerLinkDown", "aggregator", "Look whether the broker runs and accepts the aggregator's certificate.")
+        }
         ("signer", _) => ("SignerSilent", "aggregator", "Start the signer; what is promoted waits until then."),
         ("disk", _) => ("DiskFull", "machine", "Make room in the data directory, or make it writable."),
         ("intake", State::Unable) => ("StoreFailing", "aggregator", "Look in the log for what the database says."),
-        ("repository", _) => ("RepositoryTimestampExpired", "pipeline", "Look why the signer did not renew the timestamp."),
+        ("repository", _) => {
+            ("RepositoryTimestampExpired", "pipeline", "Look why the signer did not renew the timestamp.")
+        }
         _ => ("AggregatorStuck", "aggregator", "Look in the log for this part; restart the aggregator if it stays so."),
     };
     let severity = if grade == Grade::Vital || part == "broker" { Severity::Critical } else { Severity::Warning };
@@ -117,7 +121,10 @@ fn fleet(facts: &Facts) -> Vec<AlertView> {
     {
         let summary = format!("{count} homes whose certificate ran out wait for an operator.");
         let remedy = "Approve or deny each: `/api/v1/renewals`.";
-        found.push(AlertView { since: Some(since), ..alert("RenewalsWait", Severity::Warning, "fleet", summary, remedy) });
+        found.push(AlertView {
+            since: Some(since),
+            ..alert("RenewalsWait", Severity::Warning, "fleet", summary, remedy)
+        });
     }
     if facts.quarantined >= QUARANTINED {
         let summary = format!("{} refused messages wait in quarantine.", facts.quarantined);
@@ -146,7 +153,12 @@ fn pipeline(facts: &Facts) -> Vec<AlertView> {
             "RolloutStopped",
             Severity::Critical,
             "pipeline",
-            format!("The rollout of version {} is {}: {}", rollout.model_version, rollout.state.as_str(), rollout.reason),
+            format!(
+                "The rollout of version {} is {}: {}",
+                rollout.model_version,
+                rollout.state.as_str(),
+                rollout.reason
+            ),
             "Look at its tests; retrain without what made it bad, or release again if a person stopped it.",
         );
         found.push(AlertView { subject: rollout.model_version.to_string(), since: rollout.ended_at, ..about });
@@ -162,7 +174,8 @@ fn pipeline(facts: &Facts) -> Vec<AlertView> {
         found.push(AlertView { subject: model.version.to_string(), since: Some(model.created_at), ..about });
     }
     if facts.recall.low_recall {
-        let share = facts.recall.recall.map_or_else(String::new, |recall| format!(" It finds {:.0} %.", recall * 100.0));
+        let share =
+            facts.recall.recall.map_or_else(String::new, |recall| format!(" It finds {:.0} %.", recall * 100.0));
         let summary = format!("The current model misses most of what residents see.{share}");
         let remedy = "Retrain; if the next model is as deaf, go back to the one before.";
         found.push(alert("ModelLowRecall", Severity::Warning, "model", summary, remedy));
@@ -202,7 +215,8 @@ mod tests {
         let mut facts = quiet();
         facts.parts[0].state = State::Unable;
         facts.late = 20;
-        facts.run = Some(RunRow { failure: Some("no recorded sets".to_owned()), ..fixtures::run("ab", RunState::Failed) });
+        facts.run =
+            Some(RunRow { failure: Some("no recorded sets".to_owned()), ..fixtures::run("ab", RunState::Failed) });
         let found = alerts(&facts);
         let names: Vec<&str> = found.iter().map(|alert| alert.name.as_str()).collect();
         assert_eq!(names, ["BrokerLinkDown", "HomesLate", "RunFailed"]);

@@ -17,10 +17,10 @@ use hearthwatch_provision::enrol;
 use regex::Regex;
 use tokio::time::timeout;
 use url::form_urlencoded;
-use utoipa::openapi::{Deprecated, Ref, RefOr};
 use utoipa::Number;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::schema::Schema;
+use utoipa::openapi::{Deprecated, Ref, RefOr};
 
 use crate::http::dry_run;
 use crate::http::problem::Problem;
@@ -87,7 +87,9 @@ impl Limits {
         // What is no number is told by whoever reads it.
         let Ok(number) = text.parse::<f64>() else { return Ok(()) };
         match (self.least, self.most) {
-            (Some(least), _) if number < least => Err(Problem::Invalid(format!("{name} is at least {least}, not {text}"))),
+            (Some(least), _) if number < least => {
+                Err(Problem::Invalid(format!("{name} is at least {least}, not {text}")))
+            }
             (_, Some(most)) if number > most => Err(Problem::Invalid(format!("{name} is at most {most}, not {text}"))),
             _ => Ok(()),
         }

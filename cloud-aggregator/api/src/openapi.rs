@@ -13,9 +13,9 @@ use utoipa::openapi::{ContentBuilder, Deprecated, Ref, RefOr, Required, Response
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::http::dry_run::{self, DryRunView};
-use crate::http::{conditional, idempotent};
 use crate::http::problem::ProblemBody;
 use crate::http::words::{FeedbackKey, Name, Number, Tag};
+use crate::http::{conditional, idempotent};
 use crate::routes;
 
 #[derive(OpenApi)]
@@ -38,7 +38,9 @@ fn complete_all(document: &mut utoipa::openapi::OpenApi) {
         document.paths.paths.iter().filter(|(_, item)| item.get.is_some()).map(|(path, _)| path.clone()).collect();
     for (path, item) in &mut document.paths.paths {
         let conditional = conditional::thing_of(path, |part| shown.contains(part)).is_some();
-        for (method, operation) in [("get", &mut item.get), ("post", &mut item.post), ("put", &mut item.put), ("delete", &mut item.delete)] {
+        for (method, operation) in
+            [("get", &mut item.get), ("post", &mut item.post), ("put", &mut item.put), ("delete", &mut item.delete)]
+        {
             if let Some(operation) = operation {
                 complete(path, method, operation, conditional);
             }
@@ -164,8 +166,14 @@ fn begins(path: &str) -> Option<&'static str> {
         | "/api/v1/offers"
         | "/api/v1/standings"
         | "/api/v1/rounds/{round}/homes" => Some("^[a-z0-9-]{1,64}$"),
-        "/api/v1/models" | "/api/v1/releases" | "/api/v1/rollouts" | "/api/v1/rounds" | "/api/v1/quarantine"
-        | "/api/v1/audit" | "/api/v1/rollout-schedule" | "/api/v1/rollouts/{version}/schedule" => Some("^[0-9]{1,15}$"),
+        "/api/v1/models"
+        | "/api/v1/releases"
+        | "/api/v1/rollouts"
+        | "/api/v1/rounds"
+        | "/api/v1/quarantine"
+        | "/api/v1/audit"
+        | "/api/v1/rollout-schedule"
+        | "/api/v1/rollouts/{version}/schedule" => Some("^[0-9]{1,15}$"),
         "/api/v1/exclusions" => Some("^-?[0-9]{1,15}/[a-z0-9-]{1,64}$"),
         "/api/v1/releases/{version}/outcomes" => Some("^-?[0-9]{1,15}/[a-z0-9-]{1,64}/-?[0-9]{1,15}$"),
         _ => None,

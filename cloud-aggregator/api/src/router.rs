@@ -74,7 +74,9 @@ async fn guard(
     if let Some(left) = left.get() {
         let all = http.limits.calls_per_minute();
         // draft-ietf-httpapi-ratelimit-headers: how many in how long, and how many are left until when.
-        for (name, value) in [("ratelimit-policy", format!("\"calls\";q={all};w=60")), ("ratelimit", format!("\"calls\";r={left};t=60"))] {
+        for (name, value) in
+            [("ratelimit-policy", format!("\"calls\";q={all};w=60")), ("ratelimit", format!("\"calls\";r={left};t=60"))]
+        {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 headers.insert(HeaderName::from_static(name), value);
             }

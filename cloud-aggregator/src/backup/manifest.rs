@@ -127,7 +127,10 @@ pub fn check(folder: &Path, progress: &mut dyn FnMut(usize, usize)) -> Result<Ma
         let mut file = File::open(folder.join(path)).map_err(|error| changed(error.to_string()))?;
         let found = copy(&mut file, &mut io::sink()).map_err(|error| changed(error.to_string()))?;
         if found != *entry {
-            return Err(changed(format!("its {} bytes hash to {}, not to {}", found.bytes, found.sha256, entry.sha256)));
+            return Err(changed(format!(
+                "its {} bytes hash to {}, not to {}",
+                found.bytes, found.sha256, entry.sha256
+            )));
         }
     }
     progress(manifest.files.len(), manifest.files.len());

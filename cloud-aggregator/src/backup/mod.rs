@@ -21,4 +21,6 @@ const REPOSITORY: &str = "repository";
 const MANIFEST: &str = "manifest.json";
 
 /// What is never in a backup, as the manifest says.
-const LEFT_OUT: [&str; 1] = ["keys and certificates: copy the directory of `hearthwatch-provision init` by itself, to media that only you can read"];
+const LEFT_OUT: [&str; 1] = [
+    "keys and certificates: copy the directory of `hearthwatch-provision init` by itself, to media that only you can read",
+];

@@ -25,7 +25,9 @@ pub enum RestoreError {
     #[error("the database of the backup cannot be opened")]
     Store(#[from] StoreError),
     /// Rows are not as they were written.
-    #[error("the backup's rows are not as they were written ({count} findings, the first: {first}); use another backup")]
+    #[error(
+        "the backup's rows are not as they were written ({count} findings, the first: {first}); use another backup"
+    )]
     Unsound {
         /// How many findings.
         count: usize,

@@ -112,7 +112,8 @@ impl Config {
         let remedy = "add [mqtt] with host, port, ca_file, cert_file, key_file, group_file";
         let mqtt = root.required("mqtt", faults, remedy, Section::section);
         let [http, ingest, training, release, rollout, rounds, webhooks] =
-            ["http", "ingest", "training", "release", "rollout", "rounds", "webhooks"].map(|name| root.section(name, faults));
+            ["http", "ingest", "training", "release", "rollout", "rounds", "webhooks"]
+                .map(|name| root.section(name, faults));
         root.finish(faults);
         let mqtt = mqtt.and_then(|section| MqttConfig::read(section, faults));
         let http = http.map(|section| http::read(section, faults));
@@ -134,7 +135,19 @@ impl Config {
             }
         }
         let data = data?;
-        Some(Self { data, enrolment, certificate_days, mqtt, http, ingest, training, release, rollout, rounds, webhooks })
+        Some(Self {
+            data,
+            enrolment,
+            certificate_days,
+            mqtt,
+            http,
+            ingest,
+            training,
+            release,
+            rollout,
+            rounds,
+            webhooks,
+        })
     }
 }
 

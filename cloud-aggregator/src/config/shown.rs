@@ -52,7 +52,10 @@ pub fn settings(config: &Config) -> BTreeMap<String, Value> {
     put("training.seed", json!(training.seed));
     put("training.device", json!(training.device.as_str()));
     put("training.auto_release", json!(training.auto_release));
-    put("training.mlflow.url", training.mlflow.as_ref().map_or(Value::Null, |mlflow| json!(without_secret(&mlflow.url))));
+    put(
+        "training.mlflow.url",
+        training.mlflow.as_ref().map_or(Value::Null, |mlflow| json!(without_secret(&mlflow.url))),
+    );
     match &config.release {
         None => put("release", Value::Null),
         Some(release) => {
@@ -89,7 +92,10 @@ mod tests {
     #[test]
     fn a_setting_has_its_key_in_the_file_and_an_address_loses_its_password() {
         let shown = settings(&Config::in_directory("/var/lib/hearthwatch"));
-        assert_eq!((&shown["data"], &shown["training.seed"], &shown["mqtt"]), (&json!("/var/lib/hearthwatch"), &json!(7), &Value::Null));
+        assert_eq!(
+            (&shown["data"], &shown["training.seed"], &shown["mqtt"]),
+            (&json!("/var/lib/hearthwatch"), &json!(7), &Value::Null)
+        );
         let url = Url::parse("https://kim:secret@mlflow.example/").unwrap();
         assert_eq!(without_secret(&url), "https://mlflow.example/");
     }

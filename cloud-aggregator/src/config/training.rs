@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use hearthwatch_configuration::{Faults, Section};
-use hearthwatch_detector::network::DeviceKind;
 use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::network::DeviceKind;
 use hearthwatch_learning::training::TrainingConfig;
 use hearthwatch_learning::training::limits::{Limits, Quiet};
 
@@ -65,13 +65,18 @@ fn limits(section: &mut Section<'_>, faults: &mut Faults) -> Limits {
     for text in section.texts("quiet", faults).unwrap_or_default() {
         match text.parse::<Quiet>() {
             Ok(time) => quiet.push(time),
-            Err(error) => faults.add(section.key("quiet"), error.to_string(), "times of the day in UTC, e.g. quiet = [\"22:00-06:00\"]"),
+            Err(error) => faults.add(
+                section.key("quiet"),
+                error.to_string(),
+                "times of the day in UTC, e.g. quiet = [\"22:00-06:00\"]",
+            ),
         }
     }
     let mut number = |key: &'static str, most: u64| {
         section.whole(key, 1..=most, faults).and_then(|number| u32::try_from(number).ok())
     };
-    let (hours_per_week, watt_hours_per_week) = (number("hours_per_week", 168), number("watt_hours_per_week", 1_000_000));
+    let (hours_per_week, watt_hours_per_week) =
+        (number("hours_per_week", 168), number("watt_hours_per_week", 1_000_000));
     let watts = number("watts", 100_000);
     if watt_hours_per_week.is_some() && watts.is_none() {
         let remedy = "watts = what the machine takes while it trains; a power meter at the plug tells";

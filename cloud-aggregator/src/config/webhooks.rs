@@ -40,9 +40,8 @@ pub(super) fn read(section: Section<'_>, faults: &mut Faults) -> Vec<WebhookConf
             faults.add(section.key("events"), "is empty", remedy);
         }
         let secret = "a file of mode 0600 with at least 24 characters, the same as at the receiver";
-        let secret_file = section.required("secret_file", faults, secret, |section, key, faults| {
-            section.private_file(key, faults, secret)
-        });
+        let secret_file = section
+            .required("secret_file", faults, secret, |section, key, faults| section.private_file(key, faults, secret));
         let allow_private = section.flag("allow_private", faults).unwrap_or(false);
         if url.as_ref().is_some_and(|url| url.scheme() == "http") && !allow_private {
             let remedy = "https://…; or allow_private = true for a receiver of your own";

@@ -20,7 +20,8 @@ const ROOT: i64 = 60 * 86_400;
 #[must_use]
 pub fn check(facts: &Facts) -> Vec<Finding> {
     let mut found = vec![running(facts), writable(facts), disk(facts), database(facts), admins(facts)];
-    found.extend(facts.certificates.iter().map(|(path, end)| certificate(&path.display().to_string(), *end, facts.now)));
+    found
+        .extend(facts.certificates.iter().map(|(path, end)| certificate(&path.display().to_string(), *end, facts.now)));
     found.extend(facts.broker.as_ref().map(broker));
     found.extend(facts.http.as_ref().map(|answer| http(answer, facts.running)));
     found.extend(facts.signer.as_ref().map(signer));
@@ -30,7 +31,11 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
 }
 
 fn running(facts: &Facts) -> Finding {
-    Finding::ok(if facts.running { "an aggregator runs on this data directory" } else { "no aggregator runs on this data directory" })
+    Finding::ok(if facts.running {
+        "an aggregator runs on this data directory"
+    } else {
+        "no aggregator runs on this data directory"
+    })
 }
 
 fn writable(facts: &Facts) -> Finding {
@@ -56,7 +61,9 @@ fn disk(facts: &Facts) -> Finding {
 
 fn database(facts: &Facts) -> Finding {
     match &facts.database {
-        None => Finding::warning("there is no database yet", "it is made when the aggregator starts for the first time"),
+        None => {
+            Finding::warning("there is no database yet", "it is made when the aggregator starts for the first time")
+        }
         Some(Err(why)) => Finding::fault(
             format!("the database cannot be read: {why}"),
             "`hearthwatch-cloud verify-lineage` says more; put the newest backup back if it stays so",
@@ -110,9 +117,10 @@ fn http(answer: &Result<(), String>, running: bool) -> Finding {
     match (answer, running) {
         (Ok(()), true) => Finding::ok("the aggregator says that it is alive"),
         (Ok(()), false) => Finding::ok("the address of [http] is free"),
-        (Err(why), true) => {
-            Finding::fault(format!("the aggregator does not say that it is alive: {why}"), "look in its log; restart it if it stays so")
-        }
+        (Err(why), true) => Finding::fault(
+            format!("the aggregator does not say that it is alive: {why}"),
+            "look in its log; restart it if it stays so",
+        ),
         (Err(why), false) => Finding::fault(
             format!("the aggregator could not listen: {why}"),
             "end the program that has the port, or set [http] listen to another one",

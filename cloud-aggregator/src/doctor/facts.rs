@@ -72,7 +72,8 @@ pub fn gather(config: &Config, now: i64) -> Facts {
     let database = config.data.join(DATABASE_FILE);
     let database = database.is_file().then(|| contents(&database).map_err(|error| error.to_string()));
     let sets = config.training.corpus.as_deref().map(|folder| {
-        let entries = std::fs::read_dir(folder).map(|entries| entries.flatten().collect::<Vec<_>>()).unwrap_or_default();
+        let entries =
+            std::fs::read_dir(folder).map(|entries| entries.flatten().collect::<Vec<_>>()).unwrap_or_default();
         entries.iter().filter(|entry| entry.path().is_dir()).count()
     });
     Facts {
@@ -140,13 +141,16 @@ fn handshake(mqtt: &MqttConfig, mut stream: TcpStream) -> Result<(), String> {
     let config = || -> Result<ClientConfig, String> {
         let fault = |path: &Path, error: String| format!("{}: {error}", path.display());
         let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(&tls.ca_file).map_err(|error| fault(&tls.ca_file, error.to_string()))? {
+        for certificate in
+            CertificateDer::pem_file_iter(&tls.ca_file).map_err(|error| fault(&tls.ca_file, error.to_string()))?
+        {
             let certificate = certificate.map_err(|error| fault(&tls.ca_file, error.to_string()))?;
             roots.add(certificate).map_err(|error| fault(&tls.ca_file, error.to_string()))?;
         }
         let chain = CertificateDer::pem_file_iter(&tls.cert_file).and_then(Iterator::collect);
         let chain = chain.map_err(|error| fault(&tls.cert_file, error.to_string()))?;
-        let key = PrivateKeyDer::from_pem_file(&tls.key_file).map_err(|error| fault(&tls.key_file, error.to_string()))?;
+        let key =
+            PrivateKeyDer::from_pem_file(&tls.key_file).map_err(|error| fault(&tls.key_file, error.to_string()))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -195,7 +199,8 @@ fn signer(socket: &Path) -> Result<(), String> {
 }
 
 fn on_runtime<T>(work: impl Future<Output = T>) -> Result<T, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     Ok(runtime.block_on(work))
 }
 

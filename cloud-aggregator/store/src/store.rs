@@ -172,7 +172,18 @@ pub struct HomeProgress {
 /// The aggregator's memory. Lists are read in parts, by the key of the last row that was read and a number of rows (0 for all of
 /// them), so that a row that comes or goes meanwhile neither repeats nor hides another.
 pub trait Store:
-    ErasureStore + EvaluationStore + IdempotencyStore + ListStore + RolloutStore + RoundStore + RunRequestStore + StandingStore + Send + Sync + 'static {
+    ErasureStore
+    + EvaluationStore
+    + IdempotencyStore
+    + ListStore
+    + RolloutStore
+    + RoundStore
+    + RunRequestStore
+    + StandingStore
+    + Send
+    + Sync
+    + 'static
+{
     /// The engine's name, for logs and the conformance suite.
     fn engine(&self) -> &'static str;
 

@@ -192,14 +192,20 @@ impl Server {
             settings: Arc::default(),
             trusted_proxies: Arc::default(),
         };
-        let bound =
-            Bound::bind(&HttpConfig { listen: "127.0.0.1:0".parse()?, tls: None, trusted_proxies: Vec::new(), calls_per_minute: CALLS })?;
+        let bound = Bound::bind(&HttpConfig {
+            listen: "127.0.0.1:0".parse()?,
+            tls: None,
+            trusted_proxies: Vec::new(),
+            calls_per_minute: CALLS,
+        })?;
         let url = format!("http://{}", bound.address());
         tokio::spawn({
             let stop = stop.clone();
             async move {
                 let _trainer = (requests, status);
-                if let Err(error) = bound.serve(Http::new(app, false).with_calls_per_minute(CALLS), stop.cancelled_owned()).await {
+                if let Err(error) =
+                    bound.serve(Http::new(app, false).with_calls_per_minute(CALLS), stop.cancelled_owned()).await
+                {
                     tracing::error!(%error, "the server ended");
                 }
             }
@@ -252,7 +258,8 @@ impl Client {
                 }
                 Path::Answers => format!("/api/v1/feedback?after={home}/0"),
                 Path::AnswersFiltered => {
-                    let (class, verdict) = (CLASSES[number as usize % CLASSES.len()], ["confirmed", "dismissed"][number as usize % 2]);
+                    let (class, verdict) =
+                        (CLASSES[number as usize % CLASSES.len()], ["confirmed", "dismissed"][number as usize % 2]);
                     format!("/api/v1/feedback?device_class={class}&verdict={verdict}&sort=-received_at")
                 }
                 Path::AnswersOfWeek => {

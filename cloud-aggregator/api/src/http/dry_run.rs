@@ -43,7 +43,10 @@ mod tests {
 
     #[test]
     fn what_is_neither_true_nor_false_is_refused_and_not_taken_for_false() {
-        assert_eq!((asked(None), asked(Some("dry_run=true&a=b")), asked(Some("dry_run=false"))), (Ok(false), Ok(true), Ok(false)));
+        assert_eq!(
+            (asked(None), asked(Some("dry_run=true&a=b")), asked(Some("dry_run=false"))),
+            (Ok(false), Ok(true), Ok(false))
+        );
         assert_eq!(asked(Some("dry_run=1")).unwrap_err(), "dry_run: true or false, not \"1\"");
     }
 }

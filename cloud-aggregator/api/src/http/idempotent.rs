@@ -108,7 +108,8 @@ async fn keep(http: &Http, asked: KeyedRequest, response: Response) -> Response 
     let final_word = !parts.status.is_server_error()
         && !matches!(parts.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
     let answer = final_word.then(|| {
-        let text = |name: &HeaderName| Some((name.as_str().to_owned(), parts.headers.get(name)?.to_str().ok()?.to_owned()));
+        let text =
+            |name: &HeaderName| Some((name.as_str().to_owned(), parts.headers.get(name)?.to_str().ok()?.to_owned()));
         let headers: BTreeMap<String, String> = KEPT_HEADERS.iter().filter_map(text).collect();
         let headers = serde_json::to_string(&headers).unwrap_or_default();
         KeptAnswer { status: parts.status.as_u16(), headers, body: bytes.to_vec() }

@@ -210,7 +210,9 @@ impl Problem {
             Self::NoBody => "Send the request without a body.",
             Self::TooSlow(_) => "Send the whole body at once; look at the line in between.",
             Self::UnsupportedMediaType(_) => "Send JSON with `Content-Type: application/json`.",
-            Self::Invalid(_) => "Change the value that the detail names; `/api/openapi.json` says what may stand there.",
+            Self::Invalid(_) => {
+                "Change the value that the detail names; `/api/openapi.json` says what may stand there."
+            }
             Self::TooLarge => "Send less in one request.",
             Self::Conflict(_) => "Look at its state; do what the detail says first, or leave it.",
             Self::Changed { .. } => "Read it again, and decide anew.",

@@ -109,10 +109,26 @@ pub(super) async fn do_rollout(
 /// What an action on a home does, how it is called, and the role that may.
 fn about_home(word: &str, home: &HomeId) -> Option<(String, String, Role)> {
     let (name, says, role) = match word {
-        "exclude" => ("Learn nothing from", "Its answers are kept and left out of every data set from now on. Models that learned from it stay until the next retraining.", Role::Operator),
-        "include" => ("Learn again from", "Its answers, those of the time between included, are in the next data set. Its reputation in rounds begins anew.", Role::Operator),
-        "revoke" => ("Shut out", "Nothing of it is taken in any more, and its certificates are taken back. Its agent goes on watching the home by itself.", Role::Admin),
-        "restore" => ("Let in again", "It may send again, once it has enrolled with a new claim: certificates that were taken back stay so.", Role::Admin),
+        "exclude" => (
+            "Learn nothing from",
+            "Its answers are kept and left out of every data set from now on. Models that learned from it stay until the next retraining.",
+            Role::Operator,
+        ),
+        "include" => (
+            "Learn again from",
+            "Its answers, those of the time between included, are in the next data set. Its reputation in rounds begins anew.",
+            Role::Operator,
+        ),
+        "revoke" => (
+            "Shut out",
+            "Nothing of it is taken in any more, and its certificates are taken back. Its agent goes on watching the home by itself.",
+            Role::Admin,
+        ),
+        "restore" => (
+            "Let in again",
+            "It may send again, once it has enrolled with a new claim: certificates that were taken back stay so.",
+            Role::Admin,
+        ),
         _ => return None,
     };
     Some((format!("{name} {home}"), says.to_owned(), role))

@@ -31,7 +31,12 @@ pub(super) async fn show(
 }
 
 fn about(found: &Evaluation, now: i64) -> Markup {
-    let most = found.models.iter().filter_map(|model| model.false_a_home_week).map(|rate| rate.high.min(20.0)).fold(0.1, f64::max);
+    let most = found
+        .models
+        .iter()
+        .filter_map(|model| model.false_a_home_week)
+        .map(|rate| rate.high.min(20.0))
+        .fold(0.1, f64::max);
     html! {
         section {
             h2 { "How models do in homes" }
@@ -64,7 +69,11 @@ fn share(value: Option<Interval>) -> String {
 }
 
 fn figures(model: &ModelFigures, champion: Option<u64>, most: f64) -> Markup {
-    let name = if model.model_version == 0 { "Baseline detector".to_owned() } else { format!("Version {}", model.model_version) };
+    let name = if model.model_version == 0 {
+        "Baseline detector".to_owned()
+    } else {
+        format!("Version {}", model.model_version)
+    };
     let seconds = |value: Option<i64>| value.map_or_else(|| "–".to_owned(), |value| span(value));
     html! {
         section {

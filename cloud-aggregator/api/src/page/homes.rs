@@ -41,7 +41,9 @@ impl Shown {
     /// The filters as a part of an address, with `&` in front; the order left out.
     fn query(&self) -> String {
         let mut pairs = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in [("q", self.q.as_str()), ("state", self.state.map_or("", HomeState::as_str)), ("tag", &self.tag)] {
+        for (name, value) in
+            [("q", self.q.as_str()), ("state", self.state.map_or("", HomeState::as_str)), ("tag", &self.tag)]
+        {
             if !value.is_empty() {
                 pairs.append_pair(name, value);
             }

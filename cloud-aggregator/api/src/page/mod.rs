@@ -55,7 +55,10 @@ const SCRIPT: &str = include_str!("page.js");
 
 /// What each page takes in its address; the others take nothing.
 const TAKEN: [(&str, &[&str]); 2] = [
-    ("/homes", &["q", "state", "excluded", "model_version", "agent_version", "tag", "heard_before", "sort", "limit", "after"]),
+    (
+        "/homes",
+        &["q", "state", "excluded", "model_version", "agent_version", "tag", "heard_before", "sort", "limit", "after"],
+    ),
     ("/evaluation", &["days", "until"]),
 ];
 

@@ -140,7 +140,9 @@ fn evidence(watched: &Watched) -> String {
 }
 
 fn in_words(finding: &Finding) -> Markup {
-    let ratio = |log10: f64| if log10 < 6.0 { number(10_f64.powf(log10.max(0.0)).round() as u64) } else { format!("10^{log10:.0}") };
+    let ratio = |log10: f64| {
+        if log10 < 6.0 { number(10_f64.powf(log10.max(0.0)).round() as u64) } else { format!("10^{log10:.0}") }
+    };
     html! {
         strong { (finding.test.as_str().replace('_', " ")) } ": evidence " (ratio(finding.log10_e)) " to 1; would stop at "
         (ratio(finding.limit)) " to 1"
@@ -167,10 +169,16 @@ pub(super) fn consequence(action: &str, watched: &Watched, homes: u64) -> Option
     let version = watched.row.model_version;
     let before = watched.row.previous.map_or_else(|| "the one before".to_owned(), |before| format!("version {before}"));
     Some(match action {
-        "halt" => format!("{have} homes keep version {version}; {others} will not get it. This is for good. To take it back from those that have it, roll back instead."),
-        "pause" => format!("{have} homes keep version {version}; no other home gets it until it goes on. The time of waves stands still meanwhile."),
+        "halt" => format!(
+            "{have} homes keep version {version}; {others} will not get it. This is for good. To take it back from those that have it, roll back instead."
+        ),
+        "pause" => format!(
+            "{have} homes keep version {version}; no other home gets it until it goes on. The time of waves stands still meanwhile."
+        ),
         "resume" => format!("The waves go on: {others} homes may still get version {version}."),
-        "rollback" => format!("{have} homes are ordered back to {before}, and version {version} is withdrawn. This is for good."),
+        "rollback" => {
+            format!("{have} homes are ordered back to {before}, and version {version} is withdrawn. This is for good.")
+        }
         _ => return None,
     })
 }

@@ -150,7 +150,10 @@ fn curves(text: &str) -> BTreeMap<String, Vec<(f64, f64)>> {
 
 fn curve(name: &str, points: &[(f64, f64)]) -> Markup {
     let of = |pick: fn(&(f64, f64)) -> f64| {
-        points.iter().map(pick).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+        points
+            .iter()
+            .map(pick)
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
     };
     let ((left, right), (low, high)) = (of(|point| point.0), of(|point| point.1));
     let place = |(step, value): &(f64, f64)| {
@@ -177,7 +180,8 @@ mod tests {
 
     #[test]
     fn curves_are_figures_with_more_than_one_step() {
-        let found = curves("metric,step,value\ntrain_loss,0,0.5\ntrain_loss,1,0.25\nrecall,0,0.7\nodd,0,NaN\nodd,1,x\n");
+        let found =
+            curves("metric,step,value\ntrain_loss,0,0.5\ntrain_loss,1,0.25\nrecall,0,0.7\nodd,0,NaN\nodd,1,x\n");
         assert_eq!(found, BTreeMap::from([("train_loss".to_owned(), vec![(0.0, 0.5), (1.0, 0.25)])]));
         let drawn = curve("train_loss", &found["train_loss"]).into_string();
         assert!(drawn.contains("points=\"10.0,10.0 590.0,110.0\""), "{drawn}");

@@ -125,8 +125,7 @@ impl HomesAsked {
     /// The question to the store at `now`, and the page.
     pub(crate) fn query(self, now: i64) -> Result<(HomeQuery, Window<(Option<i64>, HomeId)>), Problem> {
         let sort = self.sort.as_deref().unwrap_or("home");
-        let (word, direction) =
-            sort.strip_prefix('-').map_or((sort, Direction::Up), |word| (word, Direction::Down));
+        let (word, direction) = sort.strip_prefix('-').map_or((sort, Direction::Up), |word| (word, Direction::Down));
         let order = HomeOrder::parse(word)
             .ok_or_else(|| Problem::Invalid(format!("sort: {word:?} is nothing that homes can be in order of")))?;
         // By name alone the name says where the page begins, as ever; else the value is in front of it.

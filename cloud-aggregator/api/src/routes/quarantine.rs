@@ -65,20 +65,28 @@ impl From<QuarantineRow> for QuarantineView {
 }
 
 pub(super) fn router() -> OpenApiRouter<Http> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(settle)).routes(routes!(lift)).routes(routes!(discard))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(settle))
+        .routes(routes!(lift))
+        .routes(routes!(discard))
 }
 
 /// Lists what was refused, newest first.
 #[utoipa::path(get, path = "/api/v1/quarantine", tag = "quarantine", params(QuarantineAsked), responses(
     (status = 200, body = QuarantinePage),
 ))]
-pub(crate) async fn list(_: Viewer, http: State<Http>, Params(asked): Params<QuarantineAsked>) -> Answer<QuarantinePage> {
+pub(crate) async fn list(
+    _: Viewer,
+    http: State<Http>,
+    Params(asked): Params<QuarantineAsked>,
+) -> Answer<QuarantinePage> {
     let window = Paging { limit: asked.limit, after: asked.after }.window(number)?;
     let home = asked.home.map(HomeId::new).transpose();
     let home = home.map_err(|error| Problem::Invalid(format!("home: {error}")))?;
     let reason = asked.reason.map(|word| word.parse().map_err(|_| no_reason(&word))).transpose()?;
-    let query =
-        QuarantineQuery { home, reason, settled: asked.settled, before: window.after, limit: window.needed() };
+    let query = QuarantineQuery { home, reason, settled: asked.settled, before: window.after, limit: window.needed() };
     let rows = blocking(&http.app.store, move |store| store.list_quarantine(&query)).await?;
     Ok(Json(window.cut(rows, |row| row.id.to_string(), QuarantineView::from)))
 }
@@ -181,10 +189,7 @@ pub(crate) async fn settle(
     http: State<Http>,
     Body(asked): Body<SettlementAsked>,
 ) -> Answer<SettledView> {
-    let refused_for = asked
-        .refused_for
-        .parse()
-        .map_err(|_| no_reason(&asked.refused_for))?;
+    let refused_for = asked.refused_for.parse().map_err(|_| no_reason(&asked.refused_for))?;
     let reason = Reason { reason: asked.reason }.checked()?;
     carry_out(&http, caller, QuarantineChoice::HomeReason(asked.home, refused_for), asked.end, reason).await
 }
@@ -211,7 +216,9 @@ pub(crate) async fn one(
 /// What would be settled.
 async fn tried(http: &Http, choice: QuarantineChoice, end: QuarantineEnd, reason: String) -> Result<Problem, Problem> {
     let query = match &choice {
-        QuarantineChoice::Row(id) => QuarantineQuery { before: Some(id.saturating_add(1)), limit: 1, ..Default::default() },
+        QuarantineChoice::Row(id) => {
+            QuarantineQuery { before: Some(id.saturating_add(1)), limit: 1, ..Default::default() }
+        }
         QuarantineChoice::HomeReason(home, reason) => QuarantineQuery {
             home: Some(home.clone()),
             reason: Some(*reason),

@@ -355,7 +355,8 @@ async fn tried(
     let after = manual::decide(&row, action, reason, now).map_err(|refused| Problem::Conflict(refused.to_string()))?;
     let state = if action == RolloutAction::RollBack { RolloutState::RolledBack } else { after.state };
     let brief = |state: RolloutState, forced: bool| json!({"state": state.as_str(), "forced": forced});
-    let mut detail = json!({"reason": reason, "before": brief(row.state, row.forced), "after": brief(state, after.forced)});
+    let mut detail =
+        json!({"reason": reason, "before": brief(row.state, row.forced), "after": brief(state, after.forced)});
     if action == RolloutAction::RollBack {
         detail["homes_ordered_back"] = json!(read(http, version).await?.assigned);
     }

@@ -78,7 +78,9 @@ fn values(row: &RunRow) -> BTreeMap<String, Value> {
 
 fn flatten(path: &str, value: Value, found: &mut BTreeMap<String, Value>) {
     match value {
-        Value::Object(fields) => fields.into_iter().for_each(|(name, value)| flatten(&format!("{path}.{name}"), value, found)),
+        Value::Object(fields) => {
+            fields.into_iter().for_each(|(name, value)| flatten(&format!("{path}.{name}"), value, found))
+        }
         Value::Array(items) => {
             items.into_iter().enumerate().for_each(|(at, value)| flatten(&format!("{path}.{at}"), value, found));
         }
@@ -113,7 +115,10 @@ mod tests {
             flatten("config", value, &mut found);
             found
         };
-        let found = differences(&of(json!({"seed": 7, "lr": 0.5, "on": [1, 2]})), &of(json!({"seed": 9, "lr": 0.5, "on": [1]})));
+        let found = differences(
+            &of(json!({"seed": 7, "lr": 0.5, "on": [1, 2]})),
+            &of(json!({"seed": 9, "lr": 0.5, "on": [1]})),
+        );
         let seed = Difference { path: "config.seed".to_owned(), a: json!(7), b: json!(9), change: Some(2.0) };
         let on = Difference { path: "config.on.1".to_owned(), a: json!(2), b: Value::Null, change: None };
         assert_eq!(found, [on, seed]);

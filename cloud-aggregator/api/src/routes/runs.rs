@@ -271,7 +271,11 @@ pub(crate) async fn start(Operator(caller): Operator, http: State<Http>) -> Resu
 #[utoipa::path(get, path = "/api/v1/run-requests", tag = "runs", params(RunRequestsAsked), responses(
     (status = 200, body = RunRequestPage),
 ))]
-pub(crate) async fn requests(_: Viewer, http: State<Http>, Params(asked): Params<RunRequestsAsked>) -> Answer<RunRequestPage> {
+pub(crate) async fn requests(
+    _: Viewer,
+    http: State<Http>,
+    Params(asked): Params<RunRequestsAsked>,
+) -> Answer<RunRequestPage> {
     let RunRequestsAsked { state, by, limit, after } = asked;
     let window = Paging { limit, after }.window(id)?;
     let query = RunRequestQuery { state, by, after: window.after.clone(), limit: window.needed() };
@@ -294,11 +298,7 @@ pub(crate) async fn request(_: Viewer, http: State<Http>, Segment(id): Segment<S
     (status = 200, body = EventView, content_type = "text/event-stream",
         description = "Events `changed`, and `ended` at the end, each with a `RunProgress`."),
 ))]
-pub(crate) async fn events(
-    _: Viewer,
-    http: State<Http>,
-    Segment(id): Segment<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn events(_: Viewer, http: State<Http>, Segment(id): Segment<String>) -> Result<Response, Problem> {
     let watched = http.0.clone();
     events::watch(&http, move || {
         let (http, id) = (watched.clone(), id.clone());

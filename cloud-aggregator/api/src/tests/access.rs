@@ -209,7 +209,10 @@ async fn a_query_parameter_that_a_call_does_not_know_stops_it_whatever_the_metho
     assert_eq!((posted.status.as_u16(), posted.problem().as_str()), (400, "unknown-parameter"));
     assert_eq!(posted.json()["detail"], "unknown query parameter \"dryRun\"; known here: dry_run");
     let listed = api.call("GET", "/api/v1/homes?limit=1&page=2", &api.viewer, None).await;
-    assert_eq!(listed.json()["detail"], "unknown query parameter \"page\"; known here: q, state, excluded, model_version, agent_version, tag, heard_before, sort, limit, after");
+    assert_eq!(
+        listed.json()["detail"],
+        "unknown query parameter \"page\"; known here: q, state, excluded, model_version, agent_version, tag, heard_before, sort, limit, after"
+    );
     let deleted = api.call("DELETE", "/api/v1/tokens/viewer?dryRun=true", &api.admin, None).await;
     assert_eq!(deleted.problem(), "unknown-parameter");
     for place in ["/healthz?x=1", "/login?next=/", "/api/openapi.json?v=2"] {

@@ -88,8 +88,14 @@ async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let api = Api::new();
     api.bench.answers("a", 1);
     let told = api.call("POST", "/api/v1/homes/a/revoke?dry_run=true", &api.admin, None).await.json();
-    assert_eq!((&told["dry_run"], &told["action"], &told["subject"]), (&json!(true), &json!("home.revoke"), &json!("a")));
-    assert_eq!((&told["detail"]["before"]["state"], &told["detail"]["after"]["state"]), (&json!("admitted"), &json!("revoked")));
+    assert_eq!(
+        (&told["dry_run"], &told["action"], &told["subject"]),
+        (&json!(true), &json!("home.revoke"), &json!("a"))
+    );
+    assert_eq!(
+        (&told["detail"]["before"]["state"], &told["detail"]["after"]["state"]),
+        (&json!("admitted"), &json!("revoked"))
+    );
     assert_eq!(api.get("/api/v1/homes/a").await.json()["revoked_at"], Value::Null);
     for (path, token, body) in [
         ("/api/v1/runs", &api.operator, None),
@@ -140,13 +146,16 @@ async fn homes_are_filtered_sorted_and_tagged() {
     assert_eq!(names("sort=-records&limit=2&after=2/c").await, ("a".to_owned(), None));
     assert_eq!(names("tag=pilot,nyc").await.0, "b");
     assert_eq!(names("state=never_seen&q=c").await.0, "c");
-    for bad in ["sort=colour", "tag=A", "state=gone", "sort=-records&after=1/2/c", "q=%25", "heard_before=9007199254740992"] {
+    for bad in
+        ["sort=colour", "tag=A", "state=gone", "sort=-records&after=1/2/c", "q=%25", "heard_before=9007199254740992"]
+    {
         assert_eq!(api.get(&format!("/api/v1/homes?{bad}")).await.problem(), "invalid", "{bad}");
     }
     assert_eq!(api.get("/api/v1/tags").await.json()["items"][1], json!({"tag": "pilot", "homes": 1}));
     let line = &api.bench.app.store.audit(None, 1).unwrap()[0];
     assert_eq!(line.action, "home.tag");
-    let too_long = api.call("PUT", "/api/v1/homes/b/tags", &api.operator, Some(json!({"tags": ["x".repeat(65)]}))).await;
+    let too_long =
+        api.call("PUT", "/api/v1/homes/b/tags", &api.operator, Some(json!({"tags": ["x".repeat(65)]}))).await;
     assert_eq!(too_long.problem(), "invalid");
 }
 
@@ -159,7 +168,10 @@ async fn a_run_that_waits_is_cancelled_and_one_that_has_ended_is_not() {
     assert_eq!(answer.status, 202);
     let cancellations = api.bench.app.training.cancellations();
     assert_eq!(format!("{cancellations:?}").matches("token:operator").count(), 1);
-    assert_eq!(api.call("POST", "/api/v1/runs/none/cancel", &api.operator, Some(json!({"reason": "x"}))).await.problem(), "not-found");
+    assert_eq!(
+        api.call("POST", "/api/v1/runs/none/cancel", &api.operator, Some(json!({"reason": "x"}))).await.problem(),
+        "not-found"
+    );
 }
 
 #[tokio::test]

@@ -278,11 +278,9 @@ fn versus(champion: &Sums, challenger: &Sums, one: ModelVersion, other: ModelVer
     let (weeks, other_weeks) = (champion.weeks(), challenger.weeks());
     let share = wilson(champion.dismissed, champion.dismissed + challenger.dismissed);
     let ratio = |share: f64| share / (1.0 - share) * other_weeks / weeks;
-    let false_ratio = share.filter(|share| share.high < 1.0 && share.value < 1.0 && weeks > 0.0).map(|share| Interval {
-        value: ratio(share.value),
-        low: ratio(share.low),
-        high: ratio(share.high),
-    });
+    let false_ratio = share
+        .filter(|share| share.high < 1.0 && share.value < 1.0 && weeks > 0.0)
+        .map(|share| Interval { value: ratio(share.value), low: ratio(share.low), high: ratio(share.high) });
     let summary = match false_ratio {
         None => format!("Not enough dismissed alarms to hold version {one} against version {other}."),
         Some(ratio) if ratio.high < 1.0 => format!("Version {one} raises fewer false alarms than version {other}."),

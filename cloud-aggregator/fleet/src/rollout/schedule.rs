@@ -95,8 +95,10 @@ mod tests {
         assert_eq!(places.len(), 500);
         let (findings, now) = (&[][..], 1_000);
         let (paused_seconds, forced) = (0, false);
-        let situation = Situation { policy: &policy, members: &members, started_at: now, paused_seconds, forced, findings, now };
-        let first: Vec<HomeId> = places.iter().filter(|place| place.wave == 1).map(|place| place.home.clone()).collect();
+        let situation =
+            Situation { policy: &policy, members: &members, started_at: now, paused_seconds, forced, findings, now };
+        let first: Vec<HomeId> =
+            places.iter().filter(|place| place.wave == 1).map(|place| place.home.clone()).collect();
         assert_eq!(plan(&situation).assign, first);
     }
 }

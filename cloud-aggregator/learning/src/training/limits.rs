@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn budgets_of_time_and_energy_hold_runs_back() {
-        let limits = Limits { hours_per_week: Some(2), watt_hours_per_week: Some(100), watts: 200, ..Limits::default() };
+        let limits =
+            Limits { hours_per_week: Some(2), watt_hours_per_week: Some(100), watts: 200, ..Limits::default() };
         assert_eq!(limits.allow(HOUR / 2 - 1, 0), Ok(()));
         assert_eq!(limits.allow(HOUR / 2, 0), Err(Withheld::Energy));
         assert_eq!(limits.allow(2 * HOUR, 0), Err(Withheld::Hours));

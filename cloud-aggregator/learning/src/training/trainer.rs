@@ -7,7 +7,9 @@ use std::time::Duration;
 use hearthwatch_ingest::Progress;
 use hearthwatch_store::release::{ReleaseError, Releases};
 use hearthwatch_store::run_requests::RunRequestRow;
-use hearthwatch_store::{Actor, AuditEntry, FeedbackTotals, RequestState, RunRow, RunState, RunTrigger, StoreResult, blocking};
+use hearthwatch_store::{
+    Actor, AuditEntry, FeedbackTotals, RequestState, RunRow, RunState, RunTrigger, StoreResult, blocking,
+};
 use hearthwatch_telemetry::event::Event;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
@@ -331,7 +333,9 @@ impl Trainer {
         let told = match &result {
             Ok(Finished { run, .. }) => Some((run.id.clone(), run.state.as_str(), None)),
             Err(TrainingError::Failed { run, cause }) => Some((run.clone(), "failed", Some(cause.clone()))),
-            Err(error @ TrainingError::Cancelled { run, .. }) => Some((run.clone(), "cancelled", Some(error.to_string()))),
+            Err(error @ TrainingError::Cancelled { run, .. }) => {
+                Some((run.clone(), "cancelled", Some(error.to_string())))
+            }
             Err(_) => None,
         };
         if let Some((run, state, why)) = told {

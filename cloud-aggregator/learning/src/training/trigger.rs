@@ -134,7 +134,10 @@ mod tests {
 
     #[test]
     fn answers_that_wait_longer_than_they_are_to_start_a_run() {
-        assert_eq!(decide(&Situation { overdue: true, ..situation(1, 0) }, &config(50, 168)), Some(RunTrigger::Freshness));
+        assert_eq!(
+            decide(&Situation { overdue: true, ..situation(1, 0) }, &config(50, 168)),
+            Some(RunTrigger::Freshness)
+        );
         assert_eq!(decide(&Situation { overdue: true, ..situation(0, 0) }, &config(50, 168)), None);
     }
 

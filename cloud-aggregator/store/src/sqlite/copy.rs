@@ -63,7 +63,7 @@ pub fn contents(file: &Path) -> StoreResult<Contents> {
     read().map_err(engine("read the database"))
 }
 
-fn names(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
+pub(super) fn names(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
     connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 

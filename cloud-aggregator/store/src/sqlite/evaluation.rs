@@ -48,7 +48,11 @@ impl EvaluationStore for SqliteStore {
         one(&self.look_up(), "count runs", select, [since], |row| row.get(0))
     }
 
-    fn announced_groups(&self, since: i64, until: i64) -> StoreResult<Vec<(hearthwatch_protocol::HomeId, ModelVersion, u64)>> {
+    fn announced_groups(
+        &self,
+        since: i64,
+        until: i64,
+    ) -> StoreResult<Vec<(hearthwatch_protocol::HomeId, ModelVersion, u64)>> {
         let select = "SELECT home, model_version, count(*) FROM announced INDEXED BY announced_newest
              WHERE received_at >= ?1 AND received_at < ?2 GROUP BY home, model_version ORDER BY home, model_version";
         all(&self.read(), "count announcements", select, [since, until], |row| {

@@ -40,7 +40,8 @@ pub(super) fn list(connection: &Connection, after: Option<&HomeId>, limit: usize
 }
 
 /// What [`read`] reads, and how many columns that are.
-pub(super) const COLUMNS: &str = "home, enrolled_at, revoked_at, through, records, online, agent_version, model_version,
+pub(super) const COLUMNS: &str =
+    "home, enrolled_at, revoked_at, through, records, online, agent_version, model_version,
      entities, outbox, heard_at, gap_since, announces_since, row_version";
 pub(super) const COLUMN_COUNT: usize = 14;
 

@@ -158,7 +158,8 @@ pub(super) fn fill_columns(connection: &mut Connection) -> StoreResult<()> {
     loop {
         let transaction = connection.transaction().map_err(engine(action))?;
         let select = format!("SELECT rowid, payload FROM feedback WHERE device_class IS NULL LIMIT {FILLED_AT_ONCE}");
-        let rows = all(&transaction, action, &select, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        let rows =
+            all(&transaction, action, &select, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
         if rows.is_empty() {
             return Ok(());
         }
@@ -172,7 +173,8 @@ pub(super) fn fill_columns(connection: &mut Connection) -> StoreResult<()> {
             };
             let (version, origin) = (signed(record.model_version.0), origin_word(record.origin));
             let (raised, answered) = (record.raised_at, record.answered_at);
-            let values = params![rowid, record.device_class, version, origin, raised, answered, record.score, record.threshold];
+            let values =
+                params![rowid, record.device_class, version, origin, raised, answered, record.score, record.threshold];
             query::run(&transaction, action, update, values)?;
         }
         transaction.commit().map_err(engine(action))?;

@@ -80,10 +80,15 @@ impl ListStore for SqliteStore {
             if let Some((at, key)) = &query.after {
                 let key = [text(key.home.as_str()), Value::from(signed(key.sequence.0))];
                 match at {
-                    Some(at) => only.add("(received_at, home, sequence) < (?, ?, ?)", [Value::from(*at)].into_iter().chain(key)),
+                    Some(at) => {
+                        only.add("(received_at, home, sequence) < (?, ?, ?)", [Value::from(*at)].into_iter().chain(key))
+                    }
                     None => {
                         let at = "(SELECT received_at FROM feedback WHERE home = ? AND sequence = ?)";
-                        only.add(format!("(received_at, home, sequence) < ({at}, ?, ?)"), key.clone().into_iter().chain(key));
+                        only.add(
+                            format!("(received_at, home, sequence) < ({at}, ?, ?)"),
+                            key.clone().into_iter().chain(key),
+                        );
                     }
                 }
             }

@@ -483,6 +483,8 @@ impl Store for SqliteStore {
 }
 
 #[cfg(test)]
+mod migration_tests;
+#[cfg(test)]
 mod totals_tests;
 
 #[cfg(test)]

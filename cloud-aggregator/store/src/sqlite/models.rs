@@ -37,7 +37,11 @@ pub(super) fn champion(connection: &Connection) -> StoreResult<Option<ModelRow>>
     Ok(select(connection, "WHERE state = ?1", [ModelState::Champion.as_str()])?.pop())
 }
 
-pub(super) fn select(connection: &Connection, clause: &str, values: impl rusqlite::Params) -> StoreResult<Vec<ModelRow>> {
+pub(super) fn select(
+    connection: &Connection,
+    clause: &str,
+    values: impl rusqlite::Params,
+) -> StoreResult<Vec<ModelRow>> {
     let select =
         format!("SELECT version, sha256, length, weights_id, run, state, created_at, row_version FROM models {clause}");
     all(connection, "list models", &select, values, |row| {

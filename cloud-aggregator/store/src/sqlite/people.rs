@@ -97,8 +97,7 @@ pub(super) fn set_webhook_position(connection: &Connection, name: &str, position
 }
 
 fn select_audit(connection: &Connection, clause: &str, values: impl Params) -> StoreResult<Vec<AuditRow>> {
-    let select =
-        format!("SELECT position, at, actor, action, subject, detail, previous, hash FROM audit {clause}");
+    let select = format!("SELECT position, at, actor, action, subject, detail, previous, hash FROM audit {clause}");
     all(connection, "list audit", &select, values, |row| {
         Ok(AuditRow {
             index: row.get(0)?,

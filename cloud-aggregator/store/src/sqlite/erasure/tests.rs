@@ -57,7 +57,9 @@ fn nothing_of_a_home_is_left_but_its_name_in_the_two_chains() {
         .into_iter()
         .flat_map(|(table, columns)| columns.into_iter().map(move |(column, _)| (table.clone(), column)))
         .filter(|(table, column)| {
-            let count = format!("SELECT count(*) FROM \"{table}\" WHERE instr(CAST(\"{column}\" AS TEXT), 'forgotten-home') > 0");
+            let count = format!(
+                "SELECT count(*) FROM \"{table}\" WHERE instr(CAST(\"{column}\" AS TEXT), 'forgotten-home') > 0"
+            );
             connection.query_row(&count, [], |row| row.get::<_, u64>(0)).unwrap() > 0
         })
         .map(|(table, column)| format!("{table}.{column}"))

@@ -63,7 +63,10 @@ fn homes_are_found_by_state_name_model_tag_and_exclusion() {
         let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
         of(HomeQuery { tags, ..HomeQuery::default() })
     };
-    assert_eq!((tagged(&["pilot"]), tagged(&["pilot", "nyc"])), (vec!["barn".into(), "den".into()], vec!["barn".into()]));
+    assert_eq!(
+        (tagged(&["pilot"]), tagged(&["pilot", "nyc"])),
+        (vec!["barn".into(), "den".into()], vec!["barn".into()])
+    );
     assert_eq!(store.tags().unwrap(), [("nyc".to_owned(), 1), ("pilot".to_owned(), 2)]);
     let listed = store.listed_home(&home("barn"), NOW - 86_400).unwrap().unwrap();
     assert_eq!((listed.state, listed.excluded, listed.tags.len()), (HomeState::Late, true, 2));
@@ -100,7 +103,11 @@ fn answers_are_found_by_what_their_payload_says_and_come_newest_first() {
     let answer = |sequence, class: &str, verdict, at| {
         let device_class = class.to_owned();
         let mut row = row(crate::fixtures::record("a", sequence));
-        row = crate::fixtures::row(hearthwatch_protocol::messages::FeedbackRecord { device_class, verdict, ..row.record });
+        row = crate::fixtures::row(hearthwatch_protocol::messages::FeedbackRecord {
+            device_class,
+            verdict,
+            ..row.record
+        });
         row.received_at = at;
         row
     };
@@ -118,8 +125,14 @@ fn answers_are_found_by_what_their_payload_says_and_come_newest_first() {
     assert_eq!(of(newest.clone()), [3, 2]);
     let key = RecordKey { home: home("a"), sequence: Sequence(2) };
     assert_eq!(of(FeedbackQuery { after: Some((Some(NOW + 5), key)), ..newest }), [1]);
-    assert_eq!(of(FeedbackQuery { verdict: Some(Verdict::Dismissed), since: Some(NOW + 1), ..FeedbackQuery::default() }), [2, 3]);
-    assert_eq!(of(FeedbackQuery { origin: Some("alarm".to_owned()), until: Some(NOW + 1), ..FeedbackQuery::default() }), [1]);
+    assert_eq!(
+        of(FeedbackQuery { verdict: Some(Verdict::Dismissed), since: Some(NOW + 1), ..FeedbackQuery::default() }),
+        [2, 3]
+    );
+    assert_eq!(
+        of(FeedbackQuery { origin: Some("alarm".to_owned()), until: Some(NOW + 1), ..FeedbackQuery::default() }),
+        [1]
+    );
     assert_eq!(record("a", 1).model_version, ModelVersion(0));
     assert!(of(FeedbackQuery { model_version: Some(ModelVersion(4)), ..FeedbackQuery::default() }).is_empty());
 }
