@@ -90,7 +90,7 @@ fn complete(path: &str, method: &str, operation: &mut Operation, conditional: bo
         }
     }
     if path.starts_with("/api/v1/") {
-        for (_, response) in &mut operation.responses.responses {
+        for response in operation.responses.responses.values_mut() {
             if let RefOr::T(response) = response {
                 carried(response);
             }

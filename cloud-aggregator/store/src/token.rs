@@ -38,11 +38,7 @@ pub fn make(
     days: Option<u32>,
     now: i64,
 ) -> Result<(String, TokenRow), NewTokenError> {
-    // A token's name has the same alphabet as every other name in logs and paths.
-    HomeId::new(name)?;
-    if store.tokens()?.iter().any(|token| token.name == name && token.revoked_at.is_none()) {
-        return Err(NewTokenError::Taken(name.to_owned()));
-    }
+    check(store, name)?;
     let secret = new_secret();
     let row = TokenRow {
         name: name.to_owned(),
@@ -54,6 +50,19 @@ pub fn make(
     };
     store.put_token(&row)?;
     Ok((secret, row))
+}
+
+/// Whether a token of this name can be made.
+///
+/// # Errors
+/// [`NewTokenError`].
+pub fn check(store: &dyn Store, name: &str) -> Result<(), NewTokenError> {
+    // A token's name has the same alphabet as every other name in logs and paths.
+    HomeId::new(name)?;
+    if store.tokens()?.iter().any(|token| token.name == name && token.revoked_at.is_none()) {
+        return Err(NewTokenError::Taken(name.to_owned()));
+    }
+    Ok(())
 }
 
 /// Makes a new secret; it is shown once and never stored.

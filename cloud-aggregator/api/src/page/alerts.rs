@@ -15,7 +15,7 @@ use crate::routes::alerts::facts;
 pub(super) async fn show(viewer: Result<Viewer, Problem>, State(http): State<Http>) -> Result<Response, Problem> {
     let caller = match looker(viewer) {
         Ok(caller) => caller,
-        Err(answer) => return Ok(answer),
+        Err(answer) => return Ok(*answer),
     };
     let facts = facts(&http).await?;
     Ok(page("Alerts", "/alerts", &caller, &about(&alerts(&facts), facts.now)).into_response())

@@ -77,7 +77,7 @@ pub(super) async fn ask_rollout(
 ) -> Result<Response, Problem> {
     let caller = match looker(viewer) {
         Ok(caller) => caller,
-        Err(answer) => return Ok(answer),
+        Err(answer) => return Ok(*answer),
     };
     let (_, name) = action_of(&word).ok_or_else(|| no_place(&word))?;
     let none = || Problem::NotFound { noun: "rollout", id: version.to_string() };
@@ -141,7 +141,7 @@ pub(super) async fn ask_home(
 ) -> Result<Response, Problem> {
     let caller = match looker(viewer) {
         Ok(caller) => caller,
-        Err(answer) => return Ok(answer),
+        Err(answer) => return Ok(*answer),
     };
     let (title, says, role) = about_home(&word, &home).ok_or_else(|| no_place(&word))?;
     let body = form(&title, &says, &format!("/homes/{home}"), role);

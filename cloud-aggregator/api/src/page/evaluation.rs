@@ -22,7 +22,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let caller = match looker(viewer) {
         Ok(caller) => caller,
-        Err(answer) => return Ok(answer),
+        Err(answer) => return Ok(*answer),
     };
     let now = http.app.clock.now();
     let period = asked.period(now)?;
@@ -74,7 +74,7 @@ fn figures(model: &ModelFigures, champion: Option<u64>, most: f64) -> Markup {
     } else {
         format!("Version {}", model.model_version)
     };
-    let seconds = |value: Option<i64>| value.map_or_else(|| "–".to_owned(), |value| span(value));
+    let seconds = |value: Option<i64>| value.map_or_else(|| "–".to_owned(), span);
     html! {
         section {
             h2 { (name) @if champion == Some(model.model_version) { " " span.good { "the fleet's model" } } }

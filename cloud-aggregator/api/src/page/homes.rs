@@ -64,7 +64,7 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let caller = match looker(viewer) {
         Ok(caller) => caller,
-        Err(answer) => return Ok(answer),
+        Err(answer) => return Ok(*answer),
     };
     // A form sends what was left empty as empty.
     for field in [&mut asked.q, &mut asked.tag] {
@@ -177,7 +177,7 @@ pub(super) async fn one(
 ) -> Result<Response, Problem> {
     let caller = match looker(viewer) {
         Ok(caller) => caller,
-        Err(answer) => return Ok(answer),
+        Err(answer) => return Ok(*answer),
     };
     let now = http.app.clock.now();
     let asked = home.clone();

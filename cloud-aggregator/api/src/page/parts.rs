@@ -19,11 +19,11 @@ const PAGES: [(&str, &str); 6] = [
 ];
 
 /// Whoever looks; somebody without a session is led to the login.
-pub(super) fn looker(viewer: Result<Viewer, Problem>) -> Result<Caller, Response> {
+pub(super) fn looker(viewer: Result<Viewer, Problem>) -> Result<Caller, Box<Response>> {
     match viewer {
         Ok(Viewer(caller)) => Ok(caller),
-        Err(Problem::Unauthenticated) => Err(Redirect::to("/login").into_response()),
-        Err(problem) => Err(problem.into_response()),
+        Err(Problem::Unauthenticated) => Err(Box::new(Redirect::to("/login").into_response())),
+        Err(problem) => Err(Box::new(problem.into_response())),
     }
 }
 
@@ -60,7 +60,7 @@ pub(super) fn number(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push('\u{202f}');
         }
         text.push(digit);

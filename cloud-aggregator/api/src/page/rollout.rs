@@ -22,7 +22,7 @@ const LISTED: usize = 100;
 pub(super) async fn list(viewer: Result<Viewer, Problem>, State(http): State<Http>) -> Result<Response, Problem> {
     let caller = match looker(viewer) {
         Ok(caller) => caller,
-        Err(answer) => return Ok(answer),
+        Err(answer) => return Ok(*answer),
     };
     let now = http.app.clock.now();
     let rows = blocking(&http.app.store, |store| store.rollouts(None, LISTED)).await?;
@@ -71,7 +71,7 @@ pub(super) async fn one(
 ) -> Result<Response, Problem> {
     let caller = match looker(viewer) {
         Ok(caller) => caller,
-        Err(answer) => return Ok(answer),
+        Err(answer) => return Ok(*answer),
     };
     let none = || Problem::Unavailable("no [rollout] is configured: nothing is ordered to homes".to_owned());
     let director = http.app.director.clone().ok_or_else(none)?;

@@ -28,7 +28,7 @@ const CURVES_MAX: usize = 8;
 pub(super) async fn list(viewer: Result<Viewer, Problem>, State(http): State<Http>) -> Result<Response, Problem> {
     let caller = match looker(viewer) {
         Ok(caller) => caller,
-        Err(answer) => return Ok(answer),
+        Err(answer) => return Ok(*answer),
     };
     let now = http.app.clock.now();
     let query = RunQuery { limit: LISTED, ..RunQuery::default() };
@@ -90,7 +90,7 @@ pub(super) async fn one(
 ) -> Result<Response, Problem> {
     let caller = match looker(viewer) {
         Ok(caller) => caller,
-        Err(answer) => return Ok(answer),
+        Err(answer) => return Ok(*answer),
     };
     let (asked, data, now) = (id.clone(), http.app.releases.artifact_store().data().to_owned(), http.app.clock.now());
     let found = blocking(&http.app.store, move |store| {

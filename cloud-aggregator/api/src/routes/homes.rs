@@ -121,9 +121,12 @@ pub struct HomesAsked {
     pub(crate) after: Option<String>,
 }
 
+/// A page of homes: begins after the value that they are in order of, and the name.
+pub(crate) type HomeWindow = Window<(Option<i64>, HomeId)>;
+
 impl HomesAsked {
     /// The question to the store at `now`, and the page.
-    pub(crate) fn query(self, now: i64) -> Result<(HomeQuery, Window<(Option<i64>, HomeId)>), Problem> {
+    pub(crate) fn query(self, now: i64) -> Result<(HomeQuery, HomeWindow), Problem> {
         let sort = self.sort.as_deref().unwrap_or("home");
         let (word, direction) = sort.strip_prefix('-').map_or((sort, Direction::Up), |word| (word, Direction::Down));
         let order = HomeOrder::parse(word)

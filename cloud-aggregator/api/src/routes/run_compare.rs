@@ -79,7 +79,7 @@ fn values(row: &RunRow) -> BTreeMap<String, Value> {
 fn flatten(path: &str, value: Value, found: &mut BTreeMap<String, Value>) {
     match value {
         Value::Object(fields) => {
-            fields.into_iter().for_each(|(name, value)| flatten(&format!("{path}.{name}"), value, found))
+            fields.into_iter().for_each(|(name, value)| flatten(&format!("{path}.{name}"), value, found));
         }
         Value::Array(items) => {
             items.into_iter().enumerate().for_each(|(at, value)| flatten(&format!("{path}.{at}"), value, found));

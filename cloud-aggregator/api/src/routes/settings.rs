@@ -25,7 +25,7 @@ pub(super) fn router() -> OpenApiRouter<Http> {
 pub(crate) async fn list(_: Operator, http: State<Http>, Params(paging): Params<Paging>) -> Answer<SettingPage> {
     let window = paging.window(id)?;
     let after = |key: &&String| window.after.as_ref().is_none_or(|after| *key > after);
-    let rows = http.app.settings.iter().filter(|(key, _)| after(&key));
+    let rows = http.app.settings.iter().filter(|(key, _)| after(key));
     let rows = rows.map(|(key, value)| SettingView { key: key.clone(), value: value.clone() });
     let rows = rows.take(window.needed()).collect();
     Ok(Json(window.cut(rows, |row: &SettingView| row.key.clone(), |row| row)))

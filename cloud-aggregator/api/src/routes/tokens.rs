@@ -106,7 +106,9 @@ pub(crate) async fn make(
     if asked.days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
         return Err(Problem::Invalid(format!("days: 1 to {DAYS_MAX}, or none")));
     }
-    let role = asked.role;
+    let (role, name) = (asked.role, asked.name.clone());
+    // Before a dry run answers, too.
+    blocking(&http.app.store, move |store| Ok(token::check(store, &name))).await??;
     let (name, now) = (asked.name.clone(), http.wall());
     let detail = json!({"role": role.as_str(), "days": asked.days});
     let (secret, row) = audited(&http, &caller, "token.make", &asked.name, detail, async {

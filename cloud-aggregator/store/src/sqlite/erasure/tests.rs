@@ -44,7 +44,7 @@ fn nothing_of_a_home_is_left_but_its_name_in_the_two_chains() {
     let lineage = r#"{"homes":{"forgotten-home":[1,2],"kept-home":[1,2]}}"#.to_owned();
     store.put_snapshot(&SnapshotRow { lineage, ..snapshot("5a") }).unwrap();
     let before = store.erase_home(&home("forgotten-home"), true).unwrap();
-    assert_eq!(store.home(&home("forgotten-home")).unwrap().is_some(), true, "only counted");
+    assert!(store.home(&home("forgotten-home")).unwrap().is_some(), "only counted");
     let erased = store.erase_home(&home("forgotten-home"), false).unwrap();
     assert_eq!(before, erased);
     assert_eq!(erased.snapshots, ["5a"]);
