@@ -12,10 +12,10 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Deprecated, Ref, RefOr, Required, Response, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::http::call::{self, thing_of};
 use crate::http::dry_run::{self, DryRunView};
 use crate::http::problem::ProblemBody;
 use crate::http::words::{FeedbackKey, Name, Number, Tag};
-use crate::http::{conditional, idempotent};
 use crate::routes;
 
 #[derive(OpenApi)]
@@ -37,7 +37,7 @@ fn complete_all(document: &mut utoipa::openapi::OpenApi) {
     let shown: BTreeSet<String> =
         document.paths.paths.iter().filter(|(_, item)| item.get.is_some()).map(|(path, _)| path.clone()).collect();
     for (path, item) in &mut document.paths.paths {
-        let conditional = conditional::thing_of(path, |part| shown.contains(part)).is_some();
+        let conditional = thing_of(path, |part| shown.contains(part)).is_some();
         for (method, operation) in
             [("get", &mut item.get), ("post", &mut item.post), ("put", &mut item.put), ("delete", &mut item.delete)]
         {
@@ -132,7 +132,7 @@ fn manners(path: &str, method: &str, operation: &mut Operation, conditional: boo
         let about = "`ETag` of the thing as the caller saw it: if it has changed since, nothing is done (412).";
         add("If-Match", ParameterIn::Header, text(), about);
     }
-    if !idempotent::SECRET.contains(&path) {
+    if !call::SECRET.contains(&path) {
         let about = "A key of the caller's choice, e.g. a UUID: the same request with the same key is done once, and answered alike \
             for a day.";
         let key = text().pattern(Some("^[!-~]{1,255}$")).max_length(Some(255));

@@ -34,7 +34,7 @@ pub struct Terminal {
     pub out: bool,
     /// Whether a person can be asked.
     pub input: bool,
-    /// Columns; [`UNBOUNDED`] where the output goes elsewhere.
+    /// Columns; `UNBOUNDED` where the output goes elsewhere.
     pub width: usize,
     /// Whether it shows colours, and is to.
     pub colour: bool,

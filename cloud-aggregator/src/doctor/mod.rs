@@ -1,6 +1,6 @@
 //! `hearthwatch-cloud doctor`: looks at everything that the aggregator needs, and says what to do about what is wrong.
 //!
-//! [`facts`] looks and decides nothing; [`checks`] decides and touches nothing.
+//! `facts` looks and decides nothing; `checks` decides and touches nothing.
 
 mod checks;
 mod facts;

@@ -18,6 +18,7 @@ use tower::ServiceExt as _;
 
 use super::Http;
 use super::auth::Viewer;
+use super::call::thing_of;
 use super::limits::CallsLeft;
 use super::problem::Problem;
 use crate::contract::is_call;
@@ -32,13 +33,6 @@ static THINGS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
     let shown = |path: &str| paths.get(path).is_some_and(|item| item.get.is_some());
     paths.keys().filter_map(|path| Some((path.clone(), thing_of(path, shown)?))).collect()
 });
-
-/// The nearest thing above a path, itself included, that has a name and can be `shown`.
-pub(crate) fn thing_of(path: &str, shown: impl Fn(&str) -> bool) -> Option<String> {
-    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]).collect::<Vec<_>>();
-    let parts = ends.into_iter().rev().map(|end| &path[..end]).filter(|part| part.contains('{'));
-    parts.into_iter().find(|part| shown(part)).map(str::to_owned)
-}
 
 /// The path of the thing that the call at `path` is about; none for calls that are about a list, or about nothing that can be shown.
 pub(crate) fn thing(path: &str) -> Option<&'static str> {

@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Http;
 use super::auth::Viewer;
+use super::call::SECRET;
 use super::problem::Problem;
 use super::request;
 use crate::contract::{BODY_BYTES_MAX, is_call};
@@ -32,9 +33,6 @@ const ANSWER_BYTES_MAX: usize = 256 << 10;
 
 /// Headers that are part of an answer.
 const KEPT_HEADERS: [HeaderName; 2] = [header::CONTENT_TYPE, header::LOCATION];
-
-/// Calls that answer with a secret, which is kept nowhere: a second one of the same name is refused anyway.
-pub(crate) const SECRET: [&str; 2] = ["/api/v1/tokens", "/api/v1/claims"];
 
 /// The middleware.
 pub(crate) async fn hold(

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub mod auth;
+pub(crate) mod call;
 pub(crate) mod conditional;
 pub mod config;
 pub mod connections;

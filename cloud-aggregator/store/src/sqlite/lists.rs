@@ -81,7 +81,10 @@ impl ListStore for SqliteStore {
                 let key = [text(key.home.as_str()), Value::from(signed(key.sequence.0))];
                 match at {
                     Some(at) => {
-                        only.add("(received_at, home, sequence) < (?, ?, ?)", [Value::from(*at)].into_iter().chain(key));
+                        only.add(
+                            "(received_at, home, sequence) < (?, ?, ?)",
+                            [Value::from(*at)].into_iter().chain(key),
+                        );
                     }
                     None => {
                         let at = "(SELECT received_at FROM feedback WHERE home = ? AND sequence = ?)";

@@ -39,7 +39,8 @@ fn fill(connection: &Connection, table: &str) {
     let mut read = connection.prepare(&format!("SELECT name, type FROM pragma_table_info('{table}')")).unwrap();
     let columns = read.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).unwrap();
     let value = |(name, kind): (String, String)| match (name.as_str(), kind.as_str()) {
-        ("result", _) => Value::Text("\"applied\"".to_owned()),
+        ("home", _) => Value::Text("some-home".to_owned()),
+        ("result", _) => Value::Text("\"installed\"".to_owned()),
         ("one" | "weighs", _) => Value::Integer(1),
         ("id", "INTEGER") if table == "reputation" => Value::Integer(0),
         (_, "TEXT") => Value::Text("{}".to_owned()),
@@ -54,8 +55,10 @@ fn fill(connection: &Connection, table: &str) {
 }
 
 /// Sums, which later migrations make of the rows themselves, and the chain, which opening begins.
-const MADE_ANEW: [&str; 7] =
-    ["totals", "answers_of_home", "answer_days", "outcome_kinds", "newest_orders", "lineage", "outcomes_before"];
+const MADE_ANEW: [&str; 6] = ["totals", "answers_of_home", "answer_days", "outcome_kinds", "newest_orders", "lineage"];
+
+/// A table of results that opening moves on into `outcomes`.
+const MOVED: &str = "outcomes_before";
 
 fn tables(connection: &Connection) -> Vec<String> {
     names(connection, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").unwrap()
@@ -81,15 +84,14 @@ fn a_store_of_every_age_opens_with_every_row_and_ends_at_the_newest_schema() {
         let before: BTreeMap<String, u64> =
             tables(&connection).iter().map(|table| (table.clone(), count(table))).collect();
         drop(connection);
-        assert!(
-            before.iter().all(|(table, rows)| *rows > 0 || MADE_ANEW.contains(&table.as_str())),
-            "{age}: {before:?}"
-        );
+        let made_anew = |table: &String| MADE_ANEW.contains(&table.as_str());
+        assert!(before.iter().all(|(table, rows)| *rows > 0 || made_anew(table)), "{age}: {before:?}");
         drop(SqliteStore::open(&file).unwrap_or_else(|error| panic!("of age {age}: {error}")));
         let after = contents(&file).unwrap();
         assert_eq!(after.schema, SCHEMA, "of age {age}");
-        for (table, rows) in before.iter().filter(|(table, _)| !MADE_ANEW.contains(&table.as_str())) {
-            assert_eq!(after.tables[table], *rows, "{table} of age {age}");
+        for (table, rows) in before.iter().filter(|(table, _)| !made_anew(table)) {
+            let now = if table == MOVED { "outcomes" } else { table };
+            assert!(after.tables[now] >= *rows, "{table} of age {age}: {} of {rows}", after.tables[now]);
         }
     }
 }

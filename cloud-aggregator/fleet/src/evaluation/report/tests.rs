@@ -1,3 +1,5 @@
+//! A report from stores and readings that each test makes.
+
 use hearthwatch_protocol::messages::UpdateResult;
 use hearthwatch_store::fixtures::home;
 use hearthwatch_store::{HomeRow, StatusRow};

@@ -1,3 +1,5 @@
+//! What is left of a home that was erased, and of one beside it.
+
 use hearthwatch_protocol::messages::{AgentStatus, RefusalReason, UpdateOutcome, Withdrawal, WithdrawalScope};
 use hearthwatch_protocol::{ModelVersion, Sequence};
 

@@ -1,3 +1,5 @@
+//! Lists by filter, order and page.
+
 use hearthwatch_protocol::messages::{AgentStatus, Verdict};
 use hearthwatch_protocol::{RecordKey, Sequence};
 
