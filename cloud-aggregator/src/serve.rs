@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hearthwatch_api::http::Http;
-use hearthwatch_api::http::limits::CALLS_PER_MINUTE;
+use hearthwatch_api::http::config::HttpConfig;
+use hearthwatch_api::login::{Provider, ProviderError};
 use hearthwatch_api::server::{Bound, ServerError};
 use hearthwatch_fleet::hook::ReleaseHook;
 use hearthwatch_fleet::release::{Publisher, RemoteSigner, RepositoryError};
@@ -34,6 +35,9 @@ pub enum ServeError {
     /// The admin API cannot listen, or its certificate cannot be used.
     #[error("[http]: {0}")]
     Http(#[from] ServerError),
+    /// The identity provider cannot be set up.
+    #[error(transparent)]
+    Login(#[from] ProviderError),
     /// The enrolment desk's files.
     #[error("enrolment: {0}")]
     Enrolment(String),
@@ -116,7 +120,7 @@ pub async fn serve_under(config: Config, parts: Supervisor) -> Result<(), ServeE
         Some(http) => Some(Bound::bind(http)?),
         None => None,
     };
-    let calls_per_minute = config.http.as_ref().map_or(CALLS_PER_MINUTE, |http| http.calls_per_minute);
+    let access = config.http.clone();
     let enroller = config.enrolment.as_ref().map(|directory| {
         Enroller::load(&Layout::new(directory), config.certificate_days)
             .map_err(|error| ServeError::Enrolment(error.to_string()))
@@ -155,7 +159,14 @@ pub async fn serve_under(config: Config, parts: Supervisor) -> Result<(), ServeE
     if let Some(bound) = bound {
         let scheme = if bound.tls() { "https" } else { "http" };
         info!(url = format!("{scheme}://{}/", bound.address()), "page and admin API");
-        let http = Http::new(aggregator.state().clone(), bound.tls()).with_calls_per_minute(calls_per_minute);
+        let mut http = Http::new(aggregator.state().clone(), bound.tls());
+        if let Some(HttpConfig { calls_per_minute, lifetime, second_person, login, .. }) = access {
+            http =
+                http.with_calls_per_minute(calls_per_minute).with_lifetime(lifetime).with_second_person(&second_person);
+            if let Some(login) = login {
+                http = http.with_provider(Provider::new(login)?);
+            }
+        }
         let http = match enroller {
             Some(enroller) => http.with_enroller(enroller),
             None => http,

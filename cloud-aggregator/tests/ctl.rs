@@ -62,7 +62,7 @@ impl Stand {
         drop(store);
         let listen = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
         config.enrolment = Some(layout.root().to_owned());
-        config.http = Some(HttpConfig { listen, tls: None, trusted_proxies: Vec::new(), calls_per_minute: 1_000_000 });
+        config.http = Some(HttpConfig { calls_per_minute: 1_000_000, ..HttpConfig::new(listen) });
         config.rollout =
             Some(RolloutConfig { director_key: layout.director_key(), policy: Policy::named("staged").unwrap() });
         let stop = CancellationToken::new();

@@ -79,7 +79,7 @@ impl Stand {
         drop(store);
         let listen = hearthwatch_tests::free_address();
         config.enrolment = Some(layout.root().to_owned());
-        config.http = Some(HttpConfig { listen, tls: None, trusted_proxies: Vec::new(), calls_per_minute: 1_000_000 });
+        config.http = Some(HttpConfig { calls_per_minute: 1_000_000, ..HttpConfig::new(listen) });
         config.rollout =
             Some(RolloutConfig { director_key: layout.director_key(), policy: Policy::named("immediate").unwrap() });
         let stop = CancellationToken::new();

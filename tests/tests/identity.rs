@@ -58,8 +58,7 @@ impl Stand {
         hearthwatch_provision::files::make_dir(&config.data).unwrap();
         config.enrolment = Some(layout.root().to_owned());
         let tls = HttpTls { cert_file: layout.http_cert(), key_file: layout.http_key() };
-        config.http =
-            Some(HttpConfig { listen, tls: Some(tls), trusted_proxies: Vec::new(), calls_per_minute: 1_000_000 });
+        config.http = Some(HttpConfig { tls: Some(tls), calls_per_minute: 1_000_000, ..HttpConfig::new(listen) });
         let stop = CancellationToken::new();
         let serving = {
             let stop = stop.clone();

@@ -191,7 +191,9 @@ async fn judged(path: Option<&str>, request: Request) -> Result<Request, Problem
     let most = if large { enrol::BODY_BYTES_MAX } else { BODY_BYTES_MAX };
     let Some(documented) = CALLS.get(path) else {
         // The pages and the files of the repository.
-        known(request.uri().query(), &page::takes(path))?;
+        if path != page::TAKES_ANYTHING {
+            known(request.uri().query(), &page::takes(path))?;
+        }
         return whole(request, most, true).await;
     };
     let Some(call) = documented.get(&method) else { return whole(request, 0, false).await };

@@ -4,10 +4,12 @@
 //! them together.
 
 mod alerts;
+mod approval;
 #[cfg(test)]
 mod bench;
 pub mod contract;
 pub mod http;
+pub mod login;
 pub mod openapi;
 mod page;
 pub mod router;

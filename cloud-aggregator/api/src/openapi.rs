@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use axum::Json;
+use axum::http::Method;
 use utoipa::OpenApi;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
@@ -15,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::http::call::{self, thing_of};
 use crate::http::dry_run::{self, DryRunView};
 use crate::http::problem::ProblemBody;
+use crate::http::scope;
 use crate::http::words::{FeedbackKey, Name, Number, Tag};
 use crate::routes;
 
@@ -82,6 +84,16 @@ fn complete(path: &str, method: &str, operation: &mut Operation, conditional: bo
         }
     }
     manners(path, method, operation, conditional);
+    if path.starts_with("/api/v1/")
+        && let Ok(method) = Method::from_bytes(method.to_ascii_uppercase().as_bytes())
+    {
+        // Beside what it does; the summary stays short.
+        let scope = format!("A token with scopes needs `{}`.", scope::of(path, &method));
+        operation.description = Some(match operation.description.take() {
+            Some(text) => format!("{text}\n\n{scope}"),
+            None => scope,
+        });
+    }
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response
             && response.description.is_empty()
@@ -162,6 +174,7 @@ fn begins(path: &str) -> Option<&'static str> {
         "/api/v1/homes" => Some("^(-?[0-9]{1,15}/)?[a-z0-9-]{1,64}$"),
         "/api/v1/feedback" => Some("^([0-9]{1,15}/)?[a-z0-9-]{1,64}/[0-9]{1,15}$"),
         "/api/v1/renewals"
+        | "/api/v1/sessions"
         | "/api/v1/attestations"
         | "/api/v1/offers"
         | "/api/v1/standings"
@@ -172,6 +185,7 @@ fn begins(path: &str) -> Option<&'static str> {
         | "/api/v1/rounds"
         | "/api/v1/quarantine"
         | "/api/v1/audit"
+        | "/api/v1/approvals"
         | "/api/v1/rollout-schedule"
         | "/api/v1/rollouts/{version}/schedule" => Some("^[0-9]{1,15}$"),
         "/api/v1/exclusions" => Some("^-?[0-9]{1,15}/[a-z0-9-]{1,64}$"),
@@ -325,7 +339,7 @@ mod tests {
                 assert_eq!(properties.keys().collect::<Vec<_>>(), ["items", "next"], "{path}");
             }
         }
-        assert_eq!(lists, 23, "a list that does not end in Page is not looked at");
+        assert_eq!(lists, 25, "a list that does not end in Page is not looked at");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::http::connections::Member;
 use crate::http::limits::CallsLeft;
 use crate::http::problem::Problem;
 use crate::http::{Http, conditional, idempotent, request};
-use crate::{contract, openapi, page, routes};
+use crate::{approval, contract, openapi, page, routes};
 
 /// What the page may load and do: its own style and script, and nothing from anywhere else.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
@@ -41,6 +41,7 @@ pub fn router(http: Http) -> Router {
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         // Bodies have been read and measured by then.
         .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state((http.clone(), plain.clone()), approval::hold))
         .layer(middleware::from_fn_with_state((http.clone(), plain), conditional::hold))
         .layer(middleware::from_fn_with_state(http.clone(), idempotent::hold))
         .layer(middleware::from_fn(contract::hold))

@@ -7,6 +7,7 @@ mod manners;
 mod nouns;
 mod page;
 mod rounds;
+mod who;
 
 use std::sync::Arc;
 

@@ -137,17 +137,9 @@ impl Contexts {
     /// # Errors
     /// [`ContextError::Io`].
     pub fn write(&self, path: &Path) -> Result<(), ContextError> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io_error(folder))?;
         let text = toml::to_string(self)
             .map_err(|error| ContextError::Form { path: path.display().to_string(), cause: error.to_string() })?;
-        let aside = folder.join(format!(".contexts.{}.toml", std::process::id()));
-        let written =
-            write_new(&aside, text.as_bytes()).and_then(|()| fs::rename(&aside, path).map_err(io_error(path)));
-        if written.is_err() {
-            let _ = fs::remove_file(&aside);
-        }
-        written
+        write_private(path, text.as_bytes())
     }
 
     /// The context of this name.
@@ -214,6 +206,21 @@ pub fn read_token(path: &Path) -> Result<String, ContextError> {
 pub fn token_of(text: &str) -> Option<String> {
     let token = text.trim();
     (!token.is_empty() && token.chars().all(|c| c.is_ascii_graphic())).then(|| token.to_owned())
+}
+
+/// Writes a file of the owner alone (0600) in one step, in place of one that is there; makes its folder (0700).
+///
+/// # Errors
+/// [`ContextError::Io`].
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), ContextError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io_error(folder))?;
+    let aside = folder.join(format!(".new.{}", std::process::id()));
+    let written = write_new(&aside, bytes).and_then(|()| fs::rename(&aside, path).map_err(io_error(path)));
+    if written.is_err() {
+        let _ = fs::remove_file(&aside);
+    }
+    written
 }
 
 /// Writes a new file of the owner alone (0600); one that is there is not replaced.

@@ -6,7 +6,7 @@
 //! decisions, waiting, the audit log's chain.
 //!
 //! **Order:** a module uses only those before it: `document`, `contexts`, `problem`, `failure`, `world`, `target`, `client`,
-//! `output`, `commands`, `events`, `request`, `pages`, `confirm`, `watch`, `explain`, `wait`, `call`, `places`, `audit`, `status`, `run`.
+//! `output`, `commands`, `events`, `request`, `pages`, `confirm`, `watch`, `explain`, `wait`, `call`, `places`, `login`, `audit`, `status`, `run`.
 //!
 //! **Invariants:** nothing here opens the aggregator's files or knows its crates. A token is read from a file, sent in a header, and
 //! written nowhere.
@@ -21,6 +21,7 @@ pub mod document;
 mod events;
 mod explain;
 mod failure;
+mod login;
 pub mod output;
 mod pages;
 mod places;

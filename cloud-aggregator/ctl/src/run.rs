@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::failure::{Done, Failure};
 use crate::target::{Said, Target};
 use crate::world::{Terminal, World};
-use crate::{api, audit, call, commands, explain, places, status, wait};
+use crate::{api, audit, call, commands, explain, login, places, status, wait};
 
 /// Longest wait for one answer, if nothing is said: a page of 500 takes a second.
 const TIMEOUT_DEFAULT: u64 = 60;
@@ -110,6 +110,8 @@ async fn dispatch(matches: &ArgMatches, program: &mut Command, world: &mut World
             return Ok(());
         }
         "context" => return places::run(inner, &said(inner), world),
+        "login" => return login::run(inner, &said(inner), timeout(inner), world).await,
+        "logout" => return login::end(inner, &said(inner), timeout(inner), world).await,
         _ => {}
     }
     let (verb, leaf) = match inner.subcommand() {
@@ -156,10 +158,13 @@ fn said(matches: &ArgMatches) -> Said {
     }
 }
 
+fn timeout(matches: &ArgMatches) -> Duration {
+    Duration::from_secs(matches.get_one::<u64>("timeout").copied().unwrap_or(TIMEOUT_DEFAULT))
+}
+
 fn client(matches: &ArgMatches, world: &mut World<'_>) -> Done<Client> {
     let target = Target::find(&said(matches), &|name| (world.environment)(name))?;
-    let timeout = Duration::from_secs(matches.get_one::<u64>("timeout").copied().unwrap_or(TIMEOUT_DEFAULT));
-    Client::new(&target, timeout, matches.get_flag("verbose"), world)
+    Client::new(&target, timeout(matches), matches.get_flag("verbose"), world)
 }
 
 #[cfg(test)]

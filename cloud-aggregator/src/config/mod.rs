@@ -2,6 +2,7 @@
 
 mod http;
 mod ingest;
+mod login;
 mod mlflow;
 mod mqtt;
 mod release;

@@ -33,6 +33,18 @@ pub fn settings(config: &Config) -> BTreeMap<String, Value> {
             put("http.calls_per_minute", json!(http.calls_per_minute));
             let proxies: Vec<String> = http.trusted_proxies.iter().map(ToString::to_string).collect();
             put("http.trusted_proxies", json!(proxies));
+            put("http.session_hours", json!(http.lifetime.all / 3600));
+            put("http.session_idle_minutes", json!(http.lifetime.idle / 60));
+            let kinds: Vec<&str> = http.second_person.iter().map(|kind| (*kind).into()).collect();
+            put("http.second_person", json!(kinds));
+            put("http.login.issuer", json!(http.login.as_ref().map(|login| &login.issuer)));
+            if let Some(login) = &http.login {
+                put("http.login.client_id", json!(login.client_id));
+                put("http.login.page_url", json!(without_secret(&login.page_url)));
+                put("http.login.viewers", json!(login.viewers));
+                put("http.login.operators", json!(login.operators));
+                put("http.login.admins", json!(login.admins));
+            }
         }
     }
     put("ingest.require_announced", json!(config.ingest.labels.require_announced));

@@ -12,6 +12,8 @@ pub enum Actor {
     Home(HomeId),
     /// Whoever holds the token of this name.
     Token(String),
+    /// Somebody whom the identity provider knows by this name.
+    Person(String),
     /// The program: a trigger, a test of a rollout, a command on the machine itself.
     System,
     /// A name as it was written before actors had a kind.
@@ -26,6 +28,7 @@ impl Actor {
         match text.split_once(':') {
             None if text == "system" => Self::System,
             Some(("token", name)) => Self::Token(name.to_owned()),
+            Some(("person", name)) => Self::Person(name.to_owned()),
             Some(("home", name)) => HomeId::new(name).map_or_else(|_| Self::Untyped(text.to_owned()), Self::Home),
             _ => Self::Untyped(text.to_owned()),
         }
@@ -37,6 +40,7 @@ impl fmt::Display for Actor {
         match self {
             Self::Home(home) => write!(f, "home:{home}"),
             Self::Token(name) => write!(f, "token:{name}"),
+            Self::Person(name) => write!(f, "person:{name}"),
             Self::System => f.write_str("system"),
             Self::Untyped(text) => f.write_str(text),
         }

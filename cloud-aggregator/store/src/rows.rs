@@ -489,6 +489,8 @@ pub struct TokenRow {
     pub hash: Digest,
     /// What its bearer may do.
     pub role: Role,
+    /// What it may do of that, `noun:verb`; none where it may do all of it.
+    pub scopes: Option<Vec<String>>,
     /// When it was made.
     pub created_at: i64,
     /// When it ends, if it does.

@@ -14,6 +14,7 @@ use crate::erasure::ErasureStore;
 use crate::evaluation::EvaluationStore;
 use crate::idempotency::IdempotencyStore;
 use crate::lists::ListStore;
+use crate::people::PeopleStore;
 use crate::rollouts::RolloutStore;
 use crate::rounds::RoundStore;
 use crate::rows::*;
@@ -176,6 +177,7 @@ pub trait Store:
     + EvaluationStore
     + IdempotencyStore
     + ListStore
+    + PeopleStore
     + RolloutStore
     + RoundStore
     + RunRequestStore

@@ -84,5 +84,13 @@ fn take_back(store: &dyn Store, id: u64, scope: WithdrawalScope) -> WithdrawalRo
 }
 
 fn token(name: &str, hash: u8, role: Role, expires_at: Option<i64>) -> TokenRow {
-    TokenRow { name: name.to_owned(), hash: [hash; 32], role, created_at: 1, expires_at, revoked_at: None }
+    TokenRow {
+        name: name.to_owned(),
+        hash: [hash; 32],
+        role,
+        scopes: None,
+        created_at: 1,
+        expires_at,
+        revoked_at: None,
+    }
 }

@@ -10,6 +10,9 @@ const DAY_S: i64 = 24 * 3600;
 /// What every token begins with, so that one that leaks can be found by scanners.
 pub const TOKEN_PREFIX: &str = "hwt_";
 
+/// What the secret of a session begins with.
+pub const SESSION_PREFIX: &str = "hws_";
+
 /// Random bytes of a token or a session: 256 bits.
 const SECRET_BYTES: usize = 32;
 
@@ -38,12 +41,28 @@ pub fn make(
     days: Option<u32>,
     now: i64,
 ) -> Result<(String, TokenRow), NewTokenError> {
+    make_scoped(store, name, role, None, days, now)
+}
+
+/// The same for a token that may do only some of what its role may (`scopes`, each `noun:verb`).
+///
+/// # Errors
+/// [`NewTokenError`].
+pub fn make_scoped(
+    store: &dyn Store,
+    name: &str,
+    role: Role,
+    scopes: Option<Vec<String>>,
+    days: Option<u32>,
+    now: i64,
+) -> Result<(String, TokenRow), NewTokenError> {
     check(store, name)?;
     let secret = new_secret();
     let row = TokenRow {
         name: name.to_owned(),
         hash: hash(&secret),
         role,
+        scopes,
         created_at: now,
         expires_at: days.map(|days| now + i64::from(days) * DAY_S),
         revoked_at: None,
@@ -71,9 +90,23 @@ pub fn check(store: &dyn Store, name: &str) -> Result<(), NewTokenError> {
 /// Never: the system's random source does not fail after start-up, and there is nothing safe to do if it did.
 #[must_use]
 pub fn new_secret() -> String {
+    format!("{TOKEN_PREFIX}{}", random())
+}
+
+/// Makes the secret of a new session; it is shown once and never stored.
+///
+/// # Panics
+/// As [`new_secret`].
+#[must_use]
+pub fn new_session_secret() -> String {
+    format!("{SESSION_PREFIX}{}", random())
+}
+
+/// 256 bits, hexadecimal.
+fn random() -> String {
     let mut bytes = [0_u8; SECRET_BYTES];
     aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source works");
-    format!("{TOKEN_PREFIX}{}", hex::encode(bytes))
+    hex::encode(bytes)
 }
 
 /// What the store keeps of a secret.

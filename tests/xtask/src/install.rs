@@ -34,6 +34,8 @@ pub enum Part {
     RustComponents,
     /// A Python that can make environments: the second judge of signed metadata is written in it.
     PythonVenv,
+    /// Node.js with its package client: the identity provider of the tests is written in JavaScript.
+    Node,
     /// A C++ compiler: libFuzzer is written in it.
     Cxx,
 }
@@ -60,6 +62,7 @@ impl Part {
             Self::Chromium => ["chromium", "chromium-browser", "google-chrome"].iter().any(|name| shell::has(name)),
             Self::CargoDeny => shell::has("cargo-deny") || cargo_bin("cargo-deny").is_file(),
             Self::PythonVenv => shell::run("python3", ["-c", "import venv, ensurepip"]).is_ok(),
+            Self::Node => shell::has("node") && shell::has("npm"),
             Self::Cxx => shell::has("c++") || shell::has("g++"),
             Self::RustComponents => shell::has("rustfmt") || cargo_bin("rustfmt").is_file(),
         }
@@ -72,6 +75,7 @@ impl Part {
             Self::Databases => apt(&["postgresql", "mariadb-server"]),
             Self::Debootstrap => apt(&["debootstrap", "util-linux", "iproute2", "python3", "ca-certificates"]),
             Self::PythonVenv => apt(&["python3", "python3-venv"]),
+            Self::Node => apt(&["nodejs", "npm"]),
             Self::Cxx => apt(&["g++"]),
             Self::Buildah => apt(&["buildah", "crun"]),
             Self::Monitoring => apt(&[
@@ -166,4 +170,21 @@ pub fn python_packages(folder: &Path, requirements: &str) -> anyhow::Result<Fetc
     shell::run(&python, ["-m", "pip", "install", "--quiet", "--requirement", requirements])?;
     std::fs::write(&installed, wanted).with_context(|| installed.display().to_string())?;
     Ok(Fetched::Now)
+}
+
+/// Installs in `folder`, kept between runs, the packages of Node.js that the lock file in `source` names.
+pub fn node_packages(folder: &Path, source: &str) -> anyhow::Result<()> {
+    let source = shell::root().join(source);
+    let lock = "package-lock.json";
+    let wanted = std::fs::read(source.join(lock)).with_context(|| source.display().to_string())?;
+    let done = folder.join("node_modules/.package-lock.json").is_file();
+    if done && std::fs::read(folder.join(lock)).is_ok_and(|there| there == wanted) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    for name in ["package.json", lock] {
+        std::fs::copy(source.join(name), folder.join(name)).with_context(|| folder.join(name).display().to_string())?;
+    }
+    let folder = folder.display().to_string();
+    shell::run("npm", ["ci", "--prefix", &folder, "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel", "error"])
 }

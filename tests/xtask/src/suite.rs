@@ -86,6 +86,12 @@ const SUITES: &[Suite] = &[
         endurance::fuzz(endurance::FUZZ_SECONDS)
     }),
     suite("browser", "the local page in a real browser", &[Part::Chromium], || integration("browser", &[])),
+    suite(
+        "pages",
+        "the operator's pages in a real browser with ten thousand homes, and logging in at a real identity provider",
+        &[Part::Chromium, Part::Node],
+        pages,
+    ),
     suite("endures", "bursts and cut lines: no false alarm, no answer lost", &[Part::Mosquitto], || {
         integration("endures", &[])
     }),
@@ -275,6 +281,7 @@ fn integration(test: &str, filter: &[&str]) -> anyhow::Result<()> {
             ("HEARTHWATCH_REQUIRE_FAKETIME", "1"),
             ("HEARTHWATCH_REQUIRE_CHROMIUM", "1"),
             ("HEARTHWATCH_REQUIRE_CONTRACT", "1"),
+            ("HEARTHWATCH_REQUIRE_PAGES", "1"),
             ("HEARTHWATCH_REQUIRE_MLFLOW", "1"),
             ("HEARTHWATCH_REQUIRE_PRIVACY", "1"),
         ],
@@ -284,6 +291,11 @@ fn integration(test: &str, filter: &[&str]) -> anyhow::Result<()> {
 fn contract() -> anyhow::Result<()> {
     install::python_packages(&shell::root().join("target/contract"), "tests/contract/requirements.txt")?;
     integration("contract", &[])
+}
+
+fn pages() -> anyhow::Result<()> {
+    install::node_packages(&shell::root().join("target/pages"), "tests/pages")?;
+    integration("pages", &[])
 }
 
 fn mlflow() -> anyhow::Result<()> {

@@ -192,12 +192,7 @@ impl Server {
             settings: Arc::default(),
             trusted_proxies: Arc::default(),
         };
-        let bound = Bound::bind(&HttpConfig {
-            listen: "127.0.0.1:0".parse()?,
-            tls: None,
-            trusted_proxies: Vec::new(),
-            calls_per_minute: CALLS,
-        })?;
+        let bound = Bound::bind(&HttpConfig { calls_per_minute: CALLS, ..HttpConfig::new("127.0.0.1:0".parse()?) })?;
         let url = format!("http://{}", bound.address());
         tokio::spawn({
             let stop = stop.clone();

@@ -9,7 +9,6 @@ use anyhow::Context;
 use clap::Args;
 use hearthwatch_api::http::Http;
 use hearthwatch_api::http::config::{HttpConfig, HttpTls};
-use hearthwatch_api::http::limits::CALLS_PER_MINUTE;
 use hearthwatch_api::server::Bound;
 use hearthwatch_cloud::aggregator::{Aggregator, Options, RoundOptions};
 use hearthwatch_cloud::config::{Config, MqttConfig, MqttTls, RolloutConfig};
@@ -208,10 +207,8 @@ fn config(folder: &Path, layout: &Layout, mqtt_port: u16, socket: &Path, seed: u
         group: Group::load(&layout.group())?,
     });
     config.http = Some(HttpConfig {
-        calls_per_minute: CALLS_PER_MINUTE,
-        listen: "127.0.0.1:0".parse()?,
         tls: Some(HttpTls { cert_file: layout.http_cert(), key_file: layout.http_key() }),
-        trusted_proxies: Vec::new(),
+        ..HttpConfig::new("127.0.0.1:0".parse()?)
     });
     // The demo fires training itself, on barriers of virtual time: that is what makes a seed decide the run.
     config.training = TrainingConfig { trigger_count: 0, schedule_hours: 0, seed, ..TrainingConfig::default() };

@@ -19,6 +19,14 @@ pub(crate) fn would(action: &str, subject: &str, detail: Value) -> Problem {
     Problem::WouldDo(Box::new(DryRunView::new(action, subject, detail)))
 }
 
+/// The detail of a line, with the second person where there had to be one.
+fn approved(caller: &Caller, mut detail: Value) -> Value {
+    if let (Some(by), Some(fields)) = (&caller.approved_by, detail.as_object_mut()) {
+        fields.insert("approved_by".to_owned(), by.to_string().into());
+    }
+    detail
+}
+
 /// Does `work` on behalf of `caller` and writes down what came of it. What can be refused before `work` is to be refused before this: a
 /// call that only asks ends here.
 ///
@@ -35,6 +43,7 @@ pub(crate) async fn audited<T>(
     if caller.dry_run {
         return Err(would(action, subject, detail));
     }
+    let detail = approved(caller, detail);
     let done = work.await;
     match &done {
         Ok(_) => record(http, &caller.actor(), action, subject, &detail).await?,
@@ -55,6 +64,7 @@ pub(crate) async fn changed(
     detail: Value,
     change: Change,
 ) -> Result<(), Problem> {
+    let detail = approved(caller, detail);
     let note =
         Note { at: http.app.clock.now(), actor: caller.actor(), action: action.to_owned(), detail: detail.clone() };
     if caller.dry_run {

@@ -65,7 +65,8 @@ pub(crate) async fn hold(
             hasher.update((part.len() as u64).to_be_bytes());
             hasher.update(part);
         }
-        let asked = KeyedRequest { caller: caller.name, key, request: hasher.finalize().into(), at: http.wall() };
+        let asked =
+            KeyedRequest { caller: caller.holder.to_string(), key, request: hasher.finalize().into(), at: http.wall() };
         let claim = asked.clone();
         let claimed = blocking(&http.app.store, move |store| store.claim_key(&claim)).await?;
         Ok((asked, bytes, claimed))

@@ -1,5 +1,6 @@
 //! What every handler stands on: who calls and from where, what they may, how often, and what they get when it goes wrong.
 
+pub(crate) mod approved;
 pub(crate) mod audit;
 pub mod auth;
 pub(crate) mod call;
@@ -16,6 +17,9 @@ pub mod origin;
 pub mod paging;
 pub mod problem;
 pub(crate) mod request;
+pub mod scope;
+pub mod second_person;
+pub mod sessions;
 pub mod state;
 pub mod stream;
 pub mod words;
@@ -26,10 +30,11 @@ use hearthwatch_provision::enrol::Enroller;
 use hearthwatch_store::clock::{Clock, SystemClock};
 use tokio::sync::{RwLock, Semaphore};
 
-use self::auth::Sessions;
 use self::limits::Limits;
 use self::origin::Network;
+use self::sessions::Lifetime;
 use self::state::AppState;
+use crate::login::Provider;
 
 /// Pages that may be live at a time; each holds a connection.
 const LIVE_PAGES_MAX: usize = 64;
@@ -39,7 +44,10 @@ const LIVE_PAGES_MAX: usize = 64;
 pub struct Http {
     /// The rest of the program.
     pub app: AppState,
-    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) second_person: second_person::Kinds,
+    /// Who says who somebody is; none where tokens alone let people in.
+    pub(crate) provider: Option<Arc<Provider>>,
     pub(crate) limits: Arc<Limits>,
     /// Proxies whose word on a caller's address is taken.
     trusted: Arc<[Network]>,
@@ -59,7 +67,9 @@ impl Http {
         Self {
             trusted: Arc::clone(&app.trusted_proxies),
             app,
-            sessions: Arc::default(),
+            lifetime: Lifetime::default(),
+            second_person: Arc::from([]),
+            provider: None,
             limits: Arc::default(),
             live_pages: Arc::new(Semaphore::new(LIVE_PAGES_MAX)),
             enroller: None,
@@ -79,6 +89,24 @@ impl Http {
     #[must_use]
     pub fn with_calls_per_minute(self, count: u32) -> Self {
         Self { limits: Arc::new(Limits::of(count)), ..self }
+    }
+
+    /// The same where an identity provider lets people in.
+    #[must_use]
+    pub fn with_provider(self, provider: Provider) -> Self {
+        Self { provider: Some(Arc::new(provider)), ..self }
+    }
+
+    /// The same where calls of these kinds need two people.
+    #[must_use]
+    pub fn with_second_person(self, kinds: &[second_person::Guarded]) -> Self {
+        Self { second_person: kinds.into(), ..self }
+    }
+
+    /// The same with sessions that last so long.
+    #[must_use]
+    pub fn with_lifetime(self, lifetime: Lifetime) -> Self {
+        Self { lifetime, ..self }
     }
 
     /// The same by another clock for tokens, sessions and limits.

@@ -69,6 +69,9 @@ pub enum Problem {
     /// The token's role does not allow it.
     #[error("this needs the role {0}")]
     Forbidden(&'static str),
+    /// The token may do only some of what its role may, and not this.
+    #[error("this needs the scope {0}, which the token has not")]
+    OutOfScope(String),
     /// There is no such thing.
     #[error("no {noun} {id:?}")]
     NotFound {
@@ -155,6 +158,7 @@ impl Problem {
         match self {
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "Who are you?"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "Your role does not allow this"),
+            Self::OutOfScope(_) => (StatusCode::FORBIDDEN, "The token's scopes do not allow this"),
             Self::NotFound { .. } => (StatusCode::NOT_FOUND, "There is no such thing"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "Not with this method"),
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "The request cannot be read"),
@@ -203,6 +207,7 @@ impl Problem {
                 "Send `Authorization: Bearer TOKEN` with a token that is in force; `hearthwatch-cloud token add` makes one."
             }
             Self::Forbidden(_) => "Use a token that may do this; an admin makes one with `POST /api/v1/tokens`.",
+            Self::OutOfScope(_) => "Use a token that has this scope; an admin makes one with `POST /api/v1/tokens`.",
             Self::NotFound { .. } => "Look for it in the list of its kind; `/api/openapi.json` has all places.",
             Self::MethodNotAllowed => "See `/api/openapi.json` for what this place takes.",
             Self::Malformed(_) => "Mend the request as the detail says, and send it again.",

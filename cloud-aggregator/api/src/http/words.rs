@@ -37,6 +37,9 @@ macro_rules! schemas {
 schemas! {
     /// A home's name, as [`hearthwatch_protocol::HomeId`] checks it; tokens are named alike.
     Name => text("1 to 64 characters of a-z, 0-9 and `-`.").pattern(Some("^[a-z0-9-]{1,64}$")).max_length(Some(64));
+    /// What a token may do, as [`super::scope::Scope`] reads it.
+    ScopeWord => text("`NOUN:VERB`, e.g. `homes:read`, `rollouts:halt`; `*` stands for any, `write` for all but `read`.")
+        .pattern(Some("^([a-z-]{1,32}|[*]):([a-z-]{1,32}|[*])$")).max_length(Some(65));
     /// A model's version, or another number that counts up.
     Number => ObjectBuilder::new()
         .schema_type(Type::Integer)

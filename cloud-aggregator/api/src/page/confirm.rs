@@ -2,20 +2,23 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use hearthwatch_fleet::rollout::manual::RolloutAction;
 use hearthwatch_protocol::{HomeId, ModelVersion};
-use hearthwatch_store::token::hash;
 use hearthwatch_store::{Role, blocking};
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::json;
 
+use super::doer::{Credential, credential, doer};
 use super::parts::{looker, page};
 use super::rollout::consequence;
 use crate::http::Http;
-use crate::http::auth::{Admin, Caller, Operator, Viewer, of_token};
+use crate::http::auth::{Admin, Caller, Operator, Viewer};
 use crate::http::extract::{Body, Fields, Peer, Segment};
 use crate::http::problem::Problem;
+use crate::http::second_person::{ask, guarded};
 use crate::routes::homes;
 use crate::routes::rollouts::{RolloutWish, act};
 use crate::routes::runs::Reason;
@@ -24,29 +27,19 @@ use crate::routes::runs::Reason;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
-    token: String,
+    token: Option<String>,
+    check: Option<String>,
     reason: String,
 }
 
-/// Who the token of a form belongs to.
-async fn bearer(http: &Http, peer: Peer, token: &str, needed: Role) -> Result<Caller, Problem> {
-    match of_token(http, hash(token.trim()), needed).await {
-        Err(Problem::Unauthenticated) => {
-            http.limits.bad_token(peer.0, http.wall())?;
-            Err(Problem::Unauthenticated)
-        }
-        other => other,
-    }
-}
-
-fn form(title: &str, says: &str, back: &str, needed: Role) -> Markup {
+fn form(title: &str, says: &str, back: &str, caller: &Caller, needed: Role) -> Markup {
     html! {
         section.narrow {
             h2 { (title) }
             p { (says) }
             form method="post" {
                 label { "Why, for the audit log" input name="reason" required maxlength="1000" autofocus; }
-                label { "Token of the role " (needed.as_str()) input type="password" name="token" required autocomplete="current-password"; }
+                (credential(caller, needed))
                 button.danger { (title) }
                 " " a href=(back) { "Leave it as it is" }
             }
@@ -88,7 +81,7 @@ pub(super) async fn ask_rollout(
     let (watched, homes) = found.await?;
     let says = consequence(&word, &watched.ok_or_else(none)?, homes).unwrap_or_default();
     let title = format!("{name} the rollout of version {version}");
-    let body = form(&title, &says, &format!("/rollouts/{version}"), Role::Operator);
+    let body = form(&title, &says, &format!("/rollouts/{version}"), &caller, Role::Operator);
     Ok(page(&title, "/rollouts", &caller, &body).into_response())
 }
 
@@ -96,11 +89,19 @@ pub(super) async fn ask_rollout(
 pub(super) async fn do_rollout(
     State(http): State<Http>,
     peer: Peer,
+    headers: HeaderMap,
     Segment((version, word)): Segment<(ModelVersion, String)>,
-    Fields(Asked { token, reason }): Fields<Asked>,
+    Fields(Asked { token, check, reason }): Fields<Asked>,
 ) -> Result<Response, Problem> {
     let (action, _) = action_of(&word).ok_or_else(|| no_place(&word))?;
-    let caller = bearer(&http, peer, &token, Role::Operator).await?;
+    let caller = doer(&http, peer, &headers, Credential::new(token, check), Role::Operator).await?;
+    if guarded(&http.second_person, &format!("/api/v1/rollouts/{{version}}/{word}")) {
+        let (place, body) = (format!("/api/v1/rollouts/{version}/{word}"), json!({"reason": reason}).to_string());
+        let would =
+            json!({"action": format!("rollout.{word}"), "subject": version.to_string(), "detail": {"reason": reason}});
+        let _ = ask(&http, &caller, &place, body.into_bytes(), would.to_string()).await?;
+        return Ok(Redirect::to("/approvals").into_response());
+    }
     // What came of it is on the page that is shown next.
     let _ = act(&http, caller, version, action, RolloutWish { reason, row_version: None }).await?;
     Ok(Redirect::to(&format!("/rollouts/{version}")).into_response())
@@ -144,7 +145,7 @@ pub(super) async fn ask_home(
         Err(answer) => return Ok(*answer),
     };
     let (title, says, role) = about_home(&word, &home).ok_or_else(|| no_place(&word))?;
-    let body = form(&title, &says, &format!("/homes/{home}"), role);
+    let body = form(&title, &says, &format!("/homes/{home}"), &caller, role);
     Ok(page(&title, "/homes", &caller, &body).into_response())
 }
 
@@ -152,11 +153,12 @@ pub(super) async fn ask_home(
 pub(super) async fn do_home(
     State(http): State<Http>,
     peer: Peer,
+    headers: HeaderMap,
     Segment((home, word)): Segment<(HomeId, String)>,
-    Fields(Asked { token, reason }): Fields<Asked>,
+    Fields(Asked { token, check, reason }): Fields<Asked>,
 ) -> Result<Response, Problem> {
     let (_, _, role) = about_home(&word, &home).ok_or_else(|| no_place(&word))?;
-    let caller = bearer(&http, peer, &token, role).await?;
+    let caller = doer(&http, peer, &headers, Credential::new(token, check), role).await?;
     let (state, segment, why) = (State(http), Segment(home.clone()), Body(Reason { reason }));
     let done: Result<Json<_>, Problem> = match word.as_str() {
         "exclude" => homes::exclude(Operator(caller), state, segment, why).await,

@@ -1,5 +1,7 @@
 //! What the page reads of a stored gate report. Only what it shows, so that reports of older versions stay readable.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 /// Whether the gate let the candidate through.
@@ -30,6 +32,12 @@ pub(super) struct Figures {
     pub homes: usize,
     pub recall: Share,
     pub false_alarms_per_week: f64,
+    /// By device class.
+    #[serde(default)]
+    pub by_class: BTreeMap<String, Share>,
+    /// By family of injected faults.
+    #[serde(default)]
+    pub by_family: BTreeMap<String, Share>,
 }
 
 /// A figure with its interval.

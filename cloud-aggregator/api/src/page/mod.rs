@@ -6,18 +6,24 @@
 //! [`crate::router`] stands behind that. It is read with a session, begun by giving a token at `/login`.
 
 mod alerts;
+mod approvals;
+mod audit;
 mod confirm;
+mod doer;
 mod evaluation;
 mod gate;
 mod homes;
+mod labels;
 mod live;
 mod login;
+mod models;
 mod parts;
 mod quarantine;
 mod rollout;
 mod rollouts;
 mod rounds;
 mod runs;
+mod sign_in;
 mod view;
 
 use axum::Router;
@@ -54,13 +60,18 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// What each page takes in its address; the others take nothing.
-const TAKEN: [(&str, &[&str]); 2] = [
+const TAKEN: [(&str, &[&str]); 4] = [
     (
         "/homes",
         &["q", "state", "excluded", "model_version", "agent_version", "tag", "heard_before", "sort", "limit", "after"],
     ),
     ("/evaluation", &["days", "until"]),
+    ("/audit", &["after"]),
+    ("/labels", &["home", "verdict", "class", "after"]),
 ];
+
+/// Where another program sends browsers, with whatever it likes in the address.
+pub(crate) const TAKES_ANYTHING: &str = "/login/callback";
 
 /// The query parameters that the page at `path` takes.
 pub(crate) fn takes(path: &str) -> Vec<String> {
@@ -73,6 +84,8 @@ pub(crate) fn router() -> Router<Http> {
     Router::new()
         .route("/", get(page))
         .route("/login", get(login::form).post(login::begin))
+        .route("/login/start", get(sign_in::start))
+        .route("/login/callback", get(sign_in::end))
         .route("/logout", post(login::end))
         .route("/quarantine/{id}", post(quarantine::settle))
         .route("/live", get(live::run))
@@ -86,6 +99,11 @@ pub(crate) fn router() -> Router<Http> {
         .route("/runs/{id}", get(runs::one))
         .route("/evaluation", get(evaluation::show))
         .route("/alerts", get(alerts::show))
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/{id}/{word}", get(approvals::ask).post(approvals::decide))
+        .route("/audit", get(audit::list))
+        .route("/labels", get(labels::list))
+        .route("/models", get(models::list))
         .route("/page.css", get(async || asset("text/css; charset=utf-8", STYLE)))
         .route("/page.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
 }
@@ -98,7 +116,7 @@ async fn page(viewer: Result<Viewer, Problem>, State(http): State<Http>) -> Resu
     match viewer {
         Ok(Viewer(caller)) => {
             let fleet = read(&http).await?;
-            Ok(view::page(&fleet, &caller.name).into_response())
+            Ok(view::page(&fleet, &caller).into_response())
         }
         Err(Problem::Unauthenticated) => Ok(Redirect::to("/login").into_response()),
         Err(problem) => Err(problem),

@@ -9,13 +9,17 @@ use crate::http::auth::{Caller, Viewer};
 use crate::http::problem::Problem;
 
 /// The pages in the order of the navigation: address and name.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 10] = [
     ("/", "Overview"),
     ("/homes", "Homes"),
+    ("/labels", "Labels"),
+    ("/models", "Models"),
     ("/rollouts", "Rollouts"),
     ("/runs", "Runs"),
     ("/evaluation", "Evaluation"),
     ("/alerts", "Alerts"),
+    ("/approvals", "Approvals"),
+    ("/audit", "Audit"),
 ];
 
 /// Whoever looks; somebody without a session is led to the login.
@@ -34,7 +38,7 @@ pub(super) fn page(title: &str, at: &str, caller: &Caller, body: &Markup) -> Mar
         a.skip href="#main" { "Skip to the content" }
         header {
             h1 { "Hearthwatch" } span.faint { "aggregator" }
-            form method="post" action="/logout" { button.quiet { "Log out " (caller.name) } }
+            form method="post" action="/logout" { button.quiet { "Log out " (caller.name()) } }
         }
         (navigation(at))
         main id="main" tabindex="-1" { (body) }

@@ -4,13 +4,13 @@
 //! send the cookie, and not the token, so there is nothing to forge here either.
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
-use hearthwatch_store::token::hash;
 use hearthwatch_store::{QuarantineEnd, Role};
 use serde::Deserialize;
 
+use super::doer::{Credential, doer};
 use crate::http::Http;
-use crate::http::auth::of_token;
 use crate::http::extract::{Fields, Peer, Segment};
 use crate::http::problem::Problem;
 use crate::routes::quarantine::one;
@@ -20,7 +20,8 @@ use crate::routes::runs::Reason;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
-    token: String,
+    token: Option<String>,
+    check: Option<String>,
     reason: String,
     /// The button: `lifted` or `discarded`.
     end: String,
@@ -29,17 +30,12 @@ pub(super) struct Asked {
 /// Lets one refused answer in or throws it away, and shows the page again.
 pub(super) async fn settle(
     State(http): State<Http>,
-    Peer(address): Peer,
+    peer: Peer,
+    headers: HeaderMap,
     Segment(id): Segment<u64>,
-    Fields(Asked { token, reason, end }): Fields<Asked>,
+    Fields(Asked { token, check, reason, end }): Fields<Asked>,
 ) -> Result<Response, Problem> {
-    let caller = match of_token(&http, hash(token.trim()), Role::Operator).await {
-        Err(Problem::Unauthenticated) => {
-            http.limits.bad_token(address, http.wall())?;
-            return Err(Problem::Unauthenticated);
-        }
-        other => other?,
-    };
+    let caller = doer(&http, peer, &headers, Credential::new(token, check), Role::Operator).await?;
     let end = QuarantineEnd::parse(&end)
         .ok_or_else(|| Problem::Invalid(format!("{end:?} is neither lifted nor discarded")))?;
     // What came of it is on the page that is shown again.

@@ -3,14 +3,16 @@
 use hearthwatch_learning::training::TrainingStatus;
 use hearthwatch_store::story::RecallEstimate;
 use hearthwatch_store::{
-    FeedbackTotals, FleetTotals, HomeRow, ModelRow, OutcomeTotals, QuarantineRow, ReleaseRow, RunRow, RunState,
+    FeedbackTotals, FleetTotals, HomeRow, ModelRow, OutcomeTotals, QuarantineRow, ReleaseRow, Role, RunRow, RunState,
     RunTrigger,
 };
 use maud::{DOCTYPE, Markup, html};
 
+use super::doer::credential;
 use super::gate::{Figures, Report, Verdict};
 use super::rollouts::{self, Cases, Rollouts};
 use super::rounds::{self, Rounds};
+use crate::http::auth::Caller;
 
 /// Everything that the page shows.
 pub(super) struct Fleet {
@@ -63,13 +65,17 @@ pub(super) fn shell(title: &str, head: &Markup, body: &Markup) -> Markup {
 }
 
 /// The form that asks for a token.
-pub(super) fn login(fault: Option<&str>) -> Markup {
+pub(super) fn login(fault: Option<&str>, provider: bool) -> Markup {
     let body = html! {
         header { h1 { "Hearthwatch" } span.faint { "aggregator" } }
         main.narrow {
             section {
                 h2 { "Log in" }
                 @if let Some(fault) = fault { p.bad role="alert" { (fault) } }
+                @if provider {
+                    p { a.button href="/login/start" { "Log in with your organisation" } }
+                    p.faint { "Or with a token:" }
+                }
                 form method="post" action="/login" {
                     label {
                         "Token"
@@ -84,8 +90,8 @@ pub(super) fn login(fault: Option<&str>) -> Markup {
     shell("Log in · Hearthwatch", &html! {}, &body)
 }
 
-/// The whole page, for the token called `caller`.
-pub(super) fn page(fleet: &Fleet, caller: &str) -> Markup {
+/// The whole page, for whoever is logged in.
+pub(super) fn page(fleet: &Fleet, caller: &Caller) -> Markup {
     let head = html! {
         script src="/page.js" defer {}
         noscript { meta http-equiv="refresh" content="30"; }
@@ -93,7 +99,7 @@ pub(super) fn page(fleet: &Fleet, caller: &str) -> Markup {
     let body = html! {
         header {
             h1 { "Hearthwatch" } span.faint { "aggregator" }
-            form method="post" action="/logout" { button.quiet { "Log out " (caller) } }
+            form method="post" action="/logout" { button.quiet { "Log out " (caller.name()) } }
         }
         (super::parts::navigation("/"))
         main {
@@ -106,7 +112,7 @@ pub(super) fn page(fleet: &Fleet, caller: &str) -> Markup {
             section { h2 { "Federated rounds" } (rounds::rounds(&fleet.rounds, fleet.now)) }
             section { h2 { "To decide" } (rollouts::cases(&fleet.cases, fleet.now)) }
             section { h2 { "Homes" } (homes(fleet)) }
-            section { h2 { "Refused lately" } (refusals(fleet)) }
+            section { h2 { "Refused lately" } (refusals(fleet, caller)) }
         }
         footer { "All of this, and more, by the API: " a href="/api/openapi.json" { "openapi.json" } }
     };
@@ -342,7 +348,7 @@ fn home_row(home: &HomeRow, now: i64) -> Markup {
     }
 }
 
-fn refusals(fleet: &Fleet) -> Markup {
+fn refusals(fleet: &Fleet, caller: &Caller) -> Markup {
     if fleet.refusals.is_empty() {
         return html! { p { "Nothing was refused." } };
     }
@@ -360,7 +366,7 @@ fn refusals(fleet: &Fleet) -> Markup {
                                 (row.detail)
                                 @match &row.settled {
                                     Some(settled) => span.faint { " · " (settled.end.as_str()) " by " (settled.by) }
-                                    None if row.payload.is_some() => (decide(row.id)),
+                                    None if row.payload.is_some() => (decide(row.id, caller)),
                                     None => {}
                                 }
                             }
@@ -373,13 +379,13 @@ fn refusals(fleet: &Fleet) -> Markup {
 }
 
 /// An operator's word on what was refused. The token is asked for each time: the session is for looking alone.
-fn decide(id: u64) -> Markup {
+fn decide(id: u64, caller: &Caller) -> Markup {
     html! {
         details {
             summary { "Decide" }
             form method="post" action={ "/quarantine/" (id) } {
                 label { "Why" input name="reason" required maxlength="1000"; }
-                label { "Operator's token" input type="password" name="token" required autocomplete="current-password"; }
+                (credential(caller, Role::Operator))
                 button name="end" value="lifted" { "Let it in" }
                 button.quiet name="end" value="discarded" { "Throw it away" }
             }

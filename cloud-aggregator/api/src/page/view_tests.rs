@@ -29,7 +29,7 @@ fn empty() -> Fleet {
 
 #[test]
 fn an_empty_fleet_says_what_to_do_next() {
-    let text = page(&empty(), "kim").into_string();
+    let text = page(&empty(), &Caller::of_token("kim", Role::Viewer)).into_string();
     assert!(text.contains("every home runs the routine detector"));
     assert!(text.contains("hearthwatch-provision home add"));
     assert!(text.contains("There has been none yet."));
@@ -38,7 +38,7 @@ fn an_empty_fleet_says_what_to_do_next() {
 #[test]
 fn whatever_came_from_outside_is_escaped() {
     let row = refusal("home-2", RefusalReason::Malformed, "<script>alert(1)</script>");
-    let text = page(&Fleet { refusals: vec![row], ..empty() }, "<b>").into_string();
+    let text = page(&Fleet { refusals: vec![row], ..empty() }, &Caller::of_token("<b>", Role::Viewer)).into_string();
     assert!(text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
     assert!(!text.contains("<script>alert") && !text.contains("<b>"));
 }
@@ -50,7 +50,8 @@ fn a_refusal_that_may_be_lifted_asks_an_operator_and_a_settled_one_names_who_set
     let row = QuarantineRow { id: 41, payload, ..refused };
     let settlement = Settlement { end: QuarantineEnd::Lifted, by: "ann".to_owned(), at: 9_500 };
     let settled = QuarantineRow { payload: None, settled: Some(settlement), ..row.clone() };
-    let text = page(&Fleet { refusals: vec![row, settled], ..empty() }, "ann").into_string();
+    let text =
+        page(&Fleet { refusals: vec![row, settled], ..empty() }, &Caller::of_token("ann", Role::Viewer)).into_string();
     for part in ["not announced", "action=\"/quarantine/41\"", "value=\"discarded\"", "lifted by ann"] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -78,7 +79,7 @@ fn a_run_that_moves_has_a_bar() {
 
 #[test]
 fn the_page_loads_nothing_from_elsewhere_and_has_no_inline_script_or_style() {
-    let text = page(&empty(), "kim").into_string();
+    let text = page(&empty(), &Caller::of_token("kim", Role::Viewer)).into_string();
     assert!(!text.contains("http://") && !text.contains("https://") && !text.contains("style="));
     assert_eq!(text.matches("<script").count(), 1);
     assert!(text.contains("<script src=\"/page.js\" defer></script>"));
@@ -153,7 +154,7 @@ fn full() -> Fleet {
 
 #[test]
 fn a_full_fleet_is_told_with_the_gates_figures_and_reasons() {
-    let text = page(&full(), "kim").into_string();
+    let text = page(&full(), &Caller::of_token("kim", Role::Viewer)).into_string();
     for part in [
         "Version 2",
         "15/20",

@@ -1,6 +1,7 @@
 //! The admin API, one file for each noun. Views are types of their own: a column added to a table is not thereby told.
 
 pub mod alerts;
+pub mod approvals;
 pub mod audit;
 pub mod claims;
 pub mod datasets;
@@ -9,6 +10,7 @@ pub mod evaluation;
 pub mod feedback;
 pub(crate) mod health;
 pub mod homes;
+pub mod login;
 pub(crate) mod metrics;
 pub mod models;
 pub mod quarantine;
@@ -21,6 +23,7 @@ pub mod rollouts;
 pub mod rounds;
 pub mod run_compare;
 pub mod runs;
+pub mod sessions;
 pub mod settings;
 pub mod tokens;
 
@@ -69,6 +72,9 @@ pub(crate) fn router() -> OpenApiRouter<Http> {
         .merge(rollouts::router())
         .merge(rounds::router())
         .merge(tokens::router())
+        .merge(sessions::router())
+        .merge(login::router())
+        .merge(approvals::router())
         .merge(run_compare::router())
         .merge(rollout_schedule::router())
         .merge(evaluation::router())

@@ -256,7 +256,7 @@ pub(crate) async fn training(_: Viewer, http: State<Http>) -> Json<TrainingView>
 ))]
 pub(crate) async fn start(Operator(caller): Operator, http: State<Http>) -> Result<Response, Problem> {
     let id = new_id();
-    let by = format!("token:{}", caller.name);
+    let by = caller.holder.to_string();
     let row = audited(&http, &caller, "run.start", &id, json!({}), async {
         // Whoever wants to know how it ended asks for the request; nobody waits here.
         let (row, _) = http.app.training.ask(id.clone(), RunTrigger::Hand, &by).await?;

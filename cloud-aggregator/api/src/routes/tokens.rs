@@ -5,6 +5,7 @@ use hearthwatch_store::token::{self, NewTokenError};
 use hearthwatch_store::{Role, TokenRow};
 
 use super::prelude::*;
+use crate::http::scope::{SCOPES_MAX, Scope};
 
 /// A token, without its secret. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -13,6 +14,8 @@ pub struct TokenView {
     pub name: String,
     /// What its bearer may do.
     pub role: Role,
+    /// What it may do of that, `NOUN:VERB`; null where it may do all of it.
+    pub scopes: Option<Vec<String>>,
     /// When it was made.
     pub created_at: i64,
     /// When it ends, if it does.
@@ -34,6 +37,12 @@ pub struct NewToken {
     #[serde(default, deserialize_with = "whole_or_none")]
     #[schema(minimum = 1, maximum = 36_500)]
     pub days: Option<u32>,
+    /// What it may do of what its role may, each `NOUN:VERB`: the noun is the first word of a call's path, the verb its last (`homes:revoke`), or
+    /// `read`, `create`, `set`, `delete`; `*` stands for any, `write` for all but `read`. All of it if not given; then it opens the pages and
+    /// their forms, else `pages:read` lets it look. 1 to 32.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<ScopeWord>>, min_items = 1, max_items = 32)]
+    pub scopes: Option<Vec<String>>,
 }
 
 /// A new token with its secret, which is not shown again.
@@ -53,8 +62,8 @@ pub type TokenPage = Page<TokenView>;
 
 impl From<TokenRow> for TokenView {
     fn from(row: TokenRow) -> Self {
-        let TokenRow { name, role, created_at, expires_at, revoked_at, .. } = row;
-        Self { name, role, created_at, expires_at, revoked_at }
+        let TokenRow { name, role, scopes, created_at, expires_at, revoked_at, .. } = row;
+        Self { name, role, scopes, created_at, expires_at, revoked_at }
     }
 }
 
@@ -106,17 +115,31 @@ pub(crate) async fn make(
     if asked.days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
         return Err(Problem::Invalid(format!("days: 1 to {DAYS_MAX}, or none")));
     }
+    let scopes = scopes(asked.scopes)?;
     let (role, name) = (asked.role, asked.name.clone());
     // Before a dry run answers, too.
     blocking(&http.app.store, move |store| Ok(token::check(store, &name))).await??;
     let (name, now) = (asked.name.clone(), http.wall());
-    let detail = json!({"role": role.as_str(), "days": asked.days});
+    let detail = json!({"role": role.as_str(), "days": asked.days, "scopes": scopes});
     let (secret, row) = audited(&http, &caller, "token.make", &asked.name, detail, async {
-        let work = blocking(&http.app.store, move |store| Ok(token::make(store, &name, role, asked.days, now)));
+        let work =
+            blocking(&http.app.store, move |store| Ok(token::make_scoped(store, &name, role, scopes, asked.days, now)));
         Ok(work.await??)
     })
     .await?;
     Ok((StatusCode::CREATED, Json(TokenMade { secret, token: row.into() })))
+}
+
+/// The scopes as they are kept, or what is wrong with them.
+fn scopes(asked: Option<Vec<String>>) -> Result<Option<Vec<String>>, Problem> {
+    let Some(words) = asked else { return Ok(None) };
+    if words.is_empty() || words.len() > SCOPES_MAX {
+        return Err(Problem::Invalid(format!("scopes: 1 to {SCOPES_MAX}, or none for all that the role may")));
+    }
+    for word in &words {
+        word.parse::<Scope>().map_err(|error| Problem::Invalid(format!("scopes: {error}")))?;
+    }
+    Ok(Some(words))
 }
 
 /// Withdraws a token at once; the last admin token in force stays. Needs admin.

@@ -18,12 +18,7 @@ use crate::bench::{Bench, NOW};
 use crate::http::connections::{CONNECTIONS_MAX, OF_ADDRESS_MAX};
 
 fn clear() -> HttpConfig {
-    HttpConfig {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        tls: None,
-        trusted_proxies: Vec::new(),
-        calls_per_minute: 1_000_000,
-    }
+    HttpConfig { calls_per_minute: 1_000_000, ..HttpConfig::new("127.0.0.1:0".parse().unwrap()) }
 }
 
 /// A server that runs until it is dropped or stopped.

@@ -11,7 +11,15 @@ use crate::bench::NOW;
 use crate::openapi::document;
 
 /// Every call that wants a token, with the least role that may make it.
-const ROLES: [(&str, &str, Role); 65] = [
+const ROLES: [(&str, &str, Role); 73] = [
+    ("GET", "/api/v1/sessions", Role::Admin),
+    ("DELETE", "/api/v1/sessions/{id}", Role::Admin),
+    ("GET", "/api/v1/session", Role::Viewer),
+    ("DELETE", "/api/v1/session", Role::Viewer),
+    ("GET", "/api/v1/approvals", Role::Viewer),
+    ("GET", "/api/v1/approvals/{id}", Role::Viewer),
+    ("POST", "/api/v1/approvals/{id}/approve", Role::Operator),
+    ("POST", "/api/v1/approvals/{id}/deny", Role::Operator),
     ("GET", "/api/v1/homes", Role::Viewer),
     ("GET", "/api/v1/homes/{home}", Role::Viewer),
     ("POST", "/api/v1/homes/{home}/revoke", Role::Admin),

@@ -28,7 +28,7 @@ async fn the_page_asks_for_a_token_and_then_shows_the_fleet() {
 
     let entered = api.login(&api.viewer).await;
     let cookie = entered.headers["set-cookie"].to_str().unwrap();
-    assert!(cookie.starts_with("__Host-hearthwatch=hwt_"));
+    assert!(cookie.starts_with("__Host-hearthwatch=hws_"));
     assert!(cookie.ends_with("HttpOnly; SameSite=Strict; Secure"), "{cookie}");
     let pair = cookie.split(';').next().unwrap();
     let shown = page(&api, pair).await;

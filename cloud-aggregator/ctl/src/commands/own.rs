@@ -10,11 +10,11 @@ use super::{json, output, watch};
 pub const AUDIT: &str = "audit";
 
 /// Their names.
-pub const NAMES: [&str; 6] = ["status", "explain", "wait", "context", "api", "completion"];
+pub const NAMES: [&str; 8] = ["status", "explain", "wait", "context", "login", "logout", "api", "completion"];
 
 /// The commands, in the order in which they are shown.
 pub fn commands() -> Vec<Command> {
-    vec![status(), explain(), wait(), context(), raw(), completion()]
+    vec![status(), explain(), wait(), context(), login(), logout(), raw(), completion()]
 }
 
 fn status() -> Command {
@@ -130,6 +130,27 @@ fn context() -> Command {
                 .arg(name().required(false).help("Another than the one in use")),
         )
         .subcommand(Command::new("remove").alias("rm").about("Remove a context; the token's file stays").arg(name()))
+}
+
+fn login() -> Command {
+    Command::new("login")
+        .about("Log in at the identity provider: a code is shown, which is entered in a browser")
+        .long_about(
+            "Logs in at the identity provider that the aggregator is set up with ([http.login]). A code is shown; once it is entered in a \
+             browser, on any machine, the session is kept in a file of this user alone (0600) and used by the commands after. It ends after a \
+             working day, or when it is not used.",
+        )
+        .after_help("Example: hearthwatch-cloud ctl context add fleet --url https://cloud.example:8443 && hearthwatch-cloud ctl login")
+        .arg(
+            Arg::new("file")
+                .long("file")
+                .value_name("FILE")
+                .help("Keep the session here [default: a file of the context's own]"),
+        )
+}
+
+fn logout() -> Command {
+    Command::new("logout").about("End the session that `login` began, here and at the aggregator")
 }
 
 fn raw() -> Command {

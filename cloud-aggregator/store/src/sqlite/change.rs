@@ -4,7 +4,7 @@ use hearthwatch_protocol::HomeId;
 use rusqlite::{Connection, Transaction};
 use serde_json::{Value, json};
 
-use super::{StoreError, StoreResult, corrupt, homes, models, people, query, rollouts, standings, tags};
+use super::{StoreError, StoreResult, corrupt, homes, models, query, rollouts, standings, tags, tokens};
 use crate::change::{Change, Note};
 use crate::rollouts::{AssignmentRow, RolloutRow};
 use crate::rows::{AuditEntry, AuditRow, ModelState};
@@ -53,7 +53,7 @@ pub(super) fn change(tx: &Transaction<'_>, change: &Change, note: &Note) -> Stor
     fields.insert("before".to_owned(), before);
     fields.insert("after".to_owned(), after);
     let (actor, action) = (note.actor.clone(), note.action.clone());
-    people::append_audit(tx, &AuditEntry { at: note.at, actor, action, subject, detail: detail.to_string() })
+    tokens::append_audit(tx, &AuditEntry { at: note.at, actor, action, subject, detail: detail.to_string() })
 }
 
 fn rollout(tx: &Transaction<'_>, row: &RolloutRow) -> StoreResult<Done> {

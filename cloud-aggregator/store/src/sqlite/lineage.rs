@@ -9,7 +9,7 @@ use hearthwatch_protocol::{Message, decode};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use sha2::{Digest as _, Sha256};
 
-use super::{SqliteStore, engine, people, query};
+use super::{SqliteStore, engine, query, tokens};
 use crate::lineage::{Fault, Finding, LineageReport};
 use crate::release::origin;
 use crate::rows::{AuditEntry, Digest};
@@ -326,7 +326,7 @@ fn links(reader: &Connection) -> rusqlite::Result<Vec<Finding>> {
 
 /// Lines of the audit log that do not follow from the ones before.
 fn audit(reader: &Connection) -> StoreResult<Vec<Finding>> {
-    let mut rows = people::audit(reader, None, 0)?;
+    let mut rows = tokens::audit(reader, None, 0)?;
     rows.reverse();
     let (mut previous, mut index, mut findings): (Digest, u64, Vec<Finding>) = ([0; 32], 0, Vec::new());
     for row in rows {

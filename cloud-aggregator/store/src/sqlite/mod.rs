@@ -23,6 +23,7 @@ mod rounds;
 mod run_requests;
 mod standings;
 mod tags;
+mod tokens;
 mod withdrawals;
 
 use std::fs::OpenOptions;
@@ -446,39 +447,39 @@ impl Store for SqliteStore {
     }
 
     fn put_token(&self, row: &TokenRow) -> StoreResult<()> {
-        self.write("put token", |transaction| people::put_token(transaction, row))
+        self.write("put token", |transaction| tokens::put_token(transaction, row))
     }
 
     fn token_by_hash(&self, hash: &Digest) -> StoreResult<Option<TokenRow>> {
-        people::token_by_hash(&self.look_up(), hash)
+        tokens::token_by_hash(&self.look_up(), hash)
     }
 
     fn tokens_after(&self, after: Option<&str>, limit: usize) -> StoreResult<Vec<TokenRow>> {
-        people::tokens(&self.read(), after, limit)
+        tokens::tokens(&self.read(), after, limit)
     }
 
     fn revoke_token(&self, name: &str, at: i64) -> StoreResult<()> {
-        self.write("revoke token", |transaction| people::revoke_token(transaction, name, at))
+        self.write("revoke token", |transaction| tokens::revoke_token(transaction, name, at))
     }
 
     fn append_audit(&self, entry: &AuditEntry) -> StoreResult<AuditRow> {
-        self.write("append audit", |transaction| people::append_audit(transaction, entry))
+        self.write("append audit", |transaction| tokens::append_audit(transaction, entry))
     }
 
     fn audit_after(&self, after: u64, limit: usize) -> StoreResult<Vec<AuditRow>> {
-        people::audit_after(&self.read(), after, limit)
+        tokens::audit_after(&self.read(), after, limit)
     }
 
     fn webhook_position(&self, name: &str) -> StoreResult<Option<u64>> {
-        people::webhook_position(&self.look_up(), name)
+        tokens::webhook_position(&self.look_up(), name)
     }
 
     fn set_webhook_position(&self, name: &str, position: u64) -> StoreResult<()> {
-        self.write("note a webhook", |transaction| people::set_webhook_position(transaction, name, position))
+        self.write("note a webhook", |transaction| tokens::set_webhook_position(transaction, name, position))
     }
 
     fn audit(&self, before: Option<u64>, limit: usize) -> StoreResult<Vec<AuditRow>> {
-        people::audit(&self.read(), before, limit)
+        tokens::audit(&self.read(), before, limit)
     }
 }
 
@@ -523,7 +524,7 @@ mod tests {
         // A line by the rule of its time: the actor is a bare name.
         let actor = Actor::Untyped("ada".to_owned());
         let entry = AuditEntry { at: 5, actor, ..crate::fixtures::entry("home.revoke", "a") };
-        people::append_audit(&old, &entry).unwrap();
+        tokens::append_audit(&old, &entry).unwrap();
         drop(old);
         let store = SqliteStore::open(&file).unwrap();
         let fleet = FleetTotals { homes: 2, online: 1, waiting: 6 };

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::ingest::{feedback_in, origin_word, reason_from};
 use super::query::{self, all, run, word};
-use super::{engine, limited, people, signed};
+use super::{engine, limited, signed, tokens};
 use crate::actor::Actor;
 use crate::rows::{AuditEntry, QuarantineChoice, QuarantineEnd, QuarantineRow, Settled, Settlement};
 use crate::store::{
@@ -176,7 +176,7 @@ pub(super) fn settle(
     };
     let detail = serde_json::json!({ "reason": reason, "rows": ids }).to_string();
     let entry = AuditEntry { at, actor: Actor::parse(by), action: action.to_owned(), subject, detail };
-    let line = people::append_audit(transaction, &entry)?.index;
+    let line = tokens::append_audit(transaction, &entry)?.index;
     for (id, payload) in ends {
         let let_in = payload.map(|payload| admit(transaction, &payload, line, at)).transpose()?;
         if let_in == Some(false) {

@@ -39,3 +39,41 @@ CREATE TABLE idempotency (
     PRIMARY KEY (caller, key)
 ) STRICT;
 CREATE INDEX idempotency_at ON idempotency (at);
+
+-- What a token may do of what its role may: `noun:verb`, separated by blanks; NULL stands for all of it.
+ALTER TABLE tokens ADD COLUMN scopes TEXT;
+
+-- Who is logged in. A session stands for a token (`token`), or for a person of the identity provider (`subject`).
+CREATE TABLE sessions (
+    id TEXT PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,
+    holder TEXT NOT NULL,
+    subject TEXT,
+    token BLOB,
+    role TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sessions_ends ON sessions (ends_at);
+
+-- Calls that a second person has to approve.
+CREATE TABLE approvals (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    asked_at INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL,
+    asked_by TEXT NOT NULL,
+    subject TEXT,
+    role TEXT NOT NULL,
+    method TEXT NOT NULL,
+    place TEXT NOT NULL,
+    body BLOB NOT NULL,
+    would TEXT NOT NULL,
+    state TEXT NOT NULL,
+    decided_at INTEGER,
+    decided_by TEXT,
+    answer_status INTEGER,
+    answer TEXT
+) STRICT;
+CREATE INDEX approvals_state ON approvals (state, id);
