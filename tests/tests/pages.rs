@@ -42,3 +42,8 @@ fn client() -> reqwest::Client {
 async fn text(chrome: &mut Chrome) -> String {
     chrome.ask("document.body.innerText").await.as_str().unwrap().to_owned()
 }
+
+/// What the browser complained about. Its hints for password managers are none: a token has no name beside it.
+fn complaints(chrome: &Chrome) -> Vec<String> {
+    chrome.complaints.iter().filter(|text| !text.starts_with("\"[DOM]")).cloned().collect()
+}

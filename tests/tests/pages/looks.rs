@@ -7,9 +7,10 @@ use hearthwatch_api::http::config::HttpConfig;
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
 use hearthwatch_cloud::config::{Config, RolloutConfig};
 use hearthwatch_cloud::serve::serve;
+use hearthwatch_detector::grid::Feature;
 use hearthwatch_fleet::rollout::Policy;
 use hearthwatch_protocol::ModelVersion;
-use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult, UpdateStage, Verdict};
+use hearthwatch_protocol::messages::{FeatureWindow, UpdateOutcome, UpdateResult, UpdateStage, Verdict};
 use hearthwatch_provision::{Layout, init};
 use hearthwatch_store::files::private_data;
 use hearthwatch_store::rollouts::RolloutRow;
@@ -23,7 +24,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::chrome::{Chrome, Light};
-use crate::{client, installed, pictures, text};
+use crate::{client, complaints, installed, pictures, text};
 
 /// Homes of the large fleet.
 const HOMES: usize = 10_000;
@@ -112,7 +113,7 @@ fn large(store: &SqliteStore, file: &Path, now: i64) {
     let snapshot = SnapshotRow { created_at: now - 7_200, homes: 300, ..fixtures::snapshot(&"5a".repeat(32)) };
     store.put_snapshot(&snapshot).unwrap();
     let report: Value = serde_json::from_str(REPORT).unwrap();
-    let report = report.get("report").unwrap_or(&report).to_string();
+    let report = report["run"]["report"].to_string();
     let run = RunRow {
         started_at: now - 7_200,
         ended_at: Some(now - 7_000),
@@ -136,6 +137,7 @@ fn large(store: &SqliteStore, file: &Path, now: i64) {
             (record.raised_at, record.answered_at) = (now - 86_400 * i64::try_from(sequence).unwrap(), now - 3_600);
             record.verdict =
                 if (number as u64 + sequence).is_multiple_of(3) { Verdict::Dismissed } else { Verdict::Confirmed };
+            record.window = window(number as u64 * 4 + sequence);
             if sequence == 4 {
                 record.model_version = version;
             }
@@ -152,6 +154,18 @@ fn large(store: &SqliteStore, file: &Path, now: i64) {
         batch.statuses.push((home, status));
     }
     store.apply(&batch).unwrap();
+}
+
+/// A window in which a residual rises at the end, with some noise.
+fn window(seed: u64) -> FeatureWindow {
+    let (steps, features) = (96_u16, 20_u16);
+    let mut values = vec![0.0; usize::from(steps) * usize::from(features)];
+    for (step, row) in values.chunks_mut(usize::from(features)).enumerate() {
+        let noise = ((seed * 31 + step as u64 * 17) % 13) as f32 / 13.0 - 0.5;
+        row[Feature::Residual.index()] = noise + if step > 80 { (step - 80) as f32 / 2.0 } else { 0.0 };
+        row[Feature::DayAgo.index()] = -noise;
+    }
+    FeatureWindow { steps, features, values }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,7 +193,7 @@ async fn every_page_of_ten_thousand_homes_can_be_read_on_a_phone_and_by_a_screen
     reads_without_scripts(&mut chrome, &stand).await;
     finds_a_home_by_keyboard(&mut chrome, &stand).await;
     assert_eq!(
-        chrome.complaints,
+        complaints(&chrome),
         Vec::<String>::new(),
         "the browser complains of nothing, its content policy included"
     );

@@ -38,7 +38,7 @@ fn form(title: &str, says: &str, back: &str, caller: &Caller, needed: Role) -> M
             h2 { (title) }
             p { (says) }
             form method="post" {
-                label { "Why, for the audit log" input name="reason" required maxlength="1000" autofocus; }
+                label { "Why, for the audit log" input name="reason" required maxlength="1000" autocomplete="off" autofocus; }
                 (credential(caller, needed))
                 button.danger { (title) }
                 " " a href=(back) { "Leave it as it is" }

@@ -58,6 +58,7 @@ const REFUSALS_SHOWN: usize = 10;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
+const ICON: &str = include_str!("icon.svg");
 
 /// What each page takes in its address; the others take nothing.
 const TAKEN: [(&str, &[&str]); 4] = [
@@ -104,6 +105,7 @@ pub(crate) fn router() -> Router<Http> {
         .route("/audit", get(audit::list))
         .route("/labels", get(labels::list))
         .route("/models", get(models::list))
+        .route("/icon.svg", get(async || asset("image/svg+xml", ICON)))
         .route("/page.css", get(async || asset("text/css; charset=utf-8", STYLE)))
         .route("/page.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
 }

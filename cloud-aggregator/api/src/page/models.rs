@@ -93,10 +93,10 @@ fn one(card: &Card, now: i64) -> Markup {
 fn in_homes(figures: &ModelFigures) -> String {
     match figures.false_a_home_week {
         Some(rate) => format!(
-            "In homes: {} alarms, {:.2} false a home-week ({:.2} to {:.2}).",
-            figures.announced, rate.value, rate.low, rate.high
+            "In homes: {} answers, {:.2} false a home-week ({:.2} to {:.2}).",
+            figures.answered, rate.value, rate.low, rate.high
         ),
-        None => format!("In homes: {} alarms; too few to say how many are false.", figures.announced),
+        None => format!("In homes: {} answers; too few to say how many are false.", figures.answered),
     }
 }
 

@@ -56,6 +56,7 @@ pub(super) fn shell(title: &str, head: &Markup, body: &Markup) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (title) }
+                link rel="icon" type="image/svg+xml" href="/icon.svg";
                 link rel="stylesheet" href="/page.css";
                 (head)
             }
@@ -384,7 +385,7 @@ fn decide(id: u64, caller: &Caller) -> Markup {
         details {
             summary { "Decide" }
             form method="post" action={ "/quarantine/" (id) } {
-                label { "Why" input name="reason" required maxlength="1000"; }
+                label { "Why" input name="reason" required maxlength="1000" autocomplete="off"; }
                 (credential(caller, Role::Operator))
                 button name="end" value="lifted" { "Let it in" }
                 button.quiet name="end" value="discarded" { "Throw it away" }
