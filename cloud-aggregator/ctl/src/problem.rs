@@ -67,14 +67,15 @@ impl Problem {
 
     /// What a person can do about it: the aggregator's own word, else what usually helps.
     fn help(&self) -> &str {
-        if !self.remedy.is_empty() {
+        // A remedy is written for whoever sends requests; how a token is named, a command knows better.
+        if !self.remedy.is_empty() && self.status != 401 {
             return &self.remedy;
         }
         match (self.status, self.name.as_str()) {
             (401, _) => {
-                "name a token's file with --token-file, or a context that has one: `hearthwatch-cloud ctl context list`"
+                "name a token's file with --token-file, or a context that has one: `hearthwatch-cloud ctl context list`; or `ctl login`"
             }
-            (403, _) => "use a token of that role: `hearthwatch-cloud ctl tokens list` shows which there are",
+            (403, _) => "use a token that may do this: `hearthwatch-cloud ctl tokens list` shows roles and scopes",
             (_, "changed") | (412, _) => "look at it again, and repeat the command if you still want it",
             (429, _) => "wait, and try again",
             (500, _) => "look into the aggregator's log; `hearthwatch-cloud ctl health ready` shows its parts",

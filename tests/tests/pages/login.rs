@@ -244,7 +244,7 @@ async fn from_the_command_line(chrome: &mut Chrome, stand: &Arc<Stand>) {
 
     let stand = Arc::clone(stand);
     tokio::task::spawn_blocking(move || {
-        let own: Value = serde_json::from_str(&stand.ctl(&["session", "get", "--json"], &nothing()).0).unwrap();
+        let own: Value = serde_json::from_str(&stand.ctl(&["sessions", "own", "--json"], &nothing()).0).unwrap();
         assert_eq!((&own["holder"], &own["role"]), (&json!("person:kim"), &json!("operator")));
         let asked = stand.ctl(&["homes", "list", "--json"], &nothing());
         assert_eq!(asked.1, 0);

@@ -37,7 +37,7 @@ pub const RESERVED: [&str; 24] = [
 ];
 
 /// Calls that go by other words than the rule gives: method, path, noun, verb, and the fields that stand without a flag.
-const OTHER_WORDS: [(Method, &str, &str, &str, &[&str]); 11] = [
+const OTHER_WORDS: [(Method, &str, &str, &str, &[&str]); 15] = [
     (Method::Get, "/healthz", "health", "alive", &[]),
     (Method::Get, "/readyz", "health", "ready", &[]),
     (Method::Get, "/metrics", "health", "metrics", &[]),
@@ -48,12 +48,17 @@ const OTHER_WORDS: [(Method, &str, &str, &str, &[&str]); 11] = [
     (Method::Get, "/api/v1/run-comparison", "runs", "compare", &["a", "b"]),
     (Method::Post, "/api/v1/runs", "runs", "start", &[]),
     (Method::Post, "/api/v1/tokens", "tokens", "add", &["name"]),
+    (Method::Get, "/api/v1/session", "sessions", "own", &[]),
+    (Method::Delete, "/api/v1/session", "sessions", "log-out", &[]),
+    (Method::Post, "/login/device", "sessions", "ask-code", &[]),
+    (Method::Post, "/login/device/token", "sessions", "begin", &["device"]),
     (Method::Post, "/api/v1/releases/rollback", "releases", "rollback", &["to"]),
 ];
 
 /// What the nouns are, for the list of commands. A noun that is not here is described by its calls.
-const NOUNS: [(&str, &str); 26] = [
+const NOUNS: [(&str, &str); 28] = [
     ("alerts", "What is wrong now, the worst first"),
+    ("approvals", "Calls that wait for a second person: show, approve, deny"),
     ("attestations", "What each home is proven to run"),
     ("audit", "The audit log: who did what"),
     ("claims", "What lets a home in once"),
@@ -74,6 +79,7 @@ const NOUNS: [(&str, &str); 26] = [
     ("rounds", "Federated rounds and the homes' parts in them"),
     ("run-requests", "Retrainings that were asked for"),
     ("runs", "Retrainings: list, show, start, promote"),
+    ("sessions", "Who is logged in; `login` and `logout` are easier"),
     ("settings", "The aggregator's settings in use"),
     ("standings", "What earlier rounds say of homes"),
     ("tags", "Operators' words for homes"),
