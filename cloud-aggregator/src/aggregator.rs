@@ -28,10 +28,11 @@ use hearthwatch_telemetry::metrics::Metrics;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::config::{Config, MqttConfig, RolloutConfig, shown};
+use crate::config::{Config, MqttConfig, RetentionConfig, RolloutConfig, shown};
 use crate::counts::Counts;
 use crate::data_lock::{DataLock, DataLockError};
 use crate::health::{self, Checks};
+use crate::retention;
 use crate::webhooks::Sender;
 
 /// Name of the database in the data directory.
@@ -213,6 +214,14 @@ impl Aggregator {
         let checks = Checks::new(&health, training.status(), &config.data, signer).with_counts(counts);
         parts.vital("checks", checks.run(stop.clone()));
 
+        if config.retention != RetentionConfig::default() {
+            let (store, data, clock, stop) =
+                (Arc::clone(&store), config.data.clone(), Arc::clone(&clock), stop.clone());
+            let config = config.retention;
+            parts.optional("retention", move || {
+                retention::run(Arc::clone(&store), data.clone(), config, Arc::clone(&clock), stop.clone())
+            });
+        }
         for webhook in &config.webhooks {
             let (webhook, store, stop) = (webhook.clone(), Arc::clone(&store), stop.clone());
             parts.optional("webhooks", move || {

@@ -11,5 +11,6 @@ pub mod doctor;
 mod health;
 pub mod health_check;
 pub mod offline;
+pub mod retention;
 pub mod serve;
 mod webhooks;

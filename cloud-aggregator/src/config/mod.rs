@@ -6,6 +6,7 @@ mod login;
 mod mlflow;
 mod mqtt;
 mod release;
+mod retention;
 mod rollout;
 mod rounds;
 pub mod shown;
@@ -23,6 +24,7 @@ use hearthwatch_rounds::RoundsConfig;
 
 pub use ingest::IngestConfig;
 pub use mqtt::{MqttConfig, MqttTls};
+pub use retention::RetentionConfig;
 pub use rollout::RolloutConfig;
 pub use webhooks::WebhookConfig;
 
@@ -49,6 +51,8 @@ pub struct Config {
     pub rollout: Option<RolloutConfig>,
     /// Whether, when and how homes are asked to train.
     pub rounds: RoundsConfig,
+    /// How long things are kept.
+    pub retention: RetentionConfig,
     /// Who is told of what happens, by HTTP.
     pub webhooks: Vec<WebhookConfig>,
 }
@@ -62,8 +66,21 @@ impl Config {
         let (data, certificate_days) = (data.into(), HOME_DAYS);
         let (ingest, rounds) = (IngestConfig::default(), RoundsConfig::default());
         let (mqtt, http, release, rollout) = (None, None, None, None);
-        let (enrolment, webhooks) = (None, Vec::new());
-        Self { data, enrolment, certificate_days, mqtt, http, ingest, training, release, rollout, rounds, webhooks }
+        let (enrolment, webhooks, retention) = (None, Vec::new(), RetentionConfig::default());
+        Self {
+            data,
+            enrolment,
+            certificate_days,
+            mqtt,
+            http,
+            ingest,
+            training,
+            release,
+            rollout,
+            rounds,
+            retention,
+            webhooks,
+        }
     }
 
     /// Reads `file`.
@@ -112,8 +129,8 @@ impl Config {
         let certificate_days = certificate_days.and_then(|days| u32::try_from(days).ok()).unwrap_or(HOME_DAYS);
         let remedy = "add [mqtt] with host, port, ca_file, cert_file, key_file, group_file";
         let mqtt = root.required("mqtt", faults, remedy, Section::section);
-        let [http, ingest, training, release, rollout, rounds, webhooks] =
-            ["http", "ingest", "training", "release", "rollout", "rounds", "webhooks"]
+        let [http, ingest, training, release, rollout, rounds, webhooks, retention] =
+            ["http", "ingest", "training", "release", "rollout", "rounds", "webhooks", "retention"]
                 .map(|name| root.section(name, faults));
         root.finish(faults);
         let mqtt = mqtt.and_then(|section| MqttConfig::read(section, faults));
@@ -123,6 +140,7 @@ impl Config {
         let release = release.and_then(|section| release::read(section, faults));
         let rollout = rollout.and_then(|section| RolloutConfig::read(section, faults));
         let rounds = rounds.map(|section| rounds::read(section, faults)).unwrap_or_default();
+        let retention = retention.map(|section| retention::read(section, faults)).unwrap_or_default();
         let webhooks = webhooks.map(|section| webhooks::read(section, faults)).unwrap_or_default();
         for (key, there) in
             [("rollout", rollout.is_some()), ("release", release.is_some()), ("enrolment", enrolment.is_some())]
@@ -147,6 +165,7 @@ impl Config {
             release,
             rollout,
             rounds,
+            retention,
             webhooks,
         })
     }

@@ -80,6 +80,8 @@ pub fn settings(config: &Config) -> BTreeMap<String, Value> {
         put(&format!("webhooks.{}.url", webhook.name), json!(without_secret(&webhook.url)));
         put(&format!("webhooks.{}.events", webhook.name), json!(webhook.events));
     }
+    put("retention.answers_days", json!(config.retention.answers_days));
+    put("retention.quarantine_days", json!(config.retention.quarantine_days));
     put("rounds.enabled", json!(config.rounds.enabled));
     shown
 }

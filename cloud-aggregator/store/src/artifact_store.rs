@@ -100,11 +100,11 @@ impl ArtifactStore {
         Ok(SnapshotFile { file: BufWriter::new(begun), artifact_store: self.clone() })
     }
 
-    /// Forgets a home: deletes the files of these snapshots, and replaces its name in the files of runs. Returns how many files that were.
+    /// Deletes the files of these snapshots. Returns how many were there.
     ///
     /// # Errors
     /// [`ArtifactStoreError::Io`].
-    pub fn forget(&self, home: &HomeId, snapshots: &[String]) -> Result<u64, ArtifactStoreError> {
+    pub fn remove_snapshots(&self, snapshots: &[String]) -> Result<u64, ArtifactStoreError> {
         let mut files = 0;
         for id in snapshots {
             let path = self.snapshot_path(id);
@@ -114,6 +114,15 @@ impl ArtifactStore {
                 Err(source) => return Err(ArtifactStoreError::Io { path, source }),
             }
         }
+        Ok(files)
+    }
+
+    /// Forgets a home: deletes the files of these snapshots, and replaces its name in the files of runs. Returns how many files that were.
+    ///
+    /// # Errors
+    /// [`ArtifactStoreError::Io`].
+    pub fn forget(&self, home: &HomeId, snapshots: &[String]) -> Result<u64, ArtifactStoreError> {
+        let files = self.remove_snapshots(snapshots)?;
         Ok(files + replace_below(&self.directory.join("runs"), &format!("\"{home}\""), &format!("\"{ERASED}\""))?)
     }
 

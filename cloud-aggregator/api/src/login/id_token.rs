@@ -67,14 +67,14 @@ pub(crate) fn claims(token: &str, keys: &JwkSet, expected: &Expected<'_>) -> Res
         // Without a name only where there is nothing to choose.
         None => keys.keys.first().filter(|_| keys.keys.len() == 1),
     };
-    let key = DecodingKey::from_jwk(key.ok_or(IdTokenError::UnknownKey)?).map_err(wrong)?;
+    let key = DecodingKey::from_jwk(key.ok_or(IdTokenError::UnknownKey)?).map_err(|error| wrong(&error))?;
     let mut rules = Validation::new(header.alg);
     rules.set_issuer(&[expected.issuer]);
     rules.set_audience(&[expected.client_id]);
     rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     // By our own clock, below.
     rules.validate_exp = false;
-    let claims = decode::<Map<String, Value>>(token, &key, &rules).map_err(wrong)?.claims;
+    let claims = decode::<Map<String, Value>>(token, &key, &rules).map_err(|error| wrong(&error))?.claims;
     let number = |name: &str| claims.get(name).and_then(Value::as_i64);
     let in_time = number("exp").is_some_and(|end| expected.now < end.saturating_add(LEEWAY))
         && number("iat").is_none_or(|made| made.saturating_sub(LEEWAY) <= expected.now);
@@ -93,7 +93,7 @@ pub(crate) fn claims(token: &str, keys: &JwkSet, expected: &Expected<'_>) -> Res
     Ok(claims)
 }
 
-fn wrong(error: jsonwebtoken::errors::Error) -> IdTokenError {
+fn wrong(error: &jsonwebtoken::errors::Error) -> IdTokenError {
     IdTokenError::Wrong(error.to_string())
 }
 

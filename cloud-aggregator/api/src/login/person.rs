@@ -91,36 +91,36 @@ pub(crate) mod tests {
         }
     }
 
-    fn of(claims: Value) -> Result<Person, PersonError> {
+    fn of(claims: &Value) -> Result<Person, PersonError> {
         person(claims.as_object().unwrap(), &config())
     }
 
     #[test]
     fn the_highest_role_of_the_groups_counts() {
-        let found = of(json!({"sub": "7", "preferred_username": "ada", "groups": ["everybody", "owners"]})).unwrap();
+        let found = of(&json!({"sub": "7", "preferred_username": "ada", "groups": ["everybody", "owners"]})).unwrap();
         assert_eq!(
             found,
             Person { name: "ada".to_owned(), subject: "https://id.example 7".to_owned(), role: Role::Admin }
         );
-        let one = of(json!({"sub": "7", "preferred_username": "ada", "groups": "night-shift"})).unwrap();
+        let one = of(&json!({"sub": "7", "preferred_username": "ada", "groups": "night-shift"})).unwrap();
         assert_eq!(one.role, Role::Operator);
     }
 
     #[test]
     fn whoever_is_in_no_group_of_ours_may_do_nothing() {
-        let none = of(json!({"sub": "7", "preferred_username": "eve", "groups": ["others", 7]}));
+        let none = of(&json!({"sub": "7", "preferred_username": "eve", "groups": ["others", 7]}));
         assert_eq!(none, Err(PersonError::NoRole { name: "eve".to_owned() }));
         assert_eq!(
-            of(json!({"sub": "7", "preferred_username": "eve"})),
+            of(&json!({"sub": "7", "preferred_username": "eve"})),
             Err(PersonError::NoRole { name: "eve".to_owned() })
         );
     }
 
     #[test]
     fn a_name_that_would_break_a_log_is_refused() {
-        assert_eq!(of(json!({"sub": "7"})), Err(PersonError::NoName("preferred_username".to_owned())));
+        assert_eq!(of(&json!({"sub": "7"})), Err(PersonError::NoName("preferred_username".to_owned())));
         for name in ["", "a b", "a\nb", &"x".repeat(65)] {
-            let said = of(json!({"sub": "7", "preferred_username": name, "groups": ["owners"]}));
+            let said = of(&json!({"sub": "7", "preferred_username": name, "groups": ["owners"]}));
             assert_eq!(said, Err(PersonError::Name("preferred_username".to_owned())), "{name:?}");
         }
     }

@@ -10,8 +10,8 @@ use hearthwatch_protocol::HomeId;
 use rusqlite::{Connection, Transaction, params};
 
 use super::query::{all, run};
-use super::{StoreResult, engine};
-use crate::erasure::{ERASED, Erased};
+use super::{StoreResult, engine, limited};
+use crate::erasure::{ERASED, Erased, Forgotten, KeptSince};
 
 /// Tables that stay as they are.
 const CHAINS: [&str; 2] = ["audit", "lineage"];
@@ -46,6 +46,14 @@ pub(super) fn erase(tx: &Transaction<'_>, home: &HomeId) -> StoreResult<Erased> 
             erased.rows.insert(table, rows as u64);
         }
     }
+    // A call that waits for a second person names it in its path.
+    let place = format!("/{home}/");
+    let asked =
+        "UPDATE approvals SET place = replace(place, ?1, '/' || ?2 || '/'), body = x'' WHERE instr(place, ?1) > 0";
+    let asked = run(tx, "erase a home", asked, params![place, ERASED])?;
+    if asked > 0 {
+        *erased.rows.entry("approvals".to_owned()).or_default() += asked as u64;
+    }
     // Answers that are given again may name it anywhere.
     let answers = "DELETE FROM idempotency WHERE instr(CAST(body AS TEXT), ?1) > 0";
     let answers = run(tx, "erase a home", answers, [home.as_str()])?;
@@ -53,6 +61,40 @@ pub(super) fn erase(tx: &Transaction<'_>, home: &HomeId) -> StoreResult<Erased> 
         *erased.rows.entry("idempotency".to_owned()).or_default() += answers as u64;
     }
     Ok(erased)
+}
+
+/// Deletes what is older than it may be.
+pub(super) fn forget_older(tx: &Transaction<'_>, since: KeptSince, most: usize) -> StoreResult<Forgotten> {
+    let mut forgotten = Forgotten::default();
+    let tables = [
+        ("feedback", "received_at", since.answers),
+        ("announced", "received_at", since.answers),
+        ("quarantine", "at", since.quarantine),
+    ];
+    for (table, column, before) in tables {
+        let Some(before) = before else { continue };
+        let delete = format!(
+            "DELETE FROM {table} WHERE (home, sequence) IN
+                 (SELECT home, sequence FROM {table} WHERE {column} < ?1 ORDER BY {column} LIMIT ?2)"
+        );
+        // Refusals of nobody have no key but their number.
+        let delete = if table == "quarantine" {
+            "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE at < ?1 ORDER BY id LIMIT ?2)"
+                .to_owned()
+        } else {
+            delete
+        };
+        let rows = run(tx, "forget", &delete, params![before, limited(most)])?;
+        forgotten.more |= rows >= most;
+        if rows > 0 {
+            forgotten.rows.insert(table.to_owned(), rows as u64);
+        }
+    }
+    if let Some(before) = since.answers {
+        let select = "SELECT id FROM snapshots WHERE created_at < ?1 ORDER BY id";
+        forgotten.snapshots = all(tx, "forget", select, [before], |row| Ok(row.get(0)?))?;
+    }
+    Ok(forgotten)
 }
 
 /// Every table with its columns and their types.

@@ -41,7 +41,7 @@ pub use self::copy::{Contents, admin_tokens, contents, copy_database};
 use self::readers::{Lent, Readers};
 use crate::actor::Actor;
 use crate::change::{Change, Note};
-use crate::erasure::{Erased, ErasureStore};
+use crate::erasure::{Erased, ErasureStore, Forgotten, KeptSince};
 use crate::rows::{
     AnnouncedRow, AnsweredRow, AuditEntry, AuditRow, Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, FleetStates,
     FleetTotals, HomeRow, ModelRow, ModelState, OutcomeKey, OutcomeRow, OutcomeTotals, QuarantineChoice, QuarantineEnd,
@@ -248,6 +248,10 @@ impl ErasureStore for SqliteStore {
             erasure::empty_log(&writer)?;
         }
         erased
+    }
+
+    fn forget_older(&self, since: KeptSince, most: usize) -> StoreResult<Forgotten> {
+        self.write("forget", |transaction| erasure::forget_older(transaction, since, most))
     }
 }
 
