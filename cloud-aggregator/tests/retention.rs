@@ -40,11 +40,7 @@ fn what_is_too_old_goes_and_the_rest_stays() {
     std::fs::create_dir_all(files.snapshot_path(&old).parent().unwrap()).unwrap();
     std::fs::write(files.snapshot_path(&old), "windows").unwrap();
 
-    assert_eq!(
-        run_once(&store, &data, RetentionConfig::default(), NOW).unwrap(),
-        0,
-        "without limits all stays"
-    );
+    assert_eq!(run_once(&store, &data, RetentionConfig::default(), NOW).unwrap(), 0, "without limits all stays");
     let config = RetentionConfig { answers_days: Some(30), quarantine_days: Some(7) };
     // 2 homes × 10 days of answers, 33 days of refusals, one file.
     assert_eq!(run_once(&store, &data, config, NOW).unwrap(), 20 + 33 + 1);

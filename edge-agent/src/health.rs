@@ -24,7 +24,7 @@ pub struct HealthArgs {
 
 /// Why the agent does not count as alive.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-enum HealthError {
+pub(crate) enum HealthError {
     #[error("the local page is off, so nobody can be asked; see [page] listen")]
     Off,
     #[error("nobody answers at {0}")]
@@ -64,7 +64,7 @@ pub fn main(args: &HealthArgs) -> ExitCode {
 }
 
 /// Asks the page that listens there.
-async fn ask(listen: Option<SocketAddr>) -> Result<(), HealthError> {
+pub(crate) async fn ask(listen: Option<SocketAddr>) -> Result<(), HealthError> {
     let at = on_this_machine(listen.ok_or(HealthError::Off)?);
     let silent = |_| HealthError::Silent(at);
     // Fails only if a provider is installed already, which is as good; nothing secret is asked for, and no TLS is spoken.

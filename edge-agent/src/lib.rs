@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod config;
 pub mod diskless;
+pub mod doctor;
 pub mod enrol;
 pub mod health;
 pub mod log;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use hearthwatch_edge::doctor::{self, DoctorArgs};
 use hearthwatch_edge::enrol::{self, EnrolArgs};
 use hearthwatch_edge::health::{self, HealthArgs};
 use hearthwatch_edge::manual::{self, ManualArgs};
@@ -34,6 +35,9 @@ enum Command {
     Update(ManualArgs),
     /// Ask the running agent whether it is alive: exit code 0 if it is. For containers.
     Health(HealthArgs),
+    /// Look at everything that the agent needs, and say what to do about what is wrong. The agent may run meanwhile.
+    #[command(after_long_help = doctor::EXAMPLE)]
+    Doctor(DoctorArgs),
     /// Replay recorded history (a CSV file or a Home Assistant database) as if it were happening.
     Replay(ReplayArgs),
 }
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         Command::Enrol(args) => enrol::main(&args),
         Command::Update(args) => manual::main(&args),
         Command::Health(args) => health::main(&args),
+        Command::Doctor(args) => doctor::main(&args),
         Command::Replay(args) => replay::main(&args),
     }
 }

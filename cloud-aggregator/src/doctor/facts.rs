@@ -4,30 +4,23 @@
 //! one's session), the database is read, and nothing is written but one small file.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
+use hearthwatch_link::TlsFiles;
 use hearthwatch_provision::inspect::certificates::validity;
 use hearthwatch_provision::signer::client::SignerClient;
 use hearthwatch_store::sqlite::{Contents, contents};
 use jiff::Timestamp;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use crate::aggregator::DATABASE_FILE;
 use crate::config::{Config, MqttConfig};
 use crate::data_lock::{DataLock, DataLockError};
 use crate::health_check;
 
-/// How long the broker and the signer may take.
+/// How long the signer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long the broker is listened to after the handshake: TLS 1.3 refuses a client's certificate only then.
-const AFTERWARDS: Duration = Duration::from_secs(1);
 
 /// Name of the file that is written for a trial.
 const TRIAL: &str = ".doctor";
@@ -124,57 +117,12 @@ fn certificates(config: &Config) -> Vec<(PathBuf, Option<i64>)> {
 
 /// Where the broker was reached, or why not.
 fn broker(mqtt: &MqttConfig) -> Result<String, String> {
-    let place = format!("{}:{}", mqtt.host, mqtt.port);
-    let addresses = place.to_socket_addrs().map_err(|error| format!("{place} has no address: {error}"))?;
-    let mut last = format!("{place} has no address");
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
-            Ok(stream) => return handshake(mqtt, stream).map(|()| place),
-            Err(error) => last = format!("{address}: {error}"),
-        }
-    }
-    Err(last)
-}
-
-fn handshake(mqtt: &MqttConfig, mut stream: TcpStream) -> Result<(), String> {
-    let Some(tls) = &mqtt.tls else { return Ok(()) };
-    let config = || -> Result<ClientConfig, String> {
-        let fault = |path: &Path, error: String| format!("{}: {error}", path.display());
-        let mut roots = RootCertStore::empty();
-        for certificate in
-            CertificateDer::pem_file_iter(&tls.ca_file).map_err(|error| fault(&tls.ca_file, error.to_string()))?
-        {
-            let certificate = certificate.map_err(|error| fault(&tls.ca_file, error.to_string()))?;
-            roots.add(certificate).map_err(|error| fault(&tls.ca_file, error.to_string()))?;
-        }
-        let chain = CertificateDer::pem_file_iter(&tls.cert_file).and_then(Iterator::collect);
-        let chain = chain.map_err(|error| fault(&tls.cert_file, error.to_string()))?;
-        let key =
-            PrivateKeyDer::from_pem_file(&tls.key_file).map_err(|error| fault(&tls.key_file, error.to_string()))?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_client_auth_cert(chain, key)
-            .map_err(|error| fault(&tls.key_file, error.to_string()))
-    };
-    let name = ServerName::try_from(mqtt.host.clone()).map_err(|error| format!("{}: {error}", mqtt.host))?;
-    let mut session = ClientConnection::new(Arc::new(config()?), name).map_err(|error| error.to_string())?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
-    while session.is_handshaking() {
-        session.complete_io(&mut stream).map_err(|error| format!("TLS: {error}"))?;
-    }
-    stream.set_read_timeout(Some(AFTERWARDS)).map_err(|error| error.to_string())?;
-    let mut open = rustls::Stream::new(&mut session, &mut stream);
-    open.flush().map_err(|error| format!("TLS: {error}"))?;
-    match open.read(&mut [0; 1]) {
-        // It waits for our first word, as it should.
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => Ok(()),
-        Err(error) => Err(format!("TLS: {error}")),
-        Ok(0) => Err("it closed the connection after the handshake: it does not accept our certificate".to_owned()),
-        Ok(_) => Ok(()),
-    }
+    let tls = mqtt.tls.as_ref().map(|tls| TlsFiles {
+        ca: tls.ca_file.clone(),
+        cert: Some(tls.cert_file.clone()),
+        key: Some(tls.key_file.clone()),
+    });
+    hearthwatch_link::reach(&mqtt.host, mqtt.port, tls.as_ref()).map(|()| format!("{}:{}", mqtt.host, mqtt.port))
 }
 
 /// Asks the running aggregator; of one that does not run, whether it could listen.

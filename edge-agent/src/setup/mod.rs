@@ -6,7 +6,7 @@
 mod answers;
 mod ask;
 mod files;
-mod probe;
+pub(crate) mod probe;
 mod sharing;
 
 use std::path::PathBuf;

@@ -18,6 +18,7 @@ mod config;
 mod connection;
 mod error;
 mod handle;
+mod reach;
 mod session;
 mod tls;
 
@@ -25,6 +26,7 @@ pub use backoff::Backoff;
 pub use config::{LinkConfig, Publication, TlsFiles};
 pub use error::LinkError;
 pub use handle::{CREDENTIALS_REFUSED, LinkEvent, LinkEvents, LinkHandle, open, open_after};
+pub use reach::reach;
 pub use tls::client_config as tls_client_config;
 
 /// Largest MQTT packet in either direction. The largest honest one is a home's discovery document:
