@@ -7,6 +7,8 @@
 mod chrome;
 #[path = "browser/home.rs"]
 mod home;
+#[path = "../../tests/src/promtool.rs"]
+mod promtool;
 #[path = "browser/rounds.rs"]
 mod rounds;
 
@@ -34,6 +36,14 @@ fn pictures() -> PathBuf {
     folder
 }
 
+/// What `/metrics` answers.
+async fn numbers(page: &str) -> String {
+    // Fails only if one is installed already, which is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    client.get(format!("{page}metrics")).send().await.unwrap().text().await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resident_reads_answers_previews_shares_withdraws_and_leaves() {
     let Some(mut chrome) = Chrome::start().await else { return };
@@ -41,6 +51,11 @@ async fn a_resident_reads_answers_previews_shares_withdraws_and_leaves() {
     let page = format!("http://{}/", home.address);
     let folder = pictures();
     println!("pictures in {}", folder.display());
+
+    // Not through the browser: what a collector gets.
+    let metrics = numbers(&page).await;
+    assert!(metrics.contains("# TYPE hearthwatch_edge_build_info gauge"), "{metrics}");
+    assert_eq!(promtool::findings(&metrics), "");
 
     for (width, height) in WIDTHS {
         for (light, name) in [(Light::Bright, "light"), (Light::Dark, "dark")] {

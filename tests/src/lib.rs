@@ -7,6 +7,7 @@ pub mod guest;
 pub mod learner;
 pub mod memory;
 pub mod ordered;
+pub mod promtool;
 pub mod round_fleet;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

@@ -166,7 +166,7 @@ pub async fn lived() -> Home {
         token: "0123456789abcdef".to_owned(),
         clock: || NOW,
         health: Arc::default(),
-        metrics: false,
+        metrics: true,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());

@@ -12,7 +12,7 @@ use hearthwatch_edge_core::mode::{BrokerState, CloudState, Mode, SessionState};
 use hearthwatch_edge_detection::service::HomeView;
 use hearthwatch_edge_rounds::RoundsView;
 use hearthwatch_edge_update::UpdateView;
-use hearthwatch_metrics::{OPEN_METRICS, gauge, register_build, register_parts, register_process, render};
+use hearthwatch_metrics::{gauge, negotiate, register_build, register_parts, register_process, render};
 use hearthwatch_protocol::ModelVersion;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -48,8 +48,9 @@ async fn answer(
             Err(error) => tracing::debug!(%error, "the outbox is not counted"),
         }
     }
-    ([(header::CONTENT_TYPE, OPEN_METRICS), (header::CACHE_CONTROL, "no-store")], render(&metrics.registry))
-        .into_response()
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let (kind, text) = negotiate(accept, render(&metrics.registry));
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], text).into_response()
 }
 
 /// Everything that is counted, and the one number that must be looked up before it is shown.

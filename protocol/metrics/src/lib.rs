@@ -3,6 +3,7 @@
 mod build;
 mod parts;
 mod process;
+mod text_format;
 mod words;
 
 use prometheus_client::encoding::text::encode;
@@ -17,6 +18,8 @@ pub use words::{GaugeByWord, by_word, set};
 
 /// The media type of what [`render`] gives.
 pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub use text_format::{TEXT_FORMAT, negotiate};
 
 /// All of `registry` as text, OpenMetrics format.
 #[must_use]

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
 use hearthwatch_api::http::config::HttpConfig;
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
 use hearthwatch_cloud::config::{Config, RolloutConfig};
@@ -18,7 +19,7 @@ use hearthwatch_store::{
     FeedbackRow, IngestBatch, NewModel, ReleaseRow, Role, RolloutStore as _, RunRow, RunState, SnapshotRow,
     SqliteStore, Store as _, fixtures, token,
 };
-use hearthwatch_tests::free_address;
+use hearthwatch_tests::{free_address, promtool};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -174,6 +175,9 @@ async fn every_page_of_ten_thousand_homes_can_be_read_on_a_phone_and_by_a_screen
     let Some(mut chrome) = Chrome::start().await else { return };
     let axe = std::fs::read_to_string(modules.join("node_modules/axe-core/axe.min.js")).unwrap();
     let stand = Stand::start(large).await;
+    let metrics = client().get(format!("{}/metrics", stand.url)).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("# TYPE hearthwatch_cloud_build_info gauge"), "{metrics}");
+    assert_eq!(promtool::findings(&metrics), "");
     stand.log_in(&mut chrome).await;
     println!("pictures in {}", pictures().display());
     for (name, path) in PAGES {
@@ -191,6 +195,7 @@ async fn every_page_of_ten_thousand_homes_can_be_read_on_a_phone_and_by_a_screen
         assert_eq!(chrome.nameless().await, Vec::<String>::new(), "{path}");
     }
     reads_without_scripts(&mut chrome, &stand).await;
+    prints_the_evaluation(&mut chrome, &stand).await;
     finds_a_home_by_keyboard(&mut chrome, &stand).await;
     assert_eq!(
         complaints(&chrome),
@@ -215,6 +220,23 @@ async fn serious(chrome: &mut Chrome, axe: &str) -> Value {
              .map(one => one.id + ': ' + one.nodes.map(node => node.target.join(' ')).join(', ')))",
         )
         .await
+}
+
+/// The report on models as it is printed: a file for people who were not there.
+async fn prints_the_evaluation(chrome: &mut Chrome, stand: &Stand) {
+    chrome.look(1280, 900, Light::Bright).await;
+    chrome.open(&format!("{}/evaluation?days=28", stand.url)).await;
+    let printed = chrome
+        .call("Page.printToPDF", json!({"printBackground": true, "paperWidth": 8.27, "paperHeight": 11.69}))
+        .await;
+    let pdf = base64::engine::general_purpose::STANDARD.decode(printed["data"].as_str().unwrap()).unwrap();
+    assert!(pdf.starts_with(b"%PDF-") && pdf.len() > 10_000, "{} bytes", pdf.len());
+    std::fs::write(pictures().join("evaluation.pdf"), pdf).unwrap();
+    // What is for the screen alone is not on paper.
+    chrome.call("Emulation.setEmulatedMedia", json!({"media": "print"})).await;
+    let shown = "[...document.querySelectorAll('nav, header form')].filter(one => one.offsetParent !== null).length";
+    assert_eq!(chrome.ask(shown).await, json!(0), "the navigation is not printed");
+    chrome.call("Emulation.setEmulatedMedia", json!({"media": ""})).await;
 }
 
 async fn reads_without_scripts(chrome: &mut Chrome, stand: &Stand) {

@@ -85,11 +85,16 @@ const SUITES: &[Suite] = &[
     suite("fuzz", "every decoder that faces the outside, briefly", &[Part::Cxx], || {
         endurance::fuzz(endurance::FUZZ_SECONDS)
     }),
-    suite("browser", "the local page in a real browser", &[Part::Chromium], || integration("browser", &[])),
+    suite(
+        "browser",
+        "the local page in a real browser, its numbers by promtool",
+        &[Part::Chromium, Part::Monitoring],
+        || integration("browser", &[]),
+    ),
     suite(
         "pages",
         "the operator's pages in a real browser with ten thousand homes, and logging in at a real identity provider",
-        &[Part::Chromium, Part::Node],
+        &[Part::Chromium, Part::Node, Part::Monitoring],
         pages,
     ),
     suite("endures", "bursts and cut lines: no false alarm, no answer lost", &[Part::Mosquitto], || {
@@ -282,6 +287,7 @@ fn integration(test: &str, filter: &[&str]) -> anyhow::Result<()> {
             ("HEARTHWATCH_REQUIRE_CHROMIUM", "1"),
             ("HEARTHWATCH_REQUIRE_CONTRACT", "1"),
             ("HEARTHWATCH_REQUIRE_PAGES", "1"),
+            ("HEARTHWATCH_REQUIRE_PROMTOOL", "1"),
             ("HEARTHWATCH_REQUIRE_MLFLOW", "1"),
             ("HEARTHWATCH_REQUIRE_PRIVACY", "1"),
         ],

@@ -382,7 +382,11 @@ impl Operation {
         let (samples, http) = (Arc::clone(&self.samples), self.scrapes.clone());
         tokio::spawn(async move {
             for (home, page) in agents {
-                let answer = http.get(format!("http://127.0.0.1:{page}/metrics")).send().await;
+                let answer = http
+                    .get(format!("http://127.0.0.1:{page}/metrics"))
+                    .header("accept", "application/openmetrics-text;version=1.0.0")
+                    .send()
+                    .await;
                 let text = match answer.and_then(reqwest::Response::error_for_status) {
                     Ok(answer) => answer.text().await.ok(),
                     Err(_) => None,

@@ -47,7 +47,13 @@ impl Operator {
     /// # Errors
     /// No answer.
     pub async fn metrics(&self) -> anyhow::Result<String> {
-        let answer = self.http.get(format!("{}/metrics", self.url)).send().await.context("GET /metrics")?;
+        let answer = self
+            .http
+            .get(format!("{}/metrics", self.url))
+            .header("accept", "application/openmetrics-text;version=1.0.0")
+            .send()
+            .await
+            .context("GET /metrics")?;
         Ok(answer.error_for_status()?.text().await?)
     }
 

@@ -402,7 +402,7 @@ fn short(hash: &str) -> &str {
 /// How long before `now` something was.
 pub(super) fn ago(now: i64, at: i64) -> String {
     match now - at {
-        seconds if seconds < 0 => "in the future".to_owned(),
+        seconds if seconds < 0 => format!("in {}", span(now.abs_diff(at).try_into().unwrap_or(i64::MAX))),
         seconds if seconds < 5 => "just now".to_owned(),
         seconds => format!("{} ago", span(seconds)),
     }

@@ -239,7 +239,11 @@ async fn health_and_metrics_are_open_and_name_no_home() {
         assert_eq!(health.status, 200, "{path}");
         assert_eq!(health.text(), r#"{"status":"able","parts":[]}"#, "{path}");
     }
-    let metrics = api.open("/metrics").await;
+    let plain = api.open("/metrics").await;
+    assert_eq!(plain.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert!(plain.text().contains("# TYPE hearthwatch_cloud_build_info gauge\n"));
+    let asked = Request::get("/metrics").header("accept", "application/openmetrics-text;version=1.0.0");
+    let metrics = api.send(asked.body(Body::empty()).unwrap()).await;
     assert!(metrics.headers["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
     assert!(metrics.text().contains("hearthwatch_cloud_") && metrics.text().ends_with("# EOF\n"));
     assert!(!metrics.text().contains("secret-home"));
