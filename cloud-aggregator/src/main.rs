@@ -13,6 +13,7 @@ use hearthwatch_cloud::doctor::{self, Finding, Grade};
 use hearthwatch_cloud::health_check;
 use hearthwatch_cloud::offline::{self, TrainArguments};
 use hearthwatch_cloud::serve;
+use hearthwatch_configuration::may_be_logged;
 use hearthwatch_fleet::rollout::Policy;
 use hearthwatch_fleet::rollout::simulate::{self, FAULTS};
 use hearthwatch_provision::{files, pipe};
@@ -21,6 +22,9 @@ use hearthwatch_store::files::private_data;
 use hearthwatch_store::token;
 use hearthwatch_store::{Actor, AuditEntry, Role, SqliteStore, Store as _};
 use hearthwatch_supervision::FaultPlan;
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Exit code for a configuration that cannot be used (`EX_CONFIG`).
 const EXIT_CONFIG: u8 = 78;
@@ -429,11 +433,11 @@ fn add_token(data: &Path, name: &str, role: Role, days: Option<u32>, file: Optio
 }
 
 fn log(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Human => logs.init(),
-        LogFormat::Json => logs.json().init(),
-    }
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Human => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter.and(filter_fn(may_be_logged)))).init();
 }

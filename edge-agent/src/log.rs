@@ -1,7 +1,9 @@
-//! The agent's log: one line per happening on stderr, for people or as JSON. Never a token, a password or a reading.
+//! The agent's log: one line per happening on stderr, for people or as JSON. Never a token, a password or a reading
+//! (docs/logging.md lists it all).
 
 use clap::ValueEnum;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use hearthwatch_configuration::may_be_logged;
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -29,5 +31,6 @@ pub fn start(format: LogFormat) {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     // An error means that logging runs already, as in a test.
-    let _ = tracing_subscriber::registry().with(lines).with(filter).try_init();
+    let lines = lines.with_filter(filter.and(filter_fn(may_be_logged)));
+    let _ = tracing_subscriber::registry().with(lines).try_init();
 }

@@ -18,6 +18,8 @@ use hearthwatch_emulator::process::ended;
 
 /// Longest that anything may take before it is called failed.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// The token for Home Assistant, which takes any.
+pub const TOKEN: &str = "a-long-lived-access-token-of-home-assistant";
 /// What a home is called that has no fleet.
 const ALONE: Membership<'_> = Membership { node: "home", state: "state", tables: "" };
 /// Its configuration's file.
@@ -241,7 +243,7 @@ fn configure(
     (broker, page): (u16, u16),
     home_assistant: &str,
 ) -> anyhow::Result<()> {
-    std::fs::write(folder.join("token"), "any")?;
+    std::fs::write(folder.join("token"), TOKEN)?;
     let text = format!(
         "state = \"{}\"\n[home_assistant]\nurl = \"{home_assistant}\"\ntoken_file = \"token\"\n\
          [home.mqtt]\nhost = \"127.0.0.1\"\nport = {broker}\n[page]\nlisten = \"127.0.0.1:{page}\"\n{}",

@@ -5,11 +5,13 @@
 
 mod fault;
 mod file;
+mod logging;
 mod secret;
 mod section;
 
 pub use fault::{Fault, Faults};
 pub use file::{read_table, read_text};
+pub use logging::may_be_logged;
 pub use secret::{SECRET_BYTES_MAX, Secret, SecretError, exposed};
 pub use section::Section;
 

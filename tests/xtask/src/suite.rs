@@ -92,6 +92,12 @@ const SUITES: &[Suite] = &[
         || integration("browser", &[]),
     ),
     suite(
+        "observability",
+        "logs of both programs at their most verbose, without a secret; their metrics judged by promtool",
+        &[Part::Mosquitto, Part::Monitoring],
+        || integration("observability", &[]),
+    ),
+    suite(
         "pages",
         "the operator's pages in a real browser with ten thousand homes, and logging in at a real identity provider",
         &[Part::Chromium, Part::Node, Part::Monitoring],

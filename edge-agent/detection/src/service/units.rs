@@ -2,7 +2,6 @@
 
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::reading::{EntityInfo, Value};
-use hearthwatch_edge_core::explain::Language;
 use hearthwatch_edge_core::unit_doubt::{Thermometer, UnitDoubt, doubts};
 
 use super::DetectorService;
@@ -14,7 +13,13 @@ impl DetectorService {
             self.steps.last_scores.iter().filter_map(|score| self.thermometer(score.entity, score.band?)).collect();
         let found = doubts(&thermometers);
         for doubt in found.iter().filter(|doubt| !self.is_unit_doubted(&doubt.entity_id)) {
-            tracing::warn!("{}", doubt.sentence(&doubt.entity_id, Language::English));
+            // Without the value, which the page shows: readings do not stand in the log.
+            tracing::warn!(
+                entity_id = doubt.entity_id,
+                unit = doubt.said,
+                "a thermometer's values look like {}: correct its unit in Home Assistant",
+                doubt.looks_like
+            );
         }
         self.registry.unit_doubts = found;
     }
