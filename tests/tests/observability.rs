@@ -106,7 +106,8 @@ impl Cloud {
             .spawn()
             .unwrap();
         let authority = reqwest::Certificate::from_pem(&std::fs::read(layout.ca_cert()).unwrap()).unwrap();
-        let http = reqwest::Client::builder().tls_certs_only([authority]).no_proxy().build().unwrap();
+        let http = reqwest::Client::builder().tls_certs_only([authority]).no_proxy();
+        let http = http.redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let admin = std::fs::read_to_string(admin).unwrap().trim().to_owned();
         let url = format!("https://localhost:{https}");
         let cloud = Self { layout, url, admin, http, broker, _processes: [Running(signer), Running(cloud)], folder };
