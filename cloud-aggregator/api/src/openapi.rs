@@ -51,7 +51,8 @@ fn complete_all(document: &mut utoipa::openapi::OpenApi) {
 }
 
 /// Calls that may find a part off or out of reach, by the beginning of their path.
-const UNAVAILABLE: [&str; 7] = [
+const UNAVAILABLE: [&str; 8] = [
+    "/login/",
     "/enroll",
     "/renew",
     "/api/v1/rollouts",
@@ -231,7 +232,7 @@ fn faults(path: &str, method: &str, operation: &Operation, takes: bool, conditio
     let changes = method != "get";
     let found = path.contains('{') || path.ends_with("/rollback") || path.ends_with("/run-comparison");
     let body = operation.request_body.is_some();
-    let enrols = matches!(path, "/enroll" | "/renew");
+    let enrols = matches!(path, "/enroll" | "/renew") || path.starts_with("/login/");
     let admin = path.starts_with("/api/v1/");
     let off = UNAVAILABLE.iter().any(|start| path.starts_with(start));
     let all = [

@@ -1,6 +1,6 @@
 //! Calls that two people have to stand behind: what one asks for is kept, and done once another says yes.
 //!
-//! What is done is done as the asker; the audit log names both. The calls go their way in [`crate::approval`].
+//! What is done is done as the asker; the audit log names both. The calls go their way in the module `approval`.
 
 use std::sync::Arc;
 

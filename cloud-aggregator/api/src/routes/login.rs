@@ -77,7 +77,7 @@ pub(super) fn router() -> OpenApiRouter<Http> {
 
 fn provider(http: &Http) -> Result<&Provider, Problem> {
     let none = "no identity provider is set up here ([http.login]); use a token";
-    http.provider.as_deref().ok_or_else(|| Problem::Unavailable(none.to_owned()))
+    http.provider.as_deref().ok_or_else(|| Problem::Conflict(none.to_owned()))
 }
 
 /// Begins a log-in from the command line: somebody enters a code at the identity provider.
