@@ -113,6 +113,10 @@ fn fleet(answer: &Result<String, String>) -> Finding {
             format!("the fleet's broker is of another authority: {why}"),
             "ask your operator for the ca.crt of this fleet, and name it as ca_file in [cloud.mqtt]",
         ),
+        Err(why) if why.contains("KeyMismatch") => Finding::fault(
+            format!("the home's key does not belong to its certificate: {why}"),
+            "name the pair that enrolment wrote as cert_file and key_file in [cloud.mqtt], or run `hearthwatch-edge enrol` again",
+        ),
         Err(why)
             if why.contains("xpired")
                 || why.contains("accept our certificate")
@@ -150,7 +154,7 @@ fn updates(url: &str, answer: Result<&Served, &String>, now: i64) -> Vec<Finding
     }];
     if let Some(date) = served.date {
         let off = now.saturating_sub(date);
-        let what = format!("the clock is {} s {} the fleet's", off.abs(), if off > 0 { "before" } else { "behind" });
+        let what = format!("the clock is {} s {} the fleet's", off.abs(), if off > 0 { "ahead of" } else { "behind" });
         let remedy = "timedatectl set-ntp true";
         found.push(match off.abs() {
             off if off > CLOCK.1 => Finding::fault(what, remedy),
@@ -183,7 +187,7 @@ mod tests {
     fn a_clock_that_is_off_is_told_by_how_much() {
         let served = |date| Some(("https://cloud/".parse().unwrap(), Ok(Served { status: 200, date: Some(date) })));
         let of = |date| told(&Facts { now: 10_000, updates: served(date), ..Facts::default() }, "clock");
-        assert_eq!(of(9_000), (Grade::Fault, "the clock is 1000 s before the fleet's".to_owned()));
+        assert_eq!(of(9_000), (Grade::Fault, "the clock is 1000 s ahead of the fleet's".to_owned()));
         assert_eq!(of(10_100), (Grade::Warning, "the clock is 100 s behind the fleet's".to_owned()));
         assert_eq!(of(10_000).0, Grade::Ok);
     }
@@ -197,6 +201,7 @@ mod tests {
         };
         assert!(of("TLS: invalid peer certificate: UnknownIssuer").contains("ca.crt"));
         assert!(of("TLS: received fatal alert: CertificateExpired").contains("enrol"));
+        assert!(of("TLS: keys may not be consistent: KeyMismatch").contains("cert_file and key_file"));
         assert!(of("10.0.0.1:8883: Connection refused").contains("watching goes on"));
     }
 }
