@@ -114,7 +114,7 @@ fn fleet(answer: &Result<String, String>) -> Finding {
             "ask your operator for the ca.crt of this fleet, and name it as ca_file in [cloud.mqtt]",
         ),
         Err(why) if why.contains("KeyMismatch") => Finding::fault(
-            format!("the home's key does not belong to its certificate: {why}"),
+            format!("the fleet's broker is not asked, since the home's key does not belong to its certificate: {why}"),
             "name the pair that enrolment wrote as cert_file and key_file in [cloud.mqtt], or run `hearthwatch-edge enrol` again",
         ),
         Err(why)
